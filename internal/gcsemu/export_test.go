@@ -1,0 +1,6 @@
+package gcsemu
+
+import "time"
+
+// SetClock replaces the clock; not while requests are served.
+func (s *Server) SetClock(now func() time.Time) { s.now = now }

@@ -1,0 +1,143 @@
+package models
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Kind says what sort of failure an Error is; api/problem.go turns it into an HTTP status.
+type Kind int
+
+// The kinds of failure. Their order is of no meaning; they are never stored.
+const (
+	KindInternal       Kind = iota // a fault of ours: no text of it leaves the process
+	KindInvalid                    // the request breaks a rule; Fields names where
+	KindUnauthorized               // the credential does not carry the right
+	KindForbidden                  // known caller, not allowed in this state or scope
+	KindNotFound                   // unknown to this caller
+	KindConflict                   // the state does not allow it
+	KindRange                      // byte range outside the file
+	KindMismatchedKey              // an Idempotency-Key was used before with another request
+	KindTooManyRequest             // the caller asks too often or too much at once
+	KindUnavailable                // something we need is down: the same request may succeed later
+	KindStorageFull                // no room for the bytes
+)
+
+// FieldError names one field of a request and what is wrong with it.
+type FieldError struct {
+	Field   string
+	Message string
+}
+
+// Error is a failure that may be shown to a caller. The same code is used at three borders:
+// as this Go value, as the type of a Temporal application error and as `code` of a problem document.
+// Codes beginning with BRO are those of the Altinn 3 Broker (reference 1.2), FMD are ours.
+type Error struct {
+	Kind    Kind
+	Code    string
+	Message string
+	Fields  []FieldError
+	Limit   *int64 // set with Actual when a limit was exceeded, in bytes or entries
+	Actual  *int64
+}
+
+// Error implements error with code and message only.
+func (e *Error) Error() string { return e.Code + ": " + e.Message }
+
+// Is makes errors.Is compare by code, so a copy with details still matches its catalogue entry.
+func (e *Error) Is(target error) bool {
+	t, ok := target.(*Error)
+	return ok && t.Code == e.Code
+}
+
+// Retryable tells whether the same request may succeed later without a change.
+func (e *Error) Retryable() bool {
+	return e.Kind == KindUnavailable || e.Kind == KindStorageFull || e.Kind == KindTooManyRequest
+}
+
+// Exceeded returns a copy of e that tells the limit and the value that exceeded it.
+func (e *Error) Exceeded(limit, actual int64) *Error {
+	c := *e
+	c.Limit, c.Actual = &limit, &actual
+	return &c
+}
+
+// Because returns a copy of e with more detail after its message.
+func (e *Error) Because(format string, args ...any) *Error {
+	c := *e
+	c.Message = e.Message + " " + fmt.Sprintf(format, args...)
+	return &c
+}
+
+// Invalid returns the error for requests that break a rule of a field; nil when fields is empty.
+func Invalid(fields []FieldError) error {
+	if len(fields) == 0 {
+		return nil
+	}
+	return &Error{Kind: KindInvalid, Code: codeInvalid, Message: "One or more validation errors occurred.", Fields: fields}
+}
+
+// InvalidField returns the error for one broken field.
+func InvalidField(field, message string) error {
+	return Invalid([]FieldError{{Field: field, Message: message}})
+}
+
+// AsError finds the Error in a chain.
+func AsError(err error) (*Error, bool) {
+	var e *Error
+	ok := errors.As(err, &e)
+	return e, ok
+}
+
+const codeInvalid = "FMD-00001"
+
+// The catalogue. Codes, messages and kinds of BRO entries are the reference's (section 1.2).
+var (
+	ErrTransferNotFound      = &Error{Kind: KindNotFound, Code: "BRO-00001", Message: "The requested file transfer was not found"}
+	ErrNotServiceOwner       = &Error{Kind: KindInvalid, Code: "BRO-00002", Message: "Service owner needs to be configured to use the broker API"}
+	ErrNoFileYet             = &Error{Kind: KindInvalid, Code: "BRO-00003", Message: "No file uploaded yet"}
+	ErrAlreadyUploaded       = &Error{Kind: KindConflict, Code: "BRO-00004", Message: "A file transfer has already been, or attempted to be, created. Create a new file transfer resource to try again."}
+	ErrResourceUnknown       = &Error{Kind: KindForbidden, Code: "BRO-00005", Message: "The resource needs to be registered as an Altinn 3 resource and it has to be associated with a service owner"}
+	ErrNoAccess              = &Error{Kind: KindUnauthorized, Code: "BRO-00006", Message: "You must use a bearer token that represents a system user with access to the resource in the Resource Rights Registry"}
+	ErrNotReadyForDownload   = &Error{Kind: KindForbidden, Code: "BRO-00007", Message: "The requested file transfer's file is not ready for download. See file transfer status."}
+	ErrUploadFailed          = &Error{Kind: KindInternal, Code: "BRO-00008", Message: "Error occurred while uploading file See /details for more information."}
+	ErrChecksumMismatch      = &Error{Kind: KindInvalid, Code: "BRO-00009", Message: "The checksum of uploaded file did not match the checksum specified in initialize call."}
+	ErrNotPublished          = &Error{Kind: KindInvalid, Code: "BRO-00010", Message: "A file transfer can only be confirmed to be downloaded when it is published. See file transfer status."}
+	ErrMaxSizeNegative       = &Error{Kind: KindInvalid, Code: "BRO-00011", Message: "Max file transfer size cannot be negative"}
+	ErrMaxSizeZero           = &Error{Kind: KindInvalid, Code: "BRO-00012", Message: "Max file transfer size cannot be zero"}
+	ErrTTLFormat             = &Error{Kind: KindInvalid, Code: "BRO-00014", Message: "Invalid file transfer time to live format. Should follow ISO8601 standard for duration. Example: 'P30D' for 30 days."}
+	ErrTTLTooLong            = &Error{Kind: KindInvalid, Code: "BRO-00015", Message: "Time to live cannot exceed 365 days"}
+	ErrFileTooLarge          = &Error{Kind: KindInvalid, Code: "BRO-00016", Message: "File size exceeds maximum"}
+	ErrGraceFormat           = &Error{Kind: KindInvalid, Code: "BRO-00017", Message: "Invalid grace period format. Should follow ISO8601 standard for duration. Example: 'PT2H' for 2 hours."}
+	ErrGraceTooLong          = &Error{Kind: KindInvalid, Code: "BRO-00018", Message: "Grace period cannot exceed 24 hours"}
+	ErrNotDownloaded         = &Error{Kind: KindInvalid, Code: "BRO-00019", Message: "Cannot confirm before the files have been downloaded"}
+	ErrMaxSizeTooLarge       = &Error{Kind: KindInvalid, Code: "BRO-00022", Message: "Max file transfer size cannot be set higher than 100GB in production because it has not yet been tested for it. Contact us @ Slack if you need it."}
+	ErrManifestShimCodes     = &Error{Kind: KindInvalid, Code: "BRO-00023", Message: "In order to use manifest file shim you need to provide external service code and edition code"}
+	ErrOwnerNotConfigured    = &Error{Kind: KindInvalid, Code: "BRO-00024", Message: "The service owner associated with the resource has not been configured."}
+	ErrResourceNotConfigured = &Error{Kind: KindInvalid, Code: "BRO-00025", Message: "The resource has not been configured."}
+	ErrRequiredPartyAbsent   = &Error{Kind: KindInvalid, Code: "BRO-00026", Message: "The resource requires the service owner party to be present as part of the transaction."}
+	ErrRequiredPartyOne      = &Error{Kind: KindInvalid, Code: "BRO-00027", Message: "When required party is specified and the required party is not the sender, the number of recipients can only be one."}
+	ErrRecipientWithoutRight = &Error{Kind: KindInvalid, Code: "BRO-00028", Message: "All recipients need to be in the access list of the resource."}
+	ErrRange                 = &Error{Kind: KindRange, Code: "BRO-00029", Message: "The requested byte range is not satisfiable."}
+	ErrNoCaller              = &Error{Kind: KindInvalid, Code: "BRO-07001", Message: "Caller organization id could not be determined"}
+	ErrOwnerExists           = &Error{Kind: KindConflict, Code: "BRO-07002", Message: "Service owner already exists"}
+	ErrOwnerNotFound         = &Error{Kind: KindNotFound, Code: "BRO-07004", Message: "Service owner not found"}
+
+	ErrUnavailable      = &Error{Kind: KindUnavailable, Code: "FMD-00002", Message: "A part of the broker is not reachable right now. Nothing was lost; send the same request again."}
+	ErrStorageFull      = &Error{Kind: KindStorageFull, Code: "FMD-00003", Message: "There is no room left for the file. Nothing of it was kept; send it again later."}
+	ErrKeyReused        = &Error{Kind: KindMismatchedKey, Code: "FMD-00004", Message: "The Idempotency-Key was used before with another request."}
+	ErrNotCancellable   = &Error{Kind: KindConflict, Code: "FMD-00005", Message: "The file transfer can no longer be cancelled. See file transfer status."}
+	ErrUploadIncomplete = &Error{Kind: KindInvalid, Code: "FMD-00006", Message: "The upload ended before the whole file had arrived. Nothing of it was kept; send it again."}
+	ErrTooManyUploads   = &Error{Kind: KindUnavailable, Code: "FMD-00007", Message: "All upload slots are taken right now. Send the file again later."}
+	ErrUnauthenticated  = &Error{Kind: KindUnauthorized, Code: "FMD-00008", Message: "A valid bearer token is required."}
+	ErrMissingScope     = &Error{Kind: KindForbidden, Code: "FMD-00009", Message: "The token does not carry the scope that this operation needs."}
+	ErrNoSuchRoute      = &Error{Kind: KindNotFound, Code: "FMD-00010", Message: "There is nothing at this path."}
+	ErrObjectExists     = &Error{Kind: KindConflict, Code: "FMD-00011", Message: "An object with this key exists."}
+	ErrObjectNotFound   = &Error{Kind: KindNotFound, Code: "FMD-00012", Message: "There is no such object."}
+	ErrTooManyParties   = &Error{Kind: KindInvalid, Code: "FMD-00013", Message: "The number of recipients exceeds the maximum."}
+	ErrMovedOn          = &Error{Kind: KindConflict, Code: "FMD-00015", Message: "The file transfer has moved on meanwhile. See file transfer status."}
+	ErrLeaseLost        = &Error{Kind: KindConflict, Code: "FMD-00016", Message: "The upload was given up because it stood still for too long. Nothing of it was kept; send it again."}
+	ErrAcceptedBefore   = &Error{Kind: KindConflict, Code: "FMD-00017", Message: "This transfer was accepted before."}
+	ErrStoredDiffers    = &Error{Kind: KindConflict, Code: "FMD-00018", Message: "The stored file differs from what was received. Create a new file transfer to try again."}
+	ErrInternal         = &Error{Kind: KindInternal, Code: "FMD-00014", Message: "Something went wrong at our end."}
+)

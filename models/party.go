@@ -1,0 +1,52 @@
+package models
+
+import (
+	"errors"
+	"regexp"
+	"strings"
+)
+
+// Party is an organisation in normalised form: "0192:" and nine digits for a Norwegian
+// organisation number. Two spellings of one organisation are always the same Party.
+type Party string
+
+// Norwegian organisation numbers carry ISO 6523 scheme 0192; 9908 is the older code for the same register.
+const (
+	schemeNorway    = "0192"
+	schemeNorwayOld = "9908"
+	urnOrganization = "urn:altinn:organization:identifier-no:"
+)
+
+// partyPattern is the reference's rule for sender and recipients (section 1.3, initialize).
+var partyPattern = regexp.MustCompile(`^(?:(\d{4}):(\d{9})|urn:altinn:organization:identifier-no:(\d{9}))$`)
+
+var errPartyForm = errors.New("parse organisation: not countrycode:organizationnumber and not urn:altinn:organization:identifier-no:organizationnumber")
+
+// ParseParty reads "0192:NNNNNNNNN" or "urn:altinn:organization:identifier-no:NNNNNNNNN".
+// Other ISO 6523 schemes stay distinct, so that no foreign identifier collides with a Norwegian one.
+func ParseParty(s string) (Party, error) {
+	m := partyPattern.FindStringSubmatch(s)
+	switch {
+	case m == nil:
+		return "", errPartyForm
+	case m[3] != "":
+		return Party(schemeNorway + ":" + m[3]), nil
+	case m[1] == schemeNorwayOld:
+		return Party(schemeNorway + ":" + m[2]), nil
+	}
+	return Party(m[1] + ":" + m[2]), nil
+}
+
+// Number returns the organisation number without its scheme.
+func (p Party) Number() string {
+	_, n, _ := strings.Cut(string(p), ":")
+	return n
+}
+
+// URN returns the form that events use (reference 2.4). Only Norwegian numbers have one; others keep their scheme.
+func (p Party) URN() string {
+	if strings.HasPrefix(string(p), schemeNorway+":") {
+		return urnOrganization + p.Number()
+	}
+	return string(p)
+}

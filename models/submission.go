@@ -1,0 +1,216 @@
+package models
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+)
+
+// Limits of a submission (reference 1.3, initialize).
+const (
+	MaxFileName      = 255
+	MaxResourceID    = 255
+	MaxReference     = 4096
+	MaxProperties    = 10
+	MaxPropertyKey   = 50
+	MaxPropertyValue = 3000
+)
+
+// Draft is what a sender's system writes when it initializes a transfer, unchecked.
+type Draft struct {
+	FileName         string
+	ResourceID       string
+	SendersReference string
+	Sender           string
+	Recipients       []string
+	PropertyList     map[string]string
+	Checksum         string // MD5, optional
+	SHA256           string // optional
+	DisableVirusScan bool
+}
+
+// Addressee is one recipient: who it is, and how the sender spelled it.
+type Addressee struct {
+	Party   Party
+	AsGiven string
+}
+
+// Submission is a checked and normalised request for a new transfer.
+type Submission struct {
+	ID               uuid.UUID
+	ResourceID       string
+	Sender           Addressee
+	Recipients       []Addressee // no organisation twice, in the sender's order
+	FileName         string
+	SendersReference string
+	PropertyList     map[string]string
+	MD5              string // declared by the sender, lower-case hex, or empty
+	SHA256           string // declared by the sender, lower-case hex, or empty
+	DisableVirusScan bool
+	IdempotencyKey   string // empty when the client gave none
+	RequestHash      string // of everything above but the ID and the key; hex
+}
+
+var (
+	resourcePattern = regexp.MustCompile(`^(?:urn:altinn:resource:)?[^:]{1,255}$`)
+	md5Pattern      = regexp.MustCompile(`^[0-9a-f]{32}$`)
+	sha256Pattern   = regexp.MustCompile(`^[0-9a-f]{64}$`)
+	keyPattern      = regexp.MustCompile(`^[\x21-\x7e]{1,255}$`)
+)
+
+const resourceURN = "urn:altinn:resource:"
+
+// keySpace makes transfer ids from idempotency keys; changing it would break retries under way.
+var keySpace = uuid.MustParse("7d4b2f5e-6c1a-5e0f-9b43-0f6f2f0c5a11")
+
+// ResourceID returns the plain id of a resource given plain or as urn:altinn:resource:{id}.
+func ResourceID(s string) string { return strings.TrimPrefix(s, resourceURN) }
+
+// IdempotentID is the id of the transfer that this sender's key names, however often it is asked for.
+func IdempotentID(sender Party, key string) uuid.UUID {
+	return uuid.NewSHA1(keySpace, []byte(string(sender)+"\n"+key))
+}
+
+// CheckIdempotencyKey refuses keys that are not 1 to 255 visible ASCII characters.
+func CheckIdempotencyKey(key string) error {
+	if !keyPattern.MatchString(key) {
+		return InvalidField("Idempotency-Key", "The Idempotency-Key must be 1 to 255 visible ASCII characters.")
+	}
+	return nil
+}
+
+// NewSubmission checks every field of a draft and returns all that is wrong with it at once.
+// maxRecipients bounds the number of different recipients. ID and key are set by the caller.
+func NewSubmission(d Draft, maxRecipients int) (Submission, error) {
+	var c checker
+	c.text("fileName", d.FileName, MaxFileName)
+	c.text("sendersFileTransferReference", d.SendersReference, MaxReference)
+	c.resource(d.ResourceID)
+	c.properties(d.PropertyList)
+	c.digest("checksum", d.Checksum, md5Pattern, "an MD5", 32)
+	c.digest("sha256", d.SHA256, sha256Pattern, "a SHA-256", 64)
+	s := Submission{
+		ResourceID: ResourceID(d.ResourceID), FileName: d.FileName, SendersReference: d.SendersReference,
+		PropertyList: d.PropertyList, MD5: d.Checksum, SHA256: d.SHA256, DisableVirusScan: d.DisableVirusScan,
+		Sender: c.sender(d.Sender), Recipients: c.recipients(d.Recipients, maxRecipients),
+	}
+	if err := Invalid(c.found); err != nil {
+		return Submission{}, err
+	}
+	hash, err := hashOf(d)
+	if err != nil {
+		return Submission{}, err
+	}
+	s.RequestHash = hash
+	return s, nil
+}
+
+// hashOf is the same for two drafts exactly when they ask for the same thing. JSON sorts map keys.
+func hashOf(d Draft) (string, error) {
+	b, err := json.Marshal(d)
+	if err != nil {
+		return "", fmt.Errorf("hash draft: %w", err)
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:]), nil
+}
+
+// checker collects what is wrong with a draft.
+type checker struct{ found []FieldError }
+
+func (c *checker) add(field, format string, args ...any) {
+	c.found = append(c.found, FieldError{Field: field, Message: fmt.Sprintf(format, args...)})
+}
+
+func (c *checker) text(field, value string, limit int) {
+	switch n := utf8.RuneCountInString(value); {
+	case n == 0:
+		c.add(field, "The %s field is required.", field)
+	case n > limit:
+		c.add(field, "The field %s must be a string with a minimum length of 1 and a maximum length of %d.", field, limit)
+	}
+	c.clean(field, value)
+}
+
+// clean refuses what PostgreSQL's text type cannot hold.
+func (c *checker) clean(field, value string) {
+	if !utf8.ValidString(value) || strings.ContainsRune(value, 0) {
+		c.add(field, "The field %s must be valid UTF-8 without NUL characters.", field)
+	}
+}
+
+func (c *checker) resource(id string) {
+	switch {
+	case id == "":
+		c.add("resourceId", "The resourceId field is required.")
+	case !resourcePattern.MatchString(id):
+		c.add("resourceId", "Invalid Resource identifier format")
+	}
+	c.clean("resourceId", id)
+}
+
+func (c *checker) sender(given string) Addressee {
+	p, err := ParseParty(given)
+	if given == "" {
+		c.add("sender", "The sender field is required.")
+	} else if err != nil {
+		c.add("sender", "Organization numbers should be on the form countrycode:organizationnumber (e.g. 0192:910753614) or urn:altinn:organization:identifier-no:organizationnumber")
+	}
+	return Addressee{Party: p, AsGiven: given}
+}
+
+func (c *checker) recipients(given []string, limit int) []Addressee {
+	if len(given) == 0 {
+		c.add("recipients", "One or more recipients are required")
+		return nil
+	}
+	seen := make(map[Party]bool, len(given))
+	out := make([]Addressee, 0, len(given))
+	for i, g := range given {
+		p, err := ParseParty(g)
+		if err != nil {
+			c.add(fmt.Sprintf("recipients[%d]", i), "Each recipient should be on the form countrycode:organizationnumber (e.g. 0192:910753614) or urn:altinn:organization:identifier-no:organizationnumber")
+			continue
+		}
+		if !seen[p] {
+			seen[p] = true
+			out = append(out, Addressee{Party: p, AsGiven: g})
+		}
+	}
+	if len(out) > limit {
+		c.add("recipients", "A transfer can have at most %d recipients.", limit)
+	}
+	return out
+}
+
+func (c *checker) properties(list map[string]string) {
+	if len(list) > MaxProperties {
+		c.add("propertyList", "PropertyList can contain at most %d properties", MaxProperties)
+	}
+	for k, v := range list {
+		if utf8.RuneCountInString(k) > MaxPropertyKey {
+			c.add("propertyList", "PropertyList Key can not be longer than %d. Length:%d, KeyValue: %s", MaxPropertyKey, utf8.RuneCountInString(k), k)
+		}
+		if utf8.RuneCountInString(v) > MaxPropertyValue {
+			c.add("propertyList", "PropertyList Value can not be longer than %d. Length:%d, Key: %s", MaxPropertyValue, utf8.RuneCountInString(v), k)
+		}
+		c.clean("propertyList", k)
+		c.clean("propertyList", v)
+	}
+}
+
+func (c *checker) digest(field, value string, pattern *regexp.Regexp, kind string, length int) {
+	switch {
+	case value == "" || pattern.MatchString(value):
+	case len(value) != length:
+		c.add(field, "The %s, if used, must be %s hash with a length of %d characters", field, kind, length)
+	default:
+		c.add(field, "The %s, if used, must be %s hash in lower case", field, kind)
+	}
+}

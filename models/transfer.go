@@ -1,0 +1,224 @@
+package models
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Transfer is one file on its way from one sender to its recipients, as the database keeps it.
+// Only the transfer's own workflow changes it.
+type Transfer struct {
+	ID               uuid.UUID `gorm:"primaryKey"`
+	ResourceID       string
+	Sender           Party
+	SenderAsGiven    string
+	SendersReference string
+	FileName         string
+	PropertyList     map[string]string `gorm:"serializer:json"`
+	DeclaredMD5      string            `gorm:"column:declared_md5"`
+	DeclaredSHA256   string            `gorm:"column:declared_sha256"`
+	DisableVirusScan bool
+	IdempotencyKey   *string
+	RequestHash      string
+	RunID            string // of the workflow run that accepted it
+	MaxFileSize      int64  // bytes, of the service's policy when it was accepted
+
+	Status        TransferStatus // never 1 or 2: those follow from facts, see Facts
+	StatusText    string         // empty: the default text of the status
+	StatusChanged time.Time
+
+	Created        time.Time
+	UploadDeadline time.Time
+	Expires        time.Time
+	Published      *time.Time
+
+	ContentKey        string // empty until content is accepted
+	ContentGeneration int64
+	ContentSize       int64
+	ContentMD5        string `gorm:"column:content_md5"`
+	ContentSHA256     string `gorm:"column:content_sha256"`
+	ContentCRC32C     uint32 `gorm:"column:content_crc32c"`
+}
+
+// Content returns the accepted content; its Key is empty when there is none.
+func (t Transfer) Content() Content {
+	return Content{
+		Key: t.ContentKey, Generation: t.ContentGeneration, Size: t.ContentSize,
+		MD5: t.ContentMD5, SHA256: t.ContentSHA256, CRC32C: t.ContentCRC32C,
+	}
+}
+
+// Recipient is one addressee of a transfer, as the database keeps it.
+type Recipient struct {
+	TransferID uuid.UUID `gorm:"primaryKey"`
+	Party      Party     `gorm:"primaryKey"`
+	AsGiven    string
+	Ordinal    int    // place in the sender's list
+	GroupNo    int    // 0: confirmed at the transfer's own workflow; n: at its n-th delivery group
+	ResourceID string // as on the transfer, for the recipient's search
+	Created    time.Time
+	Delivered  *time.Time
+	Confirmed  *time.Time
+
+	TransferStatus        TransferStatus // as on the transfer, for the recipient's search
+	TransferStatusChanged time.Time
+}
+
+// StatusChange is one entry of a transfer's status history. Seq orders them without gaps.
+type StatusChange struct {
+	TransferID uuid.UUID `gorm:"primaryKey"`
+	Seq        int       `gorm:"primaryKey"`
+	Status     TransferStatus
+	Text       string
+	At         time.Time
+}
+
+// UploadAttempt is a fact of the data plane: somebody with the right began to upload. Its lease is
+// renewed while bytes arrive; an attempt whose lease ran out can no longer be staged.
+type UploadAttempt struct {
+	ID             uuid.UUID `gorm:"primaryKey"`
+	TransferID     uuid.UUID
+	ObjectKey      string
+	IdempotencyKey *string
+	Started        time.Time
+	LeaseUntil     time.Time
+	Ended          *time.Time // given up by the API; nil while running, staged or lost
+}
+
+// StagedContent is a fact of the data plane: the bytes of an attempt are durable.
+type StagedContent struct {
+	AttemptID  uuid.UUID `gorm:"primaryKey"`
+	TransferID uuid.UUID
+	Generation int64
+	Size       int64
+	MD5        string `gorm:"column:md5"`
+	SHA256     string `gorm:"column:sha256"`
+	CRC32C     uint32 `gorm:"column:crc32c"`
+	Staged     time.Time
+}
+
+// ContentAccess is a fact of the data plane: which bytes were served to whom, from when to when.
+type ContentAccess struct {
+	ID         uuid.UUID `gorm:"primaryKey"`
+	TransferID uuid.UUID
+	Party      Party
+	FirstByte  int64
+	Length     int64 // bytes asked for
+	Started    time.Time
+	Ended      *time.Time
+	BytesSent  int64
+	Complete   bool // all bytes asked for were sent
+}
+
+// AttemptKey is where an upload attempt's bytes are kept: unique per attempt and never reused.
+func AttemptKey(transfer, attempt uuid.UUID) string {
+	return fmt.Sprintf("%s/%s", TransferPrefix(transfer), attempt)
+}
+
+// TransferPrefix is what all object keys of a transfer begin with.
+func TransferPrefix(transfer uuid.UUID) string { return "ft/" + transfer.String() }
+
+// GroupSize is how many recipients one workflow serves: more are split into delivery groups.
+const GroupSize = 100
+
+// Groups returns how many delivery groups n recipients need; 0 when the transfer serves them itself.
+func Groups(n int) int {
+	if n <= GroupSize {
+		return 0
+	}
+	return (n + GroupSize - 1) / GroupSize
+}
+
+// GroupOf returns the delivery group of the i-th (from 0) of n recipients.
+func GroupOf(i, n int) int {
+	if n <= GroupSize {
+		return 0
+	}
+	return i/GroupSize + 1
+}
+
+// TransferView is a transfer as its parties see it: the row, with the facts of the data plane laid over it.
+type TransferView struct {
+	Transfer
+	Recipients []RecipientView
+	History    []StatusChange
+	// EffectiveStatus is Status, or what the facts of an unfinished upload say.
+	EffectiveStatus TransferStatus
+	EffectiveSince  time.Time
+	// UploadStarted and Staged are the facts themselves, while no content is accepted.
+	UploadStarted *time.Time
+	Staged        *time.Time
+}
+
+// RecipientView is a recipient with the facts of its downloads.
+type RecipientView struct {
+	Recipient
+	FirstAccess *time.Time
+}
+
+// Status tells how far the recipient has come.
+func (r RecipientView) Status() RecipientStatus {
+	switch {
+	case r.Confirmed != nil:
+		return RecipientDownloadConfirmed
+	case r.FirstAccess != nil:
+		return RecipientDownloadStarted
+	}
+	return RecipientInitialized
+}
+
+// Changed tells when the recipient entered its status.
+func (r RecipientView) Changed() time.Time {
+	switch {
+	case r.Confirmed != nil:
+		return *r.Confirmed
+	case r.FirstAccess != nil:
+		return *r.FirstAccess
+	}
+	return r.Created
+}
+
+// RecipientChange is one entry of a recipient's history.
+type RecipientChange struct {
+	Party   string // as the sender spelled it
+	Status  RecipientStatus
+	Changed time.Time
+}
+
+// History returns the recipient's steps in order.
+func (r RecipientView) History() []RecipientChange {
+	out := []RecipientChange{{r.AsGiven, RecipientInitialized, r.Created}}
+	if r.FirstAccess != nil {
+		out = append(out, RecipientChange{r.AsGiven, RecipientDownloadStarted, *r.FirstAccess})
+	}
+	if r.Confirmed != nil {
+		out = append(out, RecipientChange{r.AsGiven, RecipientDownloadConfirmed, *r.Confirmed})
+	}
+	return out
+}
+
+// RecipientFor returns the view of one recipient.
+func (v TransferView) RecipientFor(p Party) (RecipientView, bool) {
+	for _, r := range v.Recipients {
+		if r.Party == p {
+			return r, true
+		}
+	}
+	return RecipientView{}, false
+}
+
+// VisibleTo tells whether an organisation is a party to the transfer.
+func (v TransferView) VisibleTo(p Party) bool {
+	_, recipient := v.RecipientFor(p)
+	return recipient || v.Sender == p
+}
+
+// CurrentText is the text of the effective status.
+func (v TransferView) CurrentText() string {
+	if v.StatusText != "" && v.EffectiveStatus == v.Status {
+		return v.StatusText
+	}
+	return v.EffectiveStatus.Text()
+}

@@ -1,0 +1,58 @@
+package store
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+	"gorm.io/gorm"
+
+	"github.com/formidling/formidling/models"
+)
+
+// DeliverTransfer makes the attempt's content visible to the recipients of one delivery group and
+// writes their events; the first group also publishes the transfer. models.ErrAlreadyUploaded when the
+// transfer has other content or has ended. Safe to repeat: who has it already is left alone.
+func (s *Store) DeliverTransfer(ctx context.Context, id, attempt uuid.UUID, group int) error {
+	return s.transact(ctx, "deliver transfer", func(tx *gorm.DB) error {
+		t, err := lockTransfer(tx, id)
+		if err != nil {
+			return err
+		}
+		now := s.clock()
+		var notices []notice
+		if t.Status == models.TransferInitialized {
+			if err := publish(tx, &t, attempt, s); err != nil {
+				return err
+			}
+			notices = append(notices, notice{t.Sender, models.RoleSender, models.EventPublished})
+		}
+		if !t.Status.Downloadable() || t.ContentKey != models.AttemptKey(id, attempt) {
+			return models.ErrAlreadyUploaded
+		}
+		var waiting []models.Party
+		undelivered := tx.Model(&models.Recipient{}).Where("transfer_id = ? AND group_no = ? AND delivered IS NULL", id, group)
+		if err := undelivered.Session(&gorm.Session{}).Order("party").Pluck("party", &waiting).Error; err != nil {
+			return err
+		}
+		if err := undelivered.Session(&gorm.Session{}).Update("delivered", now).Error; err != nil {
+			return err
+		}
+		for _, p := range waiting {
+			notices = append(notices, notice{p, models.RoleRecipient, models.EventPublished})
+		}
+		return appendEvents(tx, t, now, notices)
+	})
+}
+
+// publish binds the staged content of the attempt to a locked transfer.
+func publish(tx *gorm.DB, t *models.Transfer, attempt uuid.UUID, s *Store) error {
+	var c models.StagedContent
+	if err := tx.Take(&c, "attempt_id = ? AND transfer_id = ?", attempt, t.ID).Error; err != nil {
+		return err
+	}
+	now := s.clock()
+	t.Published = &now
+	t.ContentKey, t.ContentGeneration, t.ContentSize = models.AttemptKey(t.ID, attempt), c.Generation, c.Size
+	t.ContentMD5, t.ContentSHA256, t.ContentCRC32C = c.MD5, c.SHA256, c.CRC32C
+	return moveTransfer(tx, t, models.TransferPublished, "", now)
+}

@@ -1,0 +1,53 @@
+package store
+
+import (
+	"io/fs"
+	"regexp"
+	"testing/fstest"
+
+	"github.com/pressly/goose/v3"
+)
+
+// dialect is one of the two databases we speak to.
+type dialect string
+
+const (
+	dialectPostgres dialect = "postgres"
+	dialectSQLite   dialect = "sqlite"
+)
+
+func (d dialect) goose() goose.Dialect {
+	if d == dialectSQLite {
+		return goose.DialectSQLite3
+	}
+	return goose.DialectPostgres
+}
+
+// sqliteTypes are the only words in which the migrations differ: the driver reads a column as a time
+// only when it is declared datetime, and uuid would get numeric affinity.
+var sqliteTypes = map[string]string{"timestamptz": "datetime", "uuid": "text", "bigint": "integer"}
+
+var typeWords = regexp.MustCompile(`\b(timestamptz|uuid|bigint)\b`)
+
+// translate returns the migrations in this dialect. There is one text for both databases, so that
+// they cannot drift apart.
+func (d dialect) translate(files fs.FS, dir string) (fs.FS, error) {
+	sub, err := fs.Sub(files, dir)
+	if err != nil || d == dialectPostgres {
+		return sub, err
+	}
+	names, err := fs.Glob(sub, "*.sql")
+	if err != nil {
+		return nil, err
+	}
+	out := fstest.MapFS{}
+	for _, name := range names {
+		text, err := fs.ReadFile(sub, name)
+		if err != nil {
+			return nil, err
+		}
+		text = typeWords.ReplaceAllFunc(text, func(w []byte) []byte { return []byte(sqliteTypes[string(w)]) })
+		out[name] = &fstest.MapFile{Data: text}
+	}
+	return out, nil
+}

@@ -1,0 +1,224 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"github.com/formidling/formidling/models"
+)
+
+// facts is what the data plane says about a transfer that has no content yet.
+type facts struct {
+	UploadStarted *time.Time // of the first attempt
+	Staged        *time.Time // of the first staged content
+}
+
+func factsOf(tx *gorm.DB, id uuid.UUID) (facts, error) {
+	var f facts
+	var attempts []models.UploadAttempt
+	if err := tx.Order("started").Limit(1).Find(&attempts, "transfer_id = ?", id).Error; err != nil {
+		return f, err
+	}
+	if len(attempts) == 0 {
+		return f, nil
+	}
+	f.UploadStarted = &attempts[0].Started
+	var staged []models.StagedContent
+	if err := tx.Order("staged").Limit(1).Find(&staged, "transfer_id = ?", id).Error; err != nil {
+		return f, err
+	}
+	if len(staged) > 0 {
+		f.Staged = &staged[0].Staged
+	}
+	return f, nil
+}
+
+// effective is the status that parties see, and since when.
+func (f facts) effective(t models.Transfer) (models.TransferStatus, time.Time) {
+	switch {
+	case t.Status != models.TransferInitialized:
+		return t.Status, t.StatusChanged
+	case f.Staged != nil:
+		return models.TransferUploadProcessing, *f.Staged
+	case f.UploadStarted != nil:
+		return models.TransferUploadStarted, *f.UploadStarted
+	}
+	return t.Status, t.StatusChanged
+}
+
+// BeginUpload records that an upload attempt runs, for as long as its lease is renewed.
+// models.ErrAlreadyUploaded when the transfer no longer awaits content.
+func (s *Store) BeginUpload(ctx context.Context, transfer, attempt uuid.UUID, idempotencyKey string, lease time.Duration) error {
+	return s.transact(ctx, "begin upload", func(tx *gorm.DB) error {
+		t, err := shareTransfer(tx, transfer)
+		if err != nil {
+			return err
+		}
+		if t.Status != models.TransferInitialized {
+			return models.ErrAlreadyUploaded
+		}
+		now := s.clock()
+		a := models.UploadAttempt{
+			ID: attempt, TransferID: transfer, ObjectKey: models.AttemptKey(transfer, attempt), Started: now, LeaseUntil: now.Add(lease),
+		}
+		if idempotencyKey != "" {
+			a.IdempotencyKey = &idempotencyKey
+		}
+		return tx.Create(&a).Error
+	})
+}
+
+// RenewLease keeps an attempt alive. models.ErrLeaseLost when it ran out, was ended, or the transfer no
+// longer awaits content: the attempt must stop, because its content can no longer be staged.
+func (s *Store) RenewLease(ctx context.Context, attempt uuid.UUID, lease time.Duration) error {
+	return s.transact(ctx, "renew lease", func(tx *gorm.DB) error {
+		now := s.clock()
+		done := tx.Model(&models.UploadAttempt{}).
+			Where("id = ? AND ended IS NULL AND lease_until > ?", attempt, now).
+			Where("EXISTS (SELECT 1 FROM transfers t WHERE t.id = transfer_id AND t.status = ?)", models.TransferInitialized).
+			Update("lease_until", now.Add(lease))
+		return lostUnless(done)
+	})
+}
+
+// EndUpload records that an attempt was given up. Safe to repeat.
+func (s *Store) EndUpload(ctx context.Context, attempt uuid.UUID) error {
+	return s.transact(ctx, "end upload", func(tx *gorm.DB) error {
+		return tx.Model(&models.UploadAttempt{}).Where("id = ? AND ended IS NULL", attempt).Update("ended", s.clock()).Error
+	})
+}
+
+// StageContent records that the bytes of a running attempt are durable.
+// models.ErrLeaseLost when the attempt no longer runs, ErrAlreadyUploaded when the transfer no longer
+// awaits content.
+func (s *Store) StageContent(ctx context.Context, transfer, attempt uuid.UUID, c models.Content) error {
+	return s.transact(ctx, "stage content", func(tx *gorm.DB) error {
+		if t, err := shareTransfer(tx, transfer); err != nil {
+			return err
+		} else if t.Status != models.TransferInitialized {
+			return models.ErrAlreadyUploaded
+		}
+		now := s.clock()
+		// the update takes the attempt's row, so that nobody can end it meanwhile
+		running := tx.Model(&models.UploadAttempt{}).
+			Where("id = ? AND transfer_id = ? AND ended IS NULL AND lease_until > ?", attempt, transfer, now).
+			Update("lease_until", now)
+		if err := lostUnless(running); err != nil {
+			return err
+		}
+		return tx.Create(&models.StagedContent{
+			AttemptID: attempt, TransferID: transfer, Generation: c.Generation, Size: c.Size,
+			MD5: c.MD5, SHA256: c.SHA256, CRC32C: c.CRC32C, Staged: now,
+		}).Error
+	})
+}
+
+func lostUnless(done *gorm.DB) error {
+	if done.Error == nil && done.RowsAffected == 0 {
+		return models.ErrLeaseLost
+	}
+	return done.Error
+}
+
+// Staged returns the staged content of an attempt, with the transfer's declared checksums beside it.
+// models.ErrNoFileYet when the attempt has none.
+func (s *Store) Staged(ctx context.Context, transfer, attempt uuid.UUID) (models.Transfer, models.Content, error) {
+	var t models.Transfer
+	var c models.StagedContent
+	db := s.read.WithContext(ctx)
+	err := db.Take(&t, "id = ?", transfer).Error
+	if err == nil {
+		err = db.Take(&c, "attempt_id = ? AND transfer_id = ?", attempt, transfer).Error
+	}
+	if errors.Is(err, gorm.ErrRecordNotFound) {
+		err = models.ErrNoFileYet
+	}
+	return t, models.Content{
+		Key: models.AttemptKey(transfer, attempt), Generation: c.Generation, Size: c.Size,
+		MD5: c.MD5, SHA256: c.SHA256, CRC32C: c.CRC32C,
+	}, unavailable("read staged content", err)
+}
+
+// UploadFacts tells of a transfer's attempts: the first one staged, if any, and until when one may
+// still run; the zero time when none runs.
+func (s *Store) UploadFacts(ctx context.Context, transfer uuid.UUID) (staged *uuid.UUID, runningUntil time.Time, err error) {
+	db := s.read.WithContext(ctx)
+	var contents []models.StagedContent
+	if err := db.Order("staged").Limit(1).Find(&contents, "transfer_id = ?", transfer).Error; err != nil {
+		return nil, time.Time{}, unavailable("read uploads", err)
+	}
+	if len(contents) > 0 {
+		staged = &contents[0].AttemptID
+	}
+	var running []models.UploadAttempt
+	err = db.Order("lease_until DESC").Limit(1).
+		Find(&running, "transfer_id = ? AND ended IS NULL AND lease_until > ?", transfer, s.clock()).Error
+	if err == nil && len(running) > 0 {
+		runningUntil = running[0].LeaseUntil
+	}
+	return staged, runningUntil, unavailable("read uploads", err)
+}
+
+// AttemptByKey returns the staged attempt that a client's Idempotency-Key named before, or nil.
+func (s *Store) AttemptByKey(ctx context.Context, transfer uuid.UUID, idempotencyKey string) (*uuid.UUID, error) {
+	var found []models.UploadAttempt
+	err := s.read.WithContext(ctx).
+		Where("transfer_id = ? AND idempotency_key = ?", transfer, idempotencyKey).
+		Where("EXISTS (SELECT 1 FROM staged_contents c WHERE c.attempt_id = upload_attempts.id)").
+		Order("started").Limit(1).Find(&found).Error
+	if err != nil || len(found) == 0 {
+		return nil, unavailable("find upload", err)
+	}
+	return &found[0].ID, nil
+}
+
+// BeginAccess records that bytes are about to be served to a recipient. models.ErrNotReadyForDownload
+// when the file is not there for it. It excludes cancelling and purging at the same moment.
+func (s *Store) BeginAccess(ctx context.Context, transfer uuid.UUID, party models.Party, first, length int64) (uuid.UUID, error) {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return id, err
+	}
+	return id, s.transact(ctx, "begin download", func(tx *gorm.DB) error {
+		t, err := shareTransfer(tx, transfer)
+		if err != nil {
+			return err
+		}
+		if !t.Status.Downloadable() {
+			return models.ErrNotReadyForDownload
+		}
+		return tx.Create(&models.ContentAccess{
+			ID: id, TransferID: transfer, Party: party, FirstByte: first, Length: length, Started: s.clock(),
+		}).Error
+	})
+}
+
+// EndAccess records how many bytes of an access were sent.
+func (s *Store) EndAccess(ctx context.Context, access uuid.UUID, sent int64) error {
+	return s.transact(ctx, "end download", func(tx *gorm.DB) error {
+		return tx.Model(&models.ContentAccess{}).Where("id = ?", access).Updates(map[string]any{
+			"ended": s.clock(), "bytes_sent": sent, "complete": gorm.Expr("length = ?", sent),
+		}).Error
+	})
+}
+
+// shareTransfer reads a transfer and keeps it from being changed until the transaction ends.
+func shareTransfer(tx *gorm.DB, id uuid.UUID) (models.Transfer, error) {
+	var t models.Transfer
+	err := tx.Clauses(clause.Locking{Strength: "SHARE"}).Take(&t, "id = ?", id).Error
+	if errors.Is(err, gorm.ErrRecordNotFound) {
+		return t, models.ErrTransferNotFound
+	}
+	return t, err
+}
+
+func anyAccess(tx *gorm.DB) (bool, error) {
+	var found []models.ContentAccess
+	err := tx.Limit(1).Find(&found).Error
+	return len(found) > 0, err
+}

@@ -1,0 +1,53 @@
+package store
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/formidling/formidling/models"
+)
+
+// unavailable adds what was being done to an error, and models.ErrUnavailable when the database
+// could not be reached or could not serve: then the same call may succeed later.
+func unavailable(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if _, known := models.AsError(err); !known && isOutage(err) {
+		return fmt.Errorf("%s: %w: %w", what, models.ErrUnavailable, err)
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
+
+func isOutage(err error) bool {
+	var connect *pgconn.ConnectError
+	var network net.Error
+	var pg *pgconn.PgError
+	switch {
+	case errors.As(err, &connect), errors.As(err, &network), errors.Is(err, driver.ErrBadConn),
+		errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed),
+		errors.Is(err, context.DeadlineExceeded), pgconn.SafeToRetry(err):
+		return true
+	case errors.As(err, &pg):
+		return outageCode(pg.Code)
+	}
+	return strings.Contains(err.Error(), "SQLITE_BUSY") || strings.Contains(err.Error(), "database is locked")
+}
+
+// outageCode knows the classes of SQLSTATE that pass: connection, resources, operator, deadlock and
+// serialization (PostgreSQL, appendix A).
+func outageCode(code string) bool {
+	for _, class := range []string{"08", "53", "57P", "40001", "40P01"} {
+		if strings.HasPrefix(code, class) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,142 @@
+// Package store keeps the state of Formidling in PostgreSQL or SQLite. It is the only importer of GORM.
+//
+// Rows of a transfer are changed by the activities of that transfer's own workflow alone (accept.go,
+// deliver.go, confirm.go, end.go); the API appends facts that decide nothing by themselves (facts.go)
+// and reads (views.go, search.go). Services and rights are ordinary resources (resources.go).
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/glebarez/sqlite"
+	"gorm.io/driver/postgres"
+	"gorm.io/gorm"
+	"gorm.io/gorm/logger"
+)
+
+// Store is a handle to one database; it is safe for concurrent use.
+type Store struct {
+	read, write *gorm.DB // the same handle on PostgreSQL; SQLite has one writer and many readers
+	dialect     dialect
+	now         func() time.Time
+}
+
+// Options set what differs between installations and tests.
+type Options struct {
+	MaxConns int              // of PostgreSQL, per process; 0: 20
+	Now      func() time.Time // the clock; nil: the system's
+}
+
+// Open connects to postgres://… or sqlite:FILE. It does not dial PostgreSQL before the first use,
+// so a process can start while the database is down; use Ready.
+func Open(url string, o Options) (*Store, error) {
+	s := &Store{now: o.Now}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	var err error
+	switch {
+	case strings.HasPrefix(url, "postgres://"), strings.HasPrefix(url, "postgresql://"):
+		s.dialect = dialectPostgres
+		s.write, err = openPostgres(url, o.MaxConns)
+		s.read = s.write
+	case strings.HasPrefix(url, "sqlite:"):
+		s.dialect = dialectSQLite
+		err = s.openSQLite(strings.TrimPrefix(url, "sqlite:"))
+	default:
+		err = errors.New("the address must begin with postgres:// or sqlite:")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	return s, nil
+}
+
+// config is made afresh for each handle: GORM keeps the handle's state in it.
+func config() *gorm.Config {
+	return &gorm.Config{
+		Logger:                 logger.Discard, // errors are returned, and logged once where they end
+		SkipDefaultTransaction: true,
+		DisableAutomaticPing:   true,
+		TranslateError:         true,
+		NowFunc:                func() time.Time { return time.Time{} }, // timestamps are never set behind our back
+	}
+}
+
+func openPostgres(url string, maxConns int) (*gorm.DB, error) {
+	db, err := gorm.Open(postgres.Open(url), config())
+	if err != nil {
+		return nil, err
+	}
+	pool, err := db.DB()
+	if err != nil {
+		return nil, err
+	}
+	if maxConns <= 0 {
+		maxConns = 20
+	}
+	pool.SetMaxOpenConns(maxConns)
+	pool.SetMaxIdleConns(maxConns)
+	pool.SetConnMaxIdleTime(5 * time.Minute)
+	return db, nil
+}
+
+// openSQLite opens a file twice: SQLite allows one writer at a time, and a queue in our process is
+// fairer and faster than its busy-wait. Readers go on beside the writer in WAL mode.
+func (s *Store) openSQLite(file string) (err error) {
+	pragmas := "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_time_format=sqlite"
+	if s.write, err = openSQLitePool(file+pragmas+"&_txlock=immediate", 1); err != nil {
+		return err
+	}
+	s.read, err = openSQLitePool(file+pragmas+"&_pragma=query_only(1)", max(4, runtime.NumCPU()))
+	return err
+}
+
+func openSQLitePool(dsn string, conns int) (*gorm.DB, error) {
+	db, err := gorm.Open(sqlite.Open(dsn), config())
+	if err != nil {
+		return nil, err
+	}
+	pool, err := db.DB()
+	if err != nil {
+		return nil, err
+	}
+	pool.SetMaxOpenConns(conns)
+	pool.SetMaxIdleConns(conns)
+	return db, nil
+}
+
+// Close ends all connections.
+func (s *Store) Close() error {
+	var errs []error
+	for _, db := range []*gorm.DB{s.read, s.write} {
+		if pool, err := db.DB(); err != nil {
+			errs = append(errs, err)
+		} else {
+			errs = append(errs, pool.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Ready tells whether the database answers and its schema is the one this program needs.
+func (s *Store) Ready(ctx context.Context) error {
+	return unavailable("check database", s.checkVersion(ctx))
+}
+
+// clock is now as both databases keep it: UTC, in microseconds.
+func (s *Store) clock() time.Time { return s.now().UTC().Truncate(time.Microsecond) }
+
+// transact runs fn in one transaction that is committed when fn returns nil.
+func (s *Store) transact(ctx context.Context, what string, fn func(tx *gorm.DB) error) error {
+	return unavailable(what, s.write.WithContext(ctx).Transaction(fn))
+}
+
+// pool is for the migrator, which speaks database/sql.
+func (s *Store) pool() (*sql.DB, error) { return s.write.DB() }

@@ -1,0 +1,99 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+	"gorm.io/gorm"
+
+	"github.com/formidling/formidling/models"
+)
+
+// TransferFor returns a transfer as one party sees it, with that party's own recipient row if it has
+// one, without history. models.ErrTransferNotFound for an unknown id and for who is no party alike.
+func (s *Store) TransferFor(ctx context.Context, id uuid.UUID, viewer models.Party) (models.TransferView, error) {
+	v, err := s.view(ctx, id, viewer, func(db *gorm.DB) *gorm.DB { return db.Where("party = ?", viewer) })
+	return v, unavailable("read transfer", err)
+}
+
+// TransferDetails returns a transfer with its history and every recipient that the viewer may see: the
+// sender sees all, a recipient itself only (docs/altinn-compatibility.md).
+func (s *Store) TransferDetails(ctx context.Context, id uuid.UUID, viewer models.Party) (models.TransferView, error) {
+	v, err := s.view(ctx, id, viewer, func(db *gorm.DB) *gorm.DB {
+		return db.Where("party = ? OR EXISTS (SELECT 1 FROM transfers t WHERE t.id = recipients.transfer_id AND t.sender = ?)", viewer, viewer)
+	})
+	if err != nil {
+		return v, unavailable("read transfer", err)
+	}
+	err = s.read.WithContext(ctx).Order("seq").Find(&v.History, "transfer_id = ?", id).Error
+	if err == nil {
+		v.History = withFacts(v)
+	}
+	return v, unavailable("read history", err)
+}
+
+// withFacts continues the history with what only the facts tell so far.
+func withFacts(v models.TransferView) []models.StatusChange {
+	add := func(status models.TransferStatus, at *time.Time) {
+		if at != nil {
+			v.History = append(v.History, models.StatusChange{TransferID: v.ID, Seq: len(v.History) + 1, Status: status, At: *at})
+		}
+	}
+	add(models.TransferUploadStarted, v.UploadStarted)
+	add(models.TransferUploadProcessing, v.Staged)
+	return v.History
+}
+
+func (s *Store) view(ctx context.Context, id uuid.UUID, viewer models.Party, scope func(*gorm.DB) *gorm.DB) (models.TransferView, error) {
+	var v models.TransferView
+	db := s.read.WithContext(ctx)
+	err := db.Take(&v.Transfer, "id = ?", id).Error
+	if errors.Is(err, gorm.ErrRecordNotFound) {
+		return v, models.ErrTransferNotFound
+	} else if err != nil {
+		return v, err
+	}
+	if v.Recipients, err = recipientsOf(db, id, scope); err != nil {
+		return v, err
+	}
+	if !v.VisibleTo(viewer) {
+		return models.TransferView{}, models.ErrTransferNotFound
+	}
+	f := facts{}
+	if v.Status == models.TransferInitialized {
+		if f, err = factsOf(db, id); err != nil {
+			return v, err
+		}
+	}
+	v.EffectiveStatus, v.EffectiveSince = f.effective(v.Transfer)
+	v.UploadStarted, v.Staged = f.UploadStarted, f.Staged
+	return v, nil
+}
+
+func recipientsOf(db *gorm.DB, id uuid.UUID, scope func(*gorm.DB) *gorm.DB) ([]models.RecipientView, error) {
+	var rows []models.Recipient
+	if err := scope(db.Where("transfer_id = ?", id)).Order("ordinal").Find(&rows).Error; err != nil {
+		return nil, err
+	}
+	var accesses []models.ContentAccess
+	err := db.Raw(`SELECT party, started FROM content_accesses a WHERE transfer_id = ?
+		AND NOT EXISTS (SELECT 1 FROM content_accesses b WHERE b.transfer_id = a.transfer_id AND b.party = a.party
+			AND (b.started < a.started OR (b.started = a.started AND b.id < a.id)))`, id).Scan(&accesses).Error
+	if err != nil {
+		return nil, err
+	}
+	first := make(map[models.Party]time.Time, len(accesses))
+	for _, a := range accesses {
+		first[a.Party] = a.Started
+	}
+	views := make([]models.RecipientView, len(rows))
+	for i, r := range rows {
+		views[i].Recipient = r
+		if at, ok := first[r.Party]; ok {
+			views[i].FirstAccess = &at
+		}
+	}
+	return views, nil
+}

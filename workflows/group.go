@@ -1,0 +1,83 @@
+package workflows
+
+import (
+	"github.com/google/uuid"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/formidling/formidling/activities"
+	"github.com/formidling/formidling/models"
+)
+
+// GroupInput names up to models.GroupSize recipients of a transfer by the number of their group.
+type GroupInput struct {
+	Transfer, Attempt uuid.UUID
+	Group, Size       int
+}
+
+// DeliveryGroup serves one group of recipients of a big transfer: it delivers to them and records
+// their confirmations, until all have confirmed or the transfer is over.
+func DeliveryGroup(ctx workflow.Context, in GroupInput) error {
+	g := &group{in: in, confirmed: map[models.Party]bool{}}
+	if err := g.listen(ctx); err != nil {
+		return err
+	}
+	if err := g.live(ctx); err != nil {
+		return err
+	}
+	return workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) })
+}
+
+type group struct {
+	in        GroupInput
+	delivered bool
+	ended     bool
+	confirmed map[models.Party]bool
+}
+
+func (g *group) listen(ctx workflow.Context) error {
+	forever(ctx, SignalTransferEnded, func(GroupMessage) { g.ended = true })
+	o := workflow.UpdateHandlerOptions{Validator: g.mayConfirm, Description: "a recipient has the file"}
+	return workflow.SetUpdateHandlerWithOptions(ctx, UpdateConfirm, g.confirm, o)
+}
+
+func (g *group) live(ctx workflow.Context) error {
+	in := activities.DeliverInput{Transfer: g.in.Transfer, Attempt: g.in.Attempt, Group: g.in.Group}
+	if err := do(ctx, "deliver", a.Deliver, in, nil); activities.IsRefusal(err) {
+		return nil // the transfer was cancelled first
+	} else if err != nil {
+		return err
+	}
+	g.delivered = true
+	if err := g.tell(ctx, SignalGroupDelivered); err != nil {
+		return err
+	}
+	return workflow.Await(ctx, func() bool { return g.ended || len(g.confirmed) == g.in.Size })
+}
+
+// tell sends the transfer a message; a transfer that has ended needs none.
+func (g *group) tell(ctx workflow.Context, signal string) error {
+	err := workflow.SignalExternalWorkflow(ctx, TransferID(g.in.Transfer), "", signal, GroupMessage{Group: g.in.Group}).Get(ctx, nil)
+	if err != nil {
+		g.ended = true
+	}
+	return nil
+}
+
+func (g *group) mayConfirm(Confirm) error {
+	if !g.delivered || g.ended {
+		return activities.Refusal(models.ErrNotPublished)
+	}
+	return nil
+}
+
+func (g *group) confirm(ctx workflow.Context, m Confirm) error {
+	all, err := recordConfirmation(ctx, g.in.Transfer, m.Party)
+	if err != nil {
+		return err
+	}
+	if all {
+		err = g.tell(ctx, SignalAllConfirmed)
+	}
+	g.confirmed[m.Party] = true
+	return err
+}

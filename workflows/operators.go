@@ -1,0 +1,93 @@
+package workflows
+
+import (
+	"fmt"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/formidling/formidling/models"
+)
+
+// What operators search for in the Temporal UI. Only organisation numbers, service ids and statuses:
+// search attributes are never encrypted.
+var (
+	attributeSender     = temporal.NewSearchAttributeKeyKeyword("FormidlingSender")
+	attributeResource   = temporal.NewSearchAttributeKeyKeyword("FormidlingResource")
+	attributeStatus     = temporal.NewSearchAttributeKeyKeyword("FormidlingStatus")
+	attributeRecipients = temporal.NewSearchAttributeKeyKeywordList("FormidlingRecipients")
+)
+
+// statusRefused is shown for a submission that never became a transfer.
+const statusRefused = "Refused"
+
+// transferAttributes are set when a transfer starts. The recipients of a big one stand on its groups.
+func transferAttributes(s models.Submission) temporal.SearchAttributes {
+	updates := []temporal.SearchAttributeUpdate{
+		attributeSender.ValueSet(string(s.Sender.Party)),
+		attributeResource.ValueSet(s.ResourceID),
+		attributeStatus.ValueSet(models.TransferInitialized.String()),
+	}
+	if models.Groups(len(s.Recipients)) == 0 {
+		updates = append(updates, attributeRecipients.ValueSet(numbers(s.Recipients)))
+	}
+	return temporal.NewSearchAttributes(updates...)
+}
+
+func groupAttributes(s models.Submission, members []models.Addressee) temporal.SearchAttributes {
+	return temporal.NewSearchAttributes(
+		attributeSender.ValueSet(string(s.Sender.Party)),
+		attributeResource.ValueSet(s.ResourceID),
+		attributeRecipients.ValueSet(numbers(members)),
+	)
+}
+
+func numbers(list []models.Addressee) []string {
+	out := make([]string, len(list))
+	for i, r := range list {
+		out[i] = string(r.Party)
+	}
+	return out
+}
+
+// summary is the line that the workflow list shows.
+func summary(s models.Submission) string {
+	if len(s.Recipients) == 1 {
+		return fmt.Sprintf("%s: %s to %s", s.ResourceID, s.Sender.Party, s.Recipients[0].Party)
+	}
+	return fmt.Sprintf("%s: %s to %d recipients", s.ResourceID, s.Sender.Party, len(s.Recipients))
+}
+
+// show tells operators the new status. It costs an event and an update of the visibility store, so it
+// is called for the few statuses that an operator searches for.
+func (t *transfer) show(ctx workflow.Context) error {
+	t.describe(ctx)
+	return workflow.UpsertTypedSearchAttributes(ctx, attributeStatus.ValueSet(t.result().Status))
+}
+
+// describe writes the story so far for the UI, in Markdown; it costs no event.
+// No file name, reference or property ever stands here.
+func (t *transfer) describe(ctx workflow.Context) {
+	text := fmt.Sprintf("**%s** since %s\n\nService `%s`, from `%s` to %d recipients\n",
+		t.result().Status, workflow.Now(ctx).UTC().Format("2006-01-02 15:04:05 MST"), t.sub.ResourceID, t.sub.Sender.Party, len(t.sub.Recipients))
+	if t.result().Text != "" {
+		text += "\n" + t.result().Text + "\n"
+	}
+	if t.state.Attempt != noAttempt {
+		text += fmt.Sprintf("\nThe file has %d bytes. ", t.state.Size)
+	}
+	if t.groups() > 0 {
+		text += fmt.Sprintf("Its recipients are served by %d delivery groups.\n", t.groups())
+		workflow.SetCurrentDetails(ctx, text)
+		return
+	}
+	text += "\n\n| recipient | confirmed |\n|---|---|\n"
+	for _, r := range t.sub.Recipients {
+		mark := "not yet"
+		if t.confirmed[r.Party] {
+			mark = "yes"
+		}
+		text += fmt.Sprintf("| `%s` | %s |\n", r.Party, mark)
+	}
+	workflow.SetCurrentDetails(ctx, text)
+}

@@ -1,0 +1,259 @@
+package workflows_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/formidling/formidling/models"
+	"github.com/formidling/formidling/workflows"
+)
+
+func TestTransfer_IsPurgedAfterGraceWhenAllConfirmed(t *testing.T) {
+	t.Parallel()
+	b := setup(t, bob, carol)
+	start := b.env.Now()
+	accepted := b.send(t, time.Second, workflows.UpdateAuthorize, workflows.Authorized{RequestHash: "h"})
+	published := b.send(t, time.Minute, workflows.UpdateContentReceived, workflows.ContentReceived{Attempt: b.attempt})
+	first := b.send(t, 2*time.Minute, workflows.UpdateConfirm, workflows.Confirm{Party: bob})
+	last := b.send(t, 3*time.Minute, workflows.UpdateConfirm, workflows.Confirm{Party: carol})
+	late := b.send(t, time.Hour, workflows.UpdateContentReceived, workflows.ContentReceived{Attempt: uuid.New()})
+	require.Equal(t, workflows.TransferResult{Status: "Purged"}, b.run(t))
+	for _, a := range []*answer{accepted, published, first, last} {
+		a.ok()
+	}
+	require.Equal(t, workflows.ContentReceivedResult{Status: models.TransferPublished}, published.value)
+	late.refused(models.ErrAlreadyUploaded)
+	require.False(t, late.accepted, "a refused message leaves no event")
+	require.Equal(t, []string{"accept", "deliver 0", "confirm " + string(bob), "confirm " + string(carol), "purge", "delete ft/" + b.in.Submission.ID.String()}, b.calls)
+	require.Equal(t, 2*time.Hour+3*time.Minute, b.env.Now().Sub(start).Truncate(time.Minute))
+}
+
+func TestTransfer_IsKeptUntilItExpiresWhereTheServiceKeepsFiles(t *testing.T) {
+	t.Parallel()
+	b := setup(t, bob)
+	accept := b.accept
+	b.accept = func() (models.Acceptance, error) {
+		a, err := accept()
+		a.PurgeAfterConfirmed = false
+		return a, err
+	}
+	start := b.env.Now()
+	b.send(t, time.Minute, workflows.UpdateContentReceived, workflows.ContentReceived{Attempt: b.attempt})
+	b.send(t, time.Hour, workflows.UpdateConfirm, workflows.Confirm{Party: bob})
+	require.Equal(t, "Purged", b.run(t).Status)
+	require.Equal(t, 30*24*time.Hour, b.env.Now().Sub(start).Truncate(time.Hour))
+}
+
+func TestTransfer_IsPurgedWhenItExpiresUnconfirmed(t *testing.T) {
+	t.Parallel()
+	b := setup(t, bob, carol)
+	b.send(t, time.Minute, workflows.UpdateContentReceived, workflows.ContentReceived{Attempt: b.attempt})
+	day29 := b.send(t, 29*24*time.Hour, workflows.UpdateConfirm, workflows.Confirm{Party: bob})
+	require.Equal(t, "Purged", b.run(t).Status)
+	day29.ok()
+	require.Contains(t, b.calls, "purge")
+}
+
+func TestTransfer_EndsWhenRefused(t *testing.T) {
+	t.Parallel()
+	b := setup(t, bob)
+	b.accept = func() (models.Acceptance, error) { return models.Acceptance{}, models.ErrRecipientWithoutRight }
+	b.after(0, func() {})
+	out := b.run(t)
+	require.Equal(t, "Refused", out.Status)
+	require.Contains(t, out.Text, "BRO-00028")
+	require.Equal(t, []string{"accept"}, b.calls)
+}
+
+func TestTransfer_AnswersTheSenderWithTheRefusal(t *testing.T) {
+	t.Parallel()
+	b := setup(t, bob)
+	b.accept = func() (models.Acceptance, error) { return models.Acceptance{}, models.ErrNoAccess }
+	asked := b.send(t, 0, workflows.UpdateAuthorize, workflows.Authorized{RequestHash: "h"})
+	other := b.send(t, 0, workflows.UpdateAuthorize, workflows.Authorized{RequestHash: "another request"})
+	b.run(t)
+	asked.refused(models.ErrNoAccess)
+	other.refused(models.ErrKeyReused)
+}
+
+func TestTransfer_LeavesATransferOfAnotherRunAlone(t *testing.T) {
+	t.Parallel()
+	b := setup(t, bob)
+	b.accept = func() (models.Acceptance, error) { return models.Acceptance{Duplicate: true}, nil }
+	asked := b.send(t, 0, workflows.UpdateAuthorize, workflows.Authorized{RequestHash: "h"})
+	b.run(t)
+	asked.ok()
+	require.Equal(t, workflows.AuthorizedResult{Duplicate: true}, asked.value)
+	require.Equal(t, []string{"accept"}, b.calls)
+}
+
+func TestTransfer_FailsWhenNothingIsUploadedInTime(t *testing.T) {
+	t.Parallel()
+	b := setup(t, bob)
+	out := b.run(t)
+	require.Equal(t, workflows.TransferResult{Status: "Failed", Text: "No file was uploaded before the deadline"}, out)
+	require.Equal(t, []string{"accept", "fail: No file was uploaded before the deadline", "delete ft/" + b.in.Submission.ID.String()}, b.calls)
+}
+
+func TestTransfer_TakesContentThatNobodyToldItOf(t *testing.T) {
+	t.Parallel()
+	b := setup(t, bob)
+	b.firstStaged = &b.attempt // the API was killed between staging and telling
+	confirmed := b.send(t, 25*time.Hour, workflows.UpdateConfirm, workflows.Confirm{Party: bob})
+	require.Equal(t, "Purged", b.run(t).Status)
+	confirmed.ok()
+}
+
+func TestTransfer_LetsARunningUploadFinishAfterTheDeadline(t *testing.T) {
+	t.Parallel()
+	b := setup(t, bob)
+	b.runningUntil = b.env.Now().Add(24*time.Hour + 30*time.Minute)
+	b.after(24*time.Hour+20*time.Minute, func() { b.runningUntil = time.Time{} })
+	published := b.send(t, 24*time.Hour+25*time.Minute, workflows.UpdateContentReceived, workflows.ContentReceived{Attempt: b.attempt})
+	b.send(t, 25*time.Hour, workflows.UpdateConfirm, workflows.Confirm{Party: bob})
+	require.Equal(t, "Purged", b.run(t).Status)
+	published.ok()
+}
+
+func TestTransfer_FailsOnAChecksumMismatch(t *testing.T) {
+	t.Parallel()
+	b := setup(t, bob)
+	b.declaredMD5 = "declared"
+	told := b.send(t, time.Minute, workflows.UpdateContentReceived, workflows.ContentReceived{Attempt: b.attempt})
+	require.Equal(t, workflows.TransferResult{Status: "Failed", Text: "Checksum mismatch"}, b.run(t))
+	told.refused(models.ErrChecksumMismatch)
+	require.Equal(t, []string{"accept", "fail: Checksum mismatch", "delete ft/" + b.in.Submission.ID.String()}, b.calls)
+}
+
+func TestTransfer_FailsWhenStorageReportsAnotherSize(t *testing.T) {
+	t.Parallel()
+	b := setup(t, bob)
+	b.storedSize = 2
+	told := b.send(t, time.Minute, workflows.UpdateContentReceived, workflows.ContentReceived{Attempt: b.attempt})
+	require.Equal(t, "Failed", b.run(t).Status)
+	told.refused(models.ErrStoredDiffers)
+}
+
+func TestTransfer_GoesOnWaitingAfterAMessageWithoutContent(t *testing.T) {
+	t.Parallel()
+	b := setup(t, bob)
+	empty := b.send(t, time.Minute, workflows.UpdateContentReceived, workflows.ContentReceived{Attempt: uuid.New()})
+	b.after(2*time.Minute, func() {
+		b.env.SignalWorkflow(workflows.SignalContentReceived, workflows.ContentReceived{Attempt: b.attempt})
+	})
+	again := b.send(t, 3*time.Minute, workflows.UpdateContentReceived, workflows.ContentReceived{Attempt: b.attempt})
+	b.send(t, time.Hour, workflows.UpdateConfirm, workflows.Confirm{Party: bob})
+	require.Equal(t, "Purged", b.run(t).Status)
+	empty.refused(models.ErrNoFileYet)
+	again.ok() // the same content is accepted once, however often it is offered
+	require.Equal(t, 1, count(b.calls, "deliver 0"))
+}
+
+func TestTransfer_AcceptsTheFirstOfTwoUploadsAtOnce(t *testing.T) {
+	t.Parallel()
+	b := setup(t, bob)
+	second := uuid.New()
+	b.staged[second] = models.Content{Size: 3, MD5: "other"}
+	one := b.send(t, time.Minute, workflows.UpdateContentReceived, workflows.ContentReceived{Attempt: b.attempt})
+	two := b.send(t, time.Minute, workflows.UpdateContentReceived, workflows.ContentReceived{Attempt: second})
+	b.send(t, time.Hour, workflows.UpdateConfirm, workflows.Confirm{Party: bob})
+	require.Equal(t, "Purged", b.run(t).Status)
+	one.ok()
+	two.refused(models.ErrAlreadyUploaded)
+	require.Equal(t, 1, count(b.calls, "deliver 0"))
+}
+
+func TestTransfer_CanBeCancelled(t *testing.T) {
+	t.Parallel()
+	b := setup(t, bob)
+	done := b.send(t, time.Minute, workflows.UpdateCancel, workflows.Cancel{})
+	again := b.send(t, time.Minute, workflows.UpdateConfirm, workflows.Confirm{Party: bob})
+	require.Equal(t, "Cancelled", b.run(t).Status)
+	done.ok()
+	again.refused(models.ErrNotPublished)
+}
+
+func TestTransfer_LivesOnWhenCancellingIsRefused(t *testing.T) {
+	t.Parallel()
+	b := setup(t, bob)
+	b.cancel = func() error { return models.ErrNotCancellable }
+	b.send(t, time.Minute, workflows.UpdateContentReceived, workflows.ContentReceived{Attempt: b.attempt})
+	refused := b.send(t, 2*time.Minute, workflows.UpdateCancel, workflows.Cancel{})
+	b.send(t, time.Hour, workflows.UpdateConfirm, workflows.Confirm{Party: bob})
+	require.Equal(t, "Purged", b.run(t).Status)
+	refused.refused(models.ErrNotCancellable)
+}
+
+func TestTransfer_HasOneLegalOrderWhenCancelledWhileDelivering(t *testing.T) {
+	t.Parallel()
+	b := setup(t, bob)
+	b.deliver = func(int) error { return models.ErrAlreadyUploaded } // what the database says after the cancellation
+	told := b.send(t, time.Minute, workflows.UpdateContentReceived, workflows.ContentReceived{Attempt: b.attempt})
+	b.send(t, time.Minute, workflows.UpdateCancel, workflows.Cancel{})
+	require.Equal(t, "Cancelled", b.run(t).Status)
+	told.refused(models.ErrAlreadyUploaded)
+}
+
+func TestTransfer_OutlivesADatabaseThatIsDown(t *testing.T) {
+	t.Parallel()
+	b := setup(t, bob)
+	up, deliver := 0, b.deliver
+	b.deliver = func(g int) error {
+		if up++; up < 14 {
+			return errors.New("connection refused")
+		}
+		return deliver(g)
+	}
+	told := b.send(t, time.Minute, workflows.UpdateContentReceived, workflows.ContentReceived{Attempt: b.attempt})
+	b.send(t, 20*time.Hour, workflows.UpdateConfirm, workflows.Confirm{Party: bob})
+	require.Equal(t, "Purged", b.run(t).Status)
+	told.ok()
+	require.GreaterOrEqual(t, up, 14)
+}
+
+func TestTransfer_DiscardsAgainWhileAnUploadMayLeaveSomethingBehind(t *testing.T) {
+	t.Parallel()
+	b := setup(t, bob)
+	b.runningUntil = b.env.Now().Add(2 * time.Minute)
+	b.after(90*time.Second, func() { b.runningUntil = time.Time{} })
+	b.send(t, time.Minute, workflows.UpdateCancel, workflows.Cancel{})
+	require.Equal(t, "Cancelled", b.run(t).Status)
+	require.Equal(t, 2, count(b.calls, "delete ft/"+b.in.Submission.ID.String()))
+}
+
+func TestTransfer_ContinuesInAFreshHistory(t *testing.T) {
+	t.Parallel()
+	b := setup(t, bob, carol)
+	b.send(t, time.Minute, workflows.UpdateContentReceived, workflows.ContentReceived{Attempt: b.attempt})
+	b.send(t, 2*time.Minute, workflows.UpdateConfirm, workflows.Confirm{Party: bob})
+	b.after(3*time.Minute, func() { b.env.SetContinueAsNewSuggested(true) })
+	b.env.ExecuteWorkflow(workflows.Transfer, b.in)
+	var next *workflow.ContinueAsNewError
+	require.ErrorAs(t, b.env.GetWorkflowError(), &next)
+
+	c := setup(t, bob, carol)
+	c.world = b.world
+	c.calls = nil
+	require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(next.Input, &c.in))
+	require.Empty(t, c.in.Submission.FileName)
+	last := c.send(t, time.Minute, workflows.UpdateConfirm, workflows.Confirm{Party: carol})
+	c.confirm = func(models.Party) (bool, error) { return true, nil }
+	require.Equal(t, "Purged", c.run(t).Status)
+	last.ok()
+	require.NotContains(t, c.calls, "accept")
+}
+
+func count(list []string, want string) (n int) {
+	for _, s := range list {
+		if s == want {
+			n++
+		}
+	}
+	return n
+}

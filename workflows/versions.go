@@ -1,0 +1,13 @@
+package workflows
+
+// A change to the order of commands in a workflow must ask workflow.GetVersion which way a history
+// went, or histories under way can no longer be replayed. Every such question is a named predicate
+// in this file, and nowhere else, in this form:
+//
+//	// scansBeforeDelivery: since 1.1 content is scanned before it is delivered.
+//	func scansBeforeDelivery(ctx workflow.Context) bool {
+//		return workflow.GetVersion(ctx, "scan-before-delivery", workflow.DefaultVersion, 1) == 1
+//	}
+//
+// testdata/ holds recorded histories of released code, which replay_test.go runs against the code as it
+// is now. There is no such question yet.

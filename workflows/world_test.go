@@ -1,0 +1,174 @@
+package workflows_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/testsuite"
+
+	"github.com/formidling/formidling/activities"
+	"github.com/formidling/formidling/models"
+	"github.com/formidling/formidling/worker"
+	"github.com/formidling/formidling/workflows"
+)
+
+const (
+	alice = models.Party("0192:310000027")
+	bob   = models.Party("0192:310000035")
+	carol = models.Party("0192:310000043")
+)
+
+// world is what the activities of a test act on: it answers as told and writes down what it was asked.
+type world struct {
+	mu    sync.Mutex
+	calls []string
+
+	accept  func() (models.Acceptance, error)
+	deliver func(group int) error
+	confirm func(models.Party) (bool, error)
+	cancel  func() error
+	purge   func() error
+
+	declaredMD5  string
+	staged       map[uuid.UUID]models.Content
+	firstStaged  *uuid.UUID
+	runningUntil time.Time
+	storedSize   int64
+}
+
+func (w *world) note(format string, args ...any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.calls = append(w.calls, fmt.Sprintf(format, args...))
+}
+
+func (w *world) AcceptTransfer(context.Context, models.Submission, string, time.Duration) (models.Acceptance, error) {
+	w.note("accept")
+	return w.accept()
+}
+
+func (w *world) DeliverTransfer(_ context.Context, _, _ uuid.UUID, group int) error {
+	w.note("deliver %d", group)
+	return w.deliver(group)
+}
+
+func (w *world) ConfirmDelivery(_ context.Context, _ uuid.UUID, p models.Party) (bool, error) {
+	w.note("confirm %s", p)
+	return w.confirm(p)
+}
+
+func (w *world) CancelTransfer(context.Context, uuid.UUID) error { w.note("cancel"); return w.cancel() }
+
+func (w *world) FailTransfer(_ context.Context, _ uuid.UUID, text string) error {
+	w.note("fail: %s", text)
+	return nil
+}
+
+func (w *world) PurgeTransfer(context.Context, uuid.UUID) error { w.note("purge"); return w.purge() }
+
+func (w *world) Staged(_ context.Context, t, attempt uuid.UUID) (models.Transfer, models.Content, error) {
+	c, ok := w.staged[attempt]
+	if !ok {
+		return models.Transfer{}, c, models.ErrNoFileYet
+	}
+	return models.Transfer{ID: t, DeclaredMD5: w.declaredMD5, MaxFileSize: 100}, c, nil
+}
+
+func (w *world) UploadFacts(context.Context, uuid.UUID) (*uuid.UUID, time.Time, error) {
+	return w.firstStaged, w.runningUntil, nil
+}
+
+func (w *world) Stat(context.Context, string) (models.StoredObject, error) {
+	return models.StoredObject{Size: w.storedSize}, nil
+}
+
+func (w *world) DeleteAll(_ context.Context, prefix string) error {
+	w.note("delete %s", prefix)
+	return nil
+}
+
+// bundle is one workflow in a test environment that skips time.
+type bundle struct {
+	*world
+	env     *testsuite.TestWorkflowEnvironment
+	in      workflows.TransferInput
+	attempt uuid.UUID
+}
+
+func setup(t *testing.T, recipients ...models.Party) *bundle {
+	t.Helper()
+	b := &bundle{attempt: uuid.New(), env: new(testsuite.WorkflowTestSuite).NewTestWorkflowEnvironment()}
+	b.in.Submission = models.Submission{ID: uuid.New(), ResourceID: "svc", Sender: models.Addressee{Party: alice}, RequestHash: "h"}
+	for _, p := range recipients {
+		b.in.Submission.Recipients = append(b.in.Submission.Recipients, models.Addressee{Party: p})
+	}
+	b.env.SetWorkflowRunTimeout(400 * 24 * time.Hour)
+	confirmed := map[models.Party]bool{}
+	b.world = &world{staged: map[uuid.UUID]models.Content{b.attempt: {Size: 3, MD5: "right"}}, storedSize: 3}
+	b.accept = func() (models.Acceptance, error) {
+		now := b.env.Now()
+		return models.Acceptance{
+			Recipients: len(recipients), UploadDeadline: now.Add(24 * time.Hour), Expires: now.Add(30 * 24 * time.Hour),
+			PurgeAfterConfirmed: true, Grace: 2 * time.Hour,
+		}, nil
+	}
+	b.deliver = func(int) error { return nil }
+	b.cancel = func() error { return nil }
+	b.purge = func() error { return nil }
+	b.confirm = func(p models.Party) (bool, error) {
+		confirmed[p] = true
+		return len(confirmed) == len(recipients), nil
+	}
+	worker.RegisterWorkflows(b.env)
+	worker.RegisterActivities(b.env, activities.New(b.world, b.world, b.world, 24*time.Hour))
+	return b
+}
+
+// after plans something for a moment of the workflow's time.
+func (b *bundle) after(d time.Duration, do func()) { b.env.RegisterDelayedCallback(do, d) }
+
+// answer collects the result of an update.
+type answer struct {
+	t        *testing.T
+	accepted bool
+	err      error
+	value    any
+	done     bool
+}
+
+func (a *answer) Accept()                       { a.accepted = true }
+func (a *answer) Reject(err error)              { a.err, a.done = err, true }
+func (a *answer) Complete(value any, err error) { a.value, a.err, a.done = value, err, true }
+
+func (a *answer) refused(want error) {
+	a.t.Helper()
+	require.True(a.t, a.done)
+	require.ErrorIs(a.t, activities.FromTemporal(a.err), want)
+}
+
+func (a *answer) ok() {
+	a.t.Helper()
+	require.True(a.t, a.done)
+	require.NoError(a.t, a.err)
+}
+
+func (b *bundle) send(t *testing.T, d time.Duration, update string, message any) *answer {
+	out := &answer{t: t}
+	b.after(d, func() { b.env.UpdateWorkflow(update, uuid.NewString(), out, message) })
+	return out
+}
+
+func (b *bundle) run(t *testing.T) workflows.TransferResult {
+	t.Helper()
+	b.env.ExecuteWorkflow(workflows.Transfer, b.in)
+	require.True(t, b.env.IsWorkflowCompleted())
+	require.NoError(t, b.env.GetWorkflowError())
+	var out workflows.TransferResult
+	require.NoError(t, b.env.GetWorkflowResult(&out))
+	return out
+}
