@@ -21,6 +21,9 @@ const (
 	KindTooManyRequest             // the caller asks too often or too much at once
 	KindUnavailable                // something we need is down: the same request may succeed later
 	KindStorageFull                // no room for the bytes
+	KindTimeout                    // the caller stood still for too long
+	KindTooLarge                   // a request larger than the operation takes
+	KindMediaType                  // a request in another form than the operation takes
 )
 
 // FieldError names one field of a request and what is wrong with it.
@@ -139,5 +142,8 @@ var (
 	ErrLeaseLost        = &Error{Kind: KindConflict, Code: "FMD-00016", Message: "The upload was given up because it stood still for too long. Nothing of it was kept; send it again."}
 	ErrAcceptedBefore   = &Error{Kind: KindConflict, Code: "FMD-00017", Message: "This transfer was accepted before."}
 	ErrStoredDiffers    = &Error{Kind: KindConflict, Code: "FMD-00018", Message: "The stored file differs from what was received. Create a new file transfer to try again."}
+	ErrStalled          = &Error{Kind: KindTimeout, Code: "FMD-00019", Message: "No bytes arrived for too long. Nothing of the file was kept; send it again."}
+	ErrRequestTooLarge  = &Error{Kind: KindTooLarge, Code: "FMD-00020", Message: "The request is larger than this operation takes."}
+	ErrMediaType        = &Error{Kind: KindMediaType, Code: "FMD-00021", Message: "The request's Content-Type is not the one this operation takes."}
 	ErrInternal         = &Error{Kind: KindInternal, Code: "FMD-00014", Message: "Something went wrong at our end."}
 )

@@ -85,6 +85,20 @@ func CheckIdempotencyKey(key string) error {
 	return nil
 }
 
+// CheckResourceID refuses what cannot be the id of a service (reference 1.3, resourceId).
+func CheckResourceID(id string) error {
+	var c checker
+	c.resource(id)
+	return Invalid(c.found)
+}
+
+// CheckText refuses what a database cannot hold as text.
+func CheckText(field, value string) error {
+	var c checker
+	c.clean(field, value)
+	return Invalid(c.found)
+}
+
 // NewSubmission checks every field of a draft and returns all that is wrong with it at once.
 // maxRecipients bounds the number of different recipients. ID and key are set by the caller.
 func NewSubmission(d Draft, maxRecipients int) (Submission, error) {

@@ -2,6 +2,7 @@ package models
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -78,8 +79,8 @@ type StatusChange struct {
 // UploadAttempt is a fact of the data plane: somebody with the right began to upload. Its lease is
 // renewed while bytes arrive; an attempt whose lease ran out can no longer be staged.
 type UploadAttempt struct {
-	ID             uuid.UUID `gorm:"primaryKey"`
-	TransferID     uuid.UUID
+	ID             uuid.UUID  `gorm:"primaryKey"`
+	TransferID     *uuid.UUID // nil while the file came before the transfer it is for
 	ObjectKey      string
 	IdempotencyKey *string
 	Started        time.Time
@@ -187,15 +188,19 @@ type RecipientChange struct {
 	Changed time.Time
 }
 
-// History returns the recipient's steps in order.
-func (r RecipientView) History() []RecipientChange {
-	out := []RecipientChange{{r.AsGiven, RecipientInitialized, r.Created}}
-	if r.FirstAccess != nil {
-		out = append(out, RecipientChange{r.AsGiven, RecipientDownloadStarted, *r.FirstAccess})
+// RecipientHistory returns the steps of all recipients in view, in the order in which they were taken.
+func (v TransferView) RecipientHistory() []RecipientChange {
+	var out []RecipientChange
+	for _, r := range v.Recipients {
+		out = append(out, RecipientChange{r.AsGiven, RecipientInitialized, r.Created})
+		if r.FirstAccess != nil {
+			out = append(out, RecipientChange{r.AsGiven, RecipientDownloadStarted, *r.FirstAccess})
+		}
+		if r.Confirmed != nil {
+			out = append(out, RecipientChange{r.AsGiven, RecipientDownloadConfirmed, *r.Confirmed})
+		}
 	}
-	if r.Confirmed != nil {
-		out = append(out, RecipientChange{r.AsGiven, RecipientDownloadConfirmed, *r.Confirmed})
-	}
+	slices.SortStableFunc(out, func(a, b RecipientChange) int { return a.Changed.Compare(b.Changed) })
 	return out
 }
 

@@ -51,26 +51,50 @@ func (f facts) effective(t models.Transfer) (models.TransferStatus, time.Time) {
 	return t.Status, t.StatusChanged
 }
 
-// BeginUpload records that an upload attempt runs, for as long as its lease is renewed.
+// BeginUpload records that an upload attempt runs, for as long as its lease is renewed. An attempt may
+// begin before its transfer exists (the file comes first in a form) and is adopted later.
 // models.ErrAlreadyUploaded when the transfer no longer awaits content.
-func (s *Store) BeginUpload(ctx context.Context, transfer, attempt uuid.UUID, idempotencyKey string, lease time.Duration) error {
+func (s *Store) BeginUpload(ctx context.Context, a models.UploadAttempt, lease time.Duration) error {
 	return s.transact(ctx, "begin upload", func(tx *gorm.DB) error {
-		t, err := shareTransfer(tx, transfer)
-		if err != nil {
-			return err
+		if a.TransferID != nil {
+			if err := awaitsContent(tx, *a.TransferID); err != nil {
+				return err
+			}
 		}
-		if t.Status != models.TransferInitialized {
-			return models.ErrAlreadyUploaded
-		}
-		now := s.clock()
-		a := models.UploadAttempt{
-			ID: attempt, TransferID: transfer, ObjectKey: models.AttemptKey(transfer, attempt), Started: now, LeaseUntil: now.Add(lease),
-		}
-		if idempotencyKey != "" {
-			a.IdempotencyKey = &idempotencyKey
-		}
+		a.Started = s.clock()
+		a.LeaseUntil = a.Started.Add(lease)
 		return tx.Create(&a).Error
 	})
+}
+
+// AdoptUpload gives a running attempt to the transfer that it was for.
+func (s *Store) AdoptUpload(ctx context.Context, attempt, transfer uuid.UUID) error {
+	return s.transact(ctx, "adopt upload", func(tx *gorm.DB) error {
+		if err := awaitsContent(tx, transfer); err != nil {
+			return err
+		}
+		return lostUnless(tx.Model(&models.UploadAttempt{}).
+			Where("id = ? AND transfer_id IS NULL AND ended IS NULL AND lease_until > ?", attempt, s.clock()).
+			Update("transfer_id", transfer))
+	})
+}
+
+// AbandonedUploads returns attempts that lost their process before they had a transfer, oldest first.
+// Their objects belong to nothing; delete them, then EndUpload.
+func (s *Store) AbandonedUploads(ctx context.Context, limit int) ([]models.UploadAttempt, error) {
+	var found []models.UploadAttempt
+	err := s.read.WithContext(ctx).Order("started").Limit(limit).
+		Find(&found, "transfer_id IS NULL AND ended IS NULL AND lease_until <= ?", s.clock()).Error
+	return found, unavailable("list abandoned uploads", err)
+}
+
+// awaitsContent keeps a transfer waiting for content until the transaction ends, or says that it does not.
+func awaitsContent(tx *gorm.DB, transfer uuid.UUID) error {
+	t, err := shareTransfer(tx, transfer)
+	if err == nil && t.Status != models.TransferInitialized {
+		return models.ErrAlreadyUploaded
+	}
+	return err
 }
 
 // RenewLease keeps an attempt alive. models.ErrLeaseLost when it ran out, was ended, or the transfer no
@@ -80,7 +104,7 @@ func (s *Store) RenewLease(ctx context.Context, attempt uuid.UUID, lease time.Du
 		now := s.clock()
 		done := tx.Model(&models.UploadAttempt{}).
 			Where("id = ? AND ended IS NULL AND lease_until > ?", attempt, now).
-			Where("EXISTS (SELECT 1 FROM transfers t WHERE t.id = transfer_id AND t.status = ?)", models.TransferInitialized).
+			Where("(transfer_id IS NULL OR EXISTS (SELECT 1 FROM transfers t WHERE t.id = transfer_id AND t.status = ?))", models.TransferInitialized).
 			Update("lease_until", now.Add(lease))
 		return lostUnless(done)
 	})
@@ -98,10 +122,8 @@ func (s *Store) EndUpload(ctx context.Context, attempt uuid.UUID) error {
 // awaits content.
 func (s *Store) StageContent(ctx context.Context, transfer, attempt uuid.UUID, c models.Content) error {
 	return s.transact(ctx, "stage content", func(tx *gorm.DB) error {
-		if t, err := shareTransfer(tx, transfer); err != nil {
+		if err := awaitsContent(tx, transfer); err != nil {
 			return err
-		} else if t.Status != models.TransferInitialized {
-			return models.ErrAlreadyUploaded
 		}
 		now := s.clock()
 		// the update takes the attempt's row, so that nobody can end it meanwhile
@@ -164,13 +186,16 @@ func (s *Store) UploadFacts(ctx context.Context, transfer uuid.UUID) (staged *uu
 	return staged, runningUntil, unavailable("read uploads", err)
 }
 
-// AttemptByKey returns the staged attempt that a client's Idempotency-Key named before, or nil.
-func (s *Store) AttemptByKey(ctx context.Context, transfer uuid.UUID, idempotencyKey string) (*uuid.UUID, error) {
+// StagedAttempt returns the first staged attempt of a transfer, or with a key the one that the client's
+// Idempotency-Key named before; nil when there is none.
+func (s *Store) StagedAttempt(ctx context.Context, transfer uuid.UUID, idempotencyKey string) (*uuid.UUID, error) {
+	db := s.read.WithContext(ctx).Where("transfer_id = ?", transfer).
+		Where("EXISTS (SELECT 1 FROM staged_contents c WHERE c.attempt_id = upload_attempts.id)")
+	if idempotencyKey != "" {
+		db = db.Where("idempotency_key = ?", idempotencyKey)
+	}
 	var found []models.UploadAttempt
-	err := s.read.WithContext(ctx).
-		Where("transfer_id = ? AND idempotency_key = ?", transfer, idempotencyKey).
-		Where("EXISTS (SELECT 1 FROM staged_contents c WHERE c.attempt_id = upload_attempts.id)").
-		Order("started").Limit(1).Find(&found).Error
+	err := db.Order("started").Limit(1).Find(&found).Error
 	if err != nil || len(found) == 0 {
 		return nil, unavailable("find upload", err)
 	}

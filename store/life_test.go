@@ -170,7 +170,7 @@ func TestUploadAttempt_CannotBeStagedAfterItsLease(t *testing.T) {
 	onBoth(t, func(t *testing.T, b *bundle) {
 		ctx, id := t.Context(), b.accept(t, bob)
 		attempt := uuid.New()
-		require.NoError(t, b.BeginUpload(ctx, id, attempt, "key", time.Minute))
+		require.NoError(t, b.BeginUpload(ctx, attemptOf(id, attempt, nil), time.Minute))
 		b.clock.advance(30 * time.Second)
 		require.NoError(t, b.RenewLease(ctx, attempt, time.Minute))
 		_, until, err := b.UploadFacts(ctx, id)

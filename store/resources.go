@@ -129,3 +129,13 @@ func (s *Store) Rights(ctx context.Context, owner models.Party, id string) ([]mo
 	err = s.read.WithContext(ctx).Order("organisation").Find(&rights, "resource_id = ?", id).Error
 	return rights, unavailable("list rights", err)
 }
+
+// RightOf returns what an organisation may do in a service; nothing when there is no such right or service.
+func (s *Store) RightOf(ctx context.Context, id string, organisation models.Party) (models.Right, error) {
+	var found []models.Right
+	err := s.read.WithContext(ctx).Limit(1).Find(&found, "resource_id = ? AND organisation = ?", id, organisation).Error
+	if err != nil || len(found) == 0 {
+		return models.Right{ResourceID: id, Organisation: organisation}, unavailable("read right", err)
+	}
+	return found[0], nil
+}

@@ -107,7 +107,7 @@ func (b *bundle) accept(t testing.TB, recipients ...models.Party) uuid.UUID {
 func (b *bundle) stage(t testing.TB, id uuid.UUID) uuid.UUID {
 	t.Helper()
 	attempt := uuid.New()
-	require.NoError(t, b.BeginUpload(context.Background(), id, attempt, "", time.Minute))
+	require.NoError(t, b.BeginUpload(context.Background(), attemptOf(id, attempt, nil), time.Minute))
 	require.NoError(t, b.StageContent(context.Background(), id, attempt, models.Content{Generation: 1, Size: 3, MD5: "m", SHA256: "s", CRC32C: 4_000_000_000}))
 	return attempt
 }
@@ -148,4 +148,8 @@ func (b *bundle) events(t testing.TB, p models.Party) []string {
 		names = append(names, string(e.Type))
 	}
 	return names
+}
+
+func attemptOf(transfer, attempt uuid.UUID, key *string) models.UploadAttempt {
+	return models.UploadAttempt{ID: attempt, TransferID: &transfer, ObjectKey: models.AttemptKey(transfer, attempt), IdempotencyKey: key}
 }

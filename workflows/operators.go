@@ -3,6 +3,7 @@ package workflows
 import (
 	"fmt"
 
+	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
@@ -90,4 +91,13 @@ func (t *transfer) describe(ctx workflow.Context) {
 		text += fmt.Sprintf("| `%s` | %s |\n", r.Party, mark)
 	}
 	workflow.SetCurrentDetails(ctx, text)
+}
+
+// SearchAttributes names what Temporal must know before a transfer starts.
+func SearchAttributes() map[string]enumspb.IndexedValueType {
+	out := map[string]enumspb.IndexedValueType{}
+	for _, key := range []temporal.SearchAttributeKey{attributeSender, attributeResource, attributeStatus, attributeRecipients} {
+		out[key.GetName()] = key.GetValueType()
+	}
+	return out
 }

@@ -120,7 +120,7 @@ CREATE INDEX events_of_transfer ON events (transfer_id);
 -- Facts of the data plane, appended by the API. They decide nothing until a workflow reads them.
 CREATE TABLE upload_attempts (
     id              uuid PRIMARY KEY,
-    transfer_id     uuid NOT NULL REFERENCES transfers (id),
+    transfer_id     uuid REFERENCES transfers (id),
     object_key      text NOT NULL UNIQUE,
     idempotency_key text,
     started         timestamptz NOT NULL,
@@ -128,6 +128,7 @@ CREATE TABLE upload_attempts (
     ended           timestamptz
 );
 CREATE INDEX upload_attempts_of_transfer ON upload_attempts (transfer_id, started);
+CREATE INDEX upload_attempts_without_transfer ON upload_attempts (lease_until) WHERE transfer_id IS NULL AND ended IS NULL;
 
 CREATE TABLE staged_contents (
     attempt_id  uuid PRIMARY KEY REFERENCES upload_attempts (id),

@@ -1,0 +1,90 @@
+# Formidling. `make` alone prints this help.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help demo run build test race bench check fmt generate replay-record tidy-check generate-check vet lint workflowcheck clean
+
+# The gRPC modules of the Cloud Storage client are not used: half the packages, two thirds of the binary.
+export GOFLAGS := -tags=disable_grpc_modules -trimpath
+LDFLAGS := -s -w
+BIN := $(CURDIR)/bin
+GO_FILES := $(shell git ls-files -co --exclude-standard '*.go' '*.sql' 'api/openapi.yaml' go.mod go.sum 2>/dev/null)
+APP_FILES := $(filter-out devstack/%,$(GO_FILES))
+DEVSTACK_FILES := $(filter devstack/%,$(GO_FILES)) devstack/go.mod devstack/go.sum
+GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+WORKFLOWCHECK := go.temporal.io/sdk/contrib/tools/workflowcheck@v0.6.0
+GOFUMPT := mvdan.cc/gofumpt@v0.12.0
+
+help: ## print this help
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
+
+demo: build ## send a real file from one organisation to two others; FILE=path sends yours, KEEP=1 keeps serving
+	@$(BIN)/formidling demo $(if $(FILE),--file "$(FILE)") $(if $(KEEP),--keep)
+
+run: build ## serve everything on this machine and keep serving; state stays in var/
+	@$(BIN)/formidling run
+
+build: $(BIN)/formidling $(BIN)/devstack $(BIN)/gcsemu ## build everything into bin/; the first time takes some minutes
+
+$(BIN)/formidling: $(APP_FILES)
+	go build -ldflags="$(LDFLAGS)" -o $@ ./cmd/formidling
+
+$(BIN)/gcsemu: $(filter internal/gcsemu/%,$(APP_FILES)) go.mod
+	go build -ldflags="$(LDFLAGS)" -o $@ ./internal/gcsemu/cmd/gcsemu
+
+$(BIN)/devstack: $(DEVSTACK_FILES)
+	@echo "building Temporal (once; some minutes)"
+	go build -C devstack -ldflags="$(LDFLAGS)" -o $@ .
+
+test: build ## run all tests against real servers; installs PostgreSQL if it may
+	@scripts/ensure-postgres
+	go test ./...
+	go test -C devstack ./...
+
+race: build ## run the tests of the main module with the race detector
+	@scripts/ensure-postgres
+	go test -race ./...
+
+bench: build ## measure, and print figures beside those of peers in the same run
+	@scripts/ensure-postgres
+	go run ./bench
+
+check: tidy-check generate-check vet lint workflowcheck test ## everything that CI runs
+
+tidy-check:
+	go mod tidy -diff
+	cd devstack && go mod tidy -diff
+
+generate: ## write generated code and rendered documents anew
+	go generate ./...
+	go test ./models ./cmd/formidling -run 'Rendered' -update
+
+generate-check:
+	@cp -r api/openapi.gen.go $(BIN)/openapi.gen.go.before
+	go generate ./api
+	@diff -q api/openapi.gen.go $(BIN)/openapi.gen.go.before || (echo "api/openapi.gen.go is not what openapi.yaml gives: run make generate"; exit 1)
+
+vet:
+	go vet ./...
+	go vet -C devstack ./...
+
+lint: $(BIN)/golangci-lint
+	$(BIN)/golangci-lint run ./...
+
+$(BIN)/golangci-lint:
+	GOFLAGS= GOBIN=$(BIN) go install $(GOLANGCI_LINT)
+
+workflowcheck: $(BIN)/workflowcheck
+	$(BIN)/workflowcheck ./workflows/
+
+$(BIN)/workflowcheck:
+	GOFLAGS= GOBIN=$(BIN) go install $(WORKFLOWCHECK)
+
+fmt: ## format all Go code
+	GOFLAGS= go run $(GOFUMPT) -w .
+	@test ! -x $(BIN)/golangci-lint || $(BIN)/golangci-lint fmt ./...
+
+replay-record: build ## record the histories that the replay tests run, from the code as it is now
+	go test ./workflows -run 'TestHistories' -count=1 -record
+
+clean: ## remove what was built
+	rm -rf bin

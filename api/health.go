@@ -1,0 +1,73 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/gin-gonic/gin"
+)
+
+// readyWait bounds the checks of one readiness probe.
+const readyWait = 3 * time.Second
+
+// Livez answers while the process runs.
+func (s *Server) Livez(c *gin.Context) {
+	c.JSON(http.StatusOK, HealthReport{Status: HealthStatusOk, Checks: []HealthCheck{}})
+}
+
+// Readyz answers 200 when everything that requests need is there, and names what is not.
+func (s *Server) Readyz(c *gin.Context) {
+	report := s.check(c.Request.Context())
+	status := http.StatusOK
+	if report.Status != HealthStatusOk {
+		status = http.StatusServiceUnavailable
+		c.Header("Retry-After", "5")
+	}
+	c.JSON(status, report)
+}
+
+// Health is the reference's probe (section 1.8).
+func (s *Server) Health(c *gin.Context) {
+	report := s.check(c.Request.Context())
+	for _, failing := range report.Checks {
+		if failing.Status != HealthStatusOk {
+			c.String(http.StatusBadRequest, "Not available: %s", failing.Name)
+			return
+		}
+	}
+	c.String(http.StatusOK, "Environment properly configured")
+}
+
+// GetOpenapi serves the description of this API.
+func (s *Server) GetOpenapi(c *gin.Context, params GetOpenapiParams) {
+	serveOpenAPI(c, value(params.IfNoneMatch))
+}
+
+func (s *Server) check(ctx context.Context) HealthReport {
+	ctx, cancel := context.WithTimeout(ctx, readyWait)
+	defer cancel()
+	probes := []struct {
+		name  string
+		ready func(context.Context) error
+	}{{"database", s.Views.Ready}, {"temporal", s.Transfers.Ready}, {"storage", s.Contents.Ready}}
+	report := HealthReport{Status: HealthStatusOk, Checks: make([]HealthCheck, len(probes))}
+	var wg sync.WaitGroup
+	for i, p := range probes {
+		wg.Go(func() {
+			report.Checks[i] = HealthCheck{Name: p.name, Status: HealthStatusOk}
+			if err := p.ready(ctx); err != nil {
+				s.Log.WarnContext(ctx, "not ready", "what", p.name, "error", err.Error())
+				report.Checks[i].Status, report.Checks[i].Error = HealthStatusFailing, "It does not answer; see the log."
+			}
+		})
+	}
+	wg.Wait()
+	for _, check := range report.Checks {
+		if check.Status != HealthStatusOk {
+			report.Status = HealthStatusFailing
+		}
+	}
+	return report
+}

@@ -1,0 +1,51 @@
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/formidling/formidling/models"
+)
+
+// maxJSON bounds a JSON request, in bytes: 10,000 recipients in their longest form fit.
+const maxJSON = 4 << 20
+
+// readJSON reads a request into a struct. Property names count in any case, as ASP.NET has it; unknown
+// ones are ignored on Altinn's operations, because its clients rely on it, and refused on ours.
+func readJSON(c *gin.Context, into any, refuseUnknown bool) error {
+	kind, _, err := mime.ParseMediaType(c.GetHeader("Content-Type"))
+	if err != nil || kind != "application/json" && kind != "text/json" {
+		return models.ErrMediaType.Because("Send application/json.")
+	}
+	body := http.MaxBytesReader(c.Writer, c.Request.Body, maxJSON)
+	d := json.NewDecoder(body)
+	if refuseUnknown {
+		d.DisallowUnknownFields()
+	}
+	if err := d.Decode(into); err != nil {
+		return badJSON(err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return models.InvalidField("$", "There is more than one JSON value in the request body.")
+	}
+	return nil
+}
+
+func badJSON(err error) error {
+	var kind *json.UnmarshalTypeError
+	var size *http.MaxBytesError
+	switch {
+	case errors.As(err, &size):
+		return models.ErrRequestTooLarge.Exceeded(size.Limit, size.Limit+1)
+	case errors.As(err, &kind) && kind.Field != "":
+		return models.InvalidField(kind.Field, "The JSON value could not be converted to the type of this field.")
+	case errors.Is(err, io.EOF):
+		return models.InvalidField("$", "A non-empty request body is required.")
+	}
+	return models.InvalidField("$", "The request body is not valid JSON for this operation.")
+}

@@ -1,0 +1,170 @@
+package api
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"mime"
+	"net/http"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/formidling/formidling/models"
+)
+
+// What the middlewares leave for the handlers.
+const (
+	keyCaller  = "caller"
+	keyTrace   = "trace"
+	keyFailure = "failure"
+)
+
+// traceparent is W3C Trace Context; its second field is the trace id.
+var traceparent = regexp.MustCompile(`^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}`)
+
+func traceID(c *gin.Context) string { return c.GetString(keyTrace) }
+
+// observe writes one line for each request: no body, no token, no file name, no query.
+func (s *Server) observe(c *gin.Context) {
+	trace := ""
+	if m := traceparent.FindStringSubmatch(c.GetHeader("Traceparent")); m != nil {
+		trace = m[1]
+	} else {
+		var id [16]byte
+		_, _ = rand.Read(id[:]) // never fails, see crypto/rand
+		trace = hex.EncodeToString(id[:])
+	}
+	c.Set(keyTrace, trace)
+	began := time.Now()
+	c.Next()
+	attrs := []slog.Attr{
+		slog.String("method", c.Request.Method), slog.String("route", c.FullPath()), slog.Int("status", c.Writer.Status()),
+		slog.Duration("took", time.Since(began)), slog.String("trace", trace),
+	}
+	if id := c.Param("fileTransferId"); id != "" {
+		attrs = append(attrs, slog.String("transfer", id))
+	}
+	if caller, ok := c.Get(keyCaller); ok {
+		attrs = append(attrs, slog.String("caller", string(caller.(models.Caller).Party)))
+	}
+	level := slog.LevelInfo
+	if f, ok := c.Get(keyFailure); ok {
+		attrs = append(attrs, slog.Any("failure", f))
+		if c.Writer.Status() >= http.StatusInternalServerError {
+			level = slog.LevelError
+		}
+	}
+	s.Log.LogAttrs(context.WithoutCancel(c.Request.Context()), level, "request answered", attrs...)
+}
+
+// headers are the reference's, on every response (section 1.1).
+func headers(c *gin.Context) {
+	h := c.Writer.Header()
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-store")
+}
+
+// recover answers a panic with a problem document; one in the middle of a body must end the connection.
+func (s *Server) recover(c *gin.Context) {
+	defer func() {
+		cause := recover()
+		if cause == nil {
+			return
+		}
+		if err, ok := cause.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+			panic(http.ErrAbortHandler)
+		}
+		written := c.Writer.Written()
+		s.problem(c, fmt.Errorf("handler panicked: %v", cause))
+		if written {
+			panic(http.ErrAbortHandler)
+		}
+	}()
+	c.Next()
+}
+
+// scopes names what each operation asks of a token: one of these. A route that stands neither here nor
+// in public answers nobody, so a forgotten entry opens nothing.
+var scopes = map[string][]string{
+	"POST /broker/api/v1/filetransfer":                                 {models.ScopeWrite},
+	"GET /broker/api/v1/filetransfer":                                  {models.ScopeWrite, models.ScopeRead},
+	"POST /broker/api/v1/filetransfer/upload":                          {models.ScopeWrite},
+	"GET /broker/api/v1/filetransfer/:fileTransferId":                  {models.ScopeWrite, models.ScopeRead},
+	"GET /broker/api/v1/filetransfer/:fileTransferId/details":          {models.ScopeWrite, models.ScopeRead},
+	"POST /broker/api/v1/filetransfer/:fileTransferId/upload":          {models.ScopeWrite},
+	"POST /broker/api/v1/filetransfer/:fileTransferId/cancel":          {models.ScopeWrite},
+	"GET /broker/api/v1/filetransfer/:fileTransferId/download":         {models.ScopeRead},
+	"HEAD /broker/api/v1/filetransfer/:fileTransferId/download":        {models.ScopeRead},
+	"POST /broker/api/v1/filetransfer/:fileTransferId/confirmdownload": {models.ScopeRead},
+	"GET /broker/api/v1/resource/:resourceId":                          {models.ScopeServiceOwner},
+	"PUT /broker/api/v1/resource/:resourceId":                          {models.ScopeServiceOwner},
+	"GET /broker/api/v1/resource/:resourceId/rights":                   {models.ScopeServiceOwner},
+	"PUT /broker/api/v1/resource/:resourceId/rights/:organization":     {models.ScopeServiceOwner},
+	"DELETE /broker/api/v1/resource/:resourceId/rights/:organization":  {models.ScopeServiceOwner},
+	"GET /broker/api/v1/serviceowner":                                  {models.ScopeServiceOwner},
+	"POST /broker/api/v1/serviceowner":                                 {models.ScopeServiceOwner},
+}
+
+var public = map[string]bool{
+	"GET /livez": true, "GET /readyz": true, "GET /health": true, "GET /openapi.yaml": true,
+	"GET /": true, "HEAD /": true, "GET /docs": true, "HEAD /docs": true, "GET /docs/*asset": true, "HEAD /docs/*asset": true,
+}
+
+// authenticate lets a request pass whose credential names an organisation and carries a scope of its operation.
+func (s *Server) authenticate(c *gin.Context) {
+	route := c.Request.Method + " " + c.FullPath()
+	if public[route] || c.FullPath() == "" {
+		return
+	}
+	caller, err := s.Authenticator.Authenticate(c.Request)
+	if err != nil {
+		s.problem(c, err)
+		return
+	}
+	c.Set(keyCaller, caller)
+	if !caller.Has(scopes[route]...) {
+		s.problem(c, models.ErrMissingScope)
+	}
+}
+
+// caller is who the credential says the request is from.
+func caller(c *gin.Context) models.Party {
+	return c.MustGet(keyCaller).(models.Caller).Party
+}
+
+// acceptable refuses an Accept header that leaves out JSON, where JSON is all there is (reference 1.1).
+func acceptable(c *gin.Context) {
+	accept := c.GetHeader("Accept")
+	if accept == "" || scopes[c.Request.Method+" "+c.FullPath()] == nil || answersNoJSON[c.Request.Method+" "+c.FullPath()] {
+		return
+	}
+	for entry := range strings.SplitSeq(accept, ",") {
+		kind, _, err := mime.ParseMediaType(strings.TrimSpace(entry))
+		if err != nil {
+			kind, _, _ = strings.Cut(strings.TrimSpace(entry), ";")
+		}
+		switch kind {
+		case "application/json", "application/*", "*/*":
+			return
+		}
+	}
+	c.Abort()
+	c.String(http.StatusNotAcceptable, "This endpoint does not support the requested Accept header. Supported Accept headers are: application/json")
+}
+
+var answersNoJSON = map[string]bool{
+	"GET /broker/api/v1/filetransfer/:fileTransferId/download":         true,
+	"HEAD /broker/api/v1/filetransfer/:fileTransferId/download":        true,
+	"POST /broker/api/v1/filetransfer/:fileTransferId/confirmdownload": true,
+	"POST /broker/api/v1/filetransfer/:fileTransferId/cancel":          true,
+	"PUT /broker/api/v1/resource/:resourceId":                          true,
+	"PUT /broker/api/v1/resource/:resourceId/rights/:organization":     true,
+	"DELETE /broker/api/v1/resource/:resourceId/rights/:organization":  true,
+	"POST /broker/api/v1/serviceowner":                                 true,
+}

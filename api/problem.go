@@ -1,0 +1,104 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strconv"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/formidling/formidling/models"
+)
+
+var (
+	errNoRoute  = models.ErrNoSuchRoute
+	errNoMethod = &models.Error{Kind: kindNoMethod, Code: models.ErrNoSuchRoute.Code, Message: "This path does not answer that method."}
+)
+
+// kindNoMethod is of HTTP only; the rest of the program does not know methods.
+const kindNoMethod models.Kind = -1
+
+// statuses is the one place where an error becomes an HTTP status; sections are of RFC 9110 and 9457's type.
+var statuses = map[models.Kind]struct {
+	status  int
+	section string
+}{
+	models.KindInternal:       {http.StatusInternalServerError, "section-15.6.1"},
+	models.KindInvalid:        {http.StatusBadRequest, "section-15.5.1"},
+	models.KindUnauthorized:   {http.StatusUnauthorized, "section-15.5.2"},
+	models.KindForbidden:      {http.StatusForbidden, "section-15.5.4"},
+	models.KindNotFound:       {http.StatusNotFound, "section-15.5.5"},
+	kindNoMethod:              {http.StatusMethodNotAllowed, "section-15.5.6"},
+	models.KindTimeout:        {http.StatusRequestTimeout, "section-15.5.9"},
+	models.KindConflict:       {http.StatusConflict, "section-15.5.10"},
+	models.KindTooLarge:       {http.StatusRequestEntityTooLarge, "section-15.5.14"},
+	models.KindMediaType:      {http.StatusUnsupportedMediaType, "section-15.5.16"},
+	models.KindRange:          {http.StatusRequestedRangeNotSatisfiable, "section-15.5.17"},
+	models.KindMismatchedKey:  {http.StatusUnprocessableEntity, "section-15.5.21"},
+	models.KindTooManyRequest: {http.StatusTooManyRequests, "section-15.5.1"},
+	models.KindUnavailable:    {http.StatusServiceUnavailable, "section-15.6.4"},
+	models.KindStorageFull:    {http.StatusInsufficientStorage, "section-15.6"},
+}
+
+// How long a caller should wait before it asks again, in seconds.
+const (
+	retryAfter     = 5
+	retryAfterFull = 60
+)
+
+// problem ends a request with a problem document (RFC 9457). What an unknown error says stays in the log.
+func (s *Server) problem(c *gin.Context, err error) {
+	e, known := models.AsError(err)
+	if !known {
+		e = models.ErrInternal
+	}
+	at := statuses[e.Kind]
+	c.Set(keyFailure, failure{code: e.Code, err: err})
+	if c.Writer.Written() || errors.Is(err, context.Canceled) && c.Request.Context().Err() != nil {
+		c.Abort() // too late to say, or nobody listens
+		return
+	}
+	h := c.Writer.Header()
+	if e.Retryable() {
+		h.Set("Retry-After", strconv.Itoa(retryAfter))
+	}
+	if e.Kind == models.KindStorageFull {
+		h.Set("Retry-After", strconv.Itoa(retryAfterFull))
+	}
+	if errors.Is(e, models.ErrUnauthenticated) {
+		h.Set("WWW-Authenticate", "Bearer")
+	}
+	for _, name := range []string{"ETag", "Content-Disposition", "Content-Length", "Repr-Digest"} {
+		h.Del(name)
+	}
+	h.Set("Content-Type", "application/problem+json")
+	c.AbortWithStatusJSON(at.status, Problem{
+		Type: "https://www.rfc-editor.org/rfc/rfc9110#" + at.section, Title: http.StatusText(at.status), Status: at.status,
+		Detail: e.Message, Code: e.Code, TraceID: traceID(c), Retryable: e.Retryable(),
+		Limit: e.Limit, Actual: e.Actual, Errors: fieldErrors(e.Fields),
+	})
+}
+
+func fieldErrors(fields []models.FieldError) map[string][]string {
+	if len(fields) == 0 {
+		return nil
+	}
+	out := make(map[string][]string, len(fields))
+	for _, f := range fields {
+		out[f.Field] = append(out[f.Field], f.Message)
+	}
+	return out
+}
+
+// failure is what observe writes to the log.
+type failure struct {
+	code string
+	err  error
+}
+
+// LogValue implements slog.LogValuer.
+func (f failure) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("code", f.code), slog.String("reason", f.err.Error()))
+}

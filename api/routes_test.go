@@ -1,0 +1,194 @@
+package api
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/gin-gonic/gin"
+	"github.com/stretchr/testify/require"
+
+	"github.com/formidling/formidling/models"
+)
+
+// echo answers every operation with its name and what the wrapper read.
+type echo struct{}
+
+func say(c *gin.Context, name string, read ...any) {
+	c.JSON(http.StatusOK, map[string]any{"name": name, "read": read})
+}
+
+func (echo) SearchFileTransfers(c *gin.Context, p SearchFileTransfersParams) { say(c, "search", p) }
+
+func (echo) InitializeFileTransfer(c *gin.Context, p InitializeFileTransferParams) {
+	say(c, "initialize", p)
+}
+
+func (echo) InitializeAndUpload(c *gin.Context, p InitializeAndUploadParams) { say(c, "form", p) }
+
+func (echo) GetFileTransfer(c *gin.Context, id FileTransferID) { say(c, "overview", id) }
+
+func (echo) CancelFileTransfer(c *gin.Context, id FileTransferID) { say(c, "cancel", id) }
+
+func (echo) ConfirmDownload(c *gin.Context, id FileTransferID) { say(c, "confirm", id) }
+
+func (echo) GetFileTransferDetails(c *gin.Context, id FileTransferID) { say(c, "details", id) }
+
+func (echo) UploadFile(c *gin.Context, id FileTransferID, p UploadFileParams) {
+	say(c, "upload", id, p)
+}
+
+func (echo) GetResource(c *gin.Context, id ResourceID) { say(c, "resource", id) }
+
+func (echo) PutResource(c *gin.Context, id ResourceID) { say(c, "put resource", id) }
+
+func (echo) ListRights(c *gin.Context, id ResourceID) { say(c, "rights", id) }
+
+func (echo) DeleteRight(c *gin.Context, id ResourceID, o Organization) { say(c, "delete right", id, o) }
+
+func (echo) PutRight(c *gin.Context, id ResourceID, o Organization) { say(c, "put right", id, o) }
+
+func (echo) GetServiceOwner(c *gin.Context) { say(c, "owner") }
+
+func (echo) CreateServiceOwner(c *gin.Context) { say(c, "create owner") }
+
+func (echo) Health(c *gin.Context) { say(c, "health") }
+
+func (echo) Livez(c *gin.Context) { say(c, "livez") }
+
+func (echo) Readyz(c *gin.Context) { say(c, "readyz") }
+
+func (echo) DownloadFile(c *gin.Context, id FileTransferID, p DownloadFileParams) {
+	say(c, "download", id, p)
+}
+
+func (echo) HeadFile(c *gin.Context, _ FileTransferID, _ HeadFileParams) {
+	c.Header("X-Name", "head")
+}
+
+func (echo) GetOpenapi(c *gin.Context, p GetOpenapiParams) {
+	seen := ""
+	if p.IfNoneMatch != nil {
+		seen = *p.IfNoneMatch
+	}
+	serveOpenAPI(c, seen)
+}
+
+func echoServer() *gin.Engine {
+	gin.SetMode(gin.TestMode)
+	r := gin.New()
+	RegisterHandlersWithOptions(r, echo{}, GinServerOptions{
+		ErrorHandler: func(c *gin.Context, err error, status int) {
+			e, _ := models.AsError(parameterError(err))
+			c.JSON(status, e.Fields)
+		},
+	})
+	mountDocs(r)
+	return r
+}
+
+func do(t *testing.T, h http.Handler, method, url string, headers ...string) *httptest.ResponseRecorder {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), method, url, nil)
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Add(headers[i], headers[i+1])
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}
+
+func TestRoutes_ReachTheOperationTheyName(t *testing.T) {
+	t.Parallel()
+	r := echoServer()
+	const id = `"3fa85f64-5717-4562-b3fc-2c963f66afa6"`
+	for _, c := range []struct{ method, path, want string }{
+		{"POST", "/broker/api/v1/filetransfer", `"name":"initialize"`},
+		{"POST", "/broker/api/v1/filetransfer/upload", `"name":"form"`},
+		{"POST", someTransfer + "/upload", `"name":"upload","read":[` + id},
+		{"GET", someTransfer, `"name":"overview","read":[` + id},
+		{"GET", "/broker/api/v1/filetransfer?resourceId=a&limit=7&orderAscending=true&status=published", `"limit":7`},
+		{"GET", someTransfer + "/details", `"name":"details"`},
+		{"GET", someTransfer + "/download", `"name":"download"`},
+		{"POST", someTransfer + "/confirmdownload", `"name":"confirm"`},
+		{"POST", someTransfer + "/cancel", `"name":"cancel"`},
+		{"PUT", "/broker/api/v1/resource/urn:altinn:resource:a/rights/0192:991825827", `"read":["urn:altinn:resource:a","0192:991825827"]`},
+		{"DELETE", "/broker/api/v1/resource/a/rights/urn:altinn:organization:identifier-no:991825827", `"name":"delete right"`},
+		{"PUT", "/broker/api/v1/resource/a", `"name":"put resource"`},
+		{"POST", "/broker/api/v1/serviceowner", `"name":"create owner"`},
+	} {
+		w := do(t, r, c.method, c.path)
+		require.Equal(t, http.StatusOK, w.Code, c.path)
+		require.Contains(t, w.Body.String(), c.want)
+	}
+	require.Equal(t, "head", do(t, r, "HEAD", someTransfer+"/download").Header().Get("X-Name"))
+}
+
+func TestRoutes_ReadHeadersWhole(t *testing.T) {
+	t.Parallel()
+	w := do(t, echoServer(), "GET", someTransfer+"/download", "Range", "bytes=0-1, 3-4", "If-None-Match", `"a%20b", "c"`)
+	var got struct {
+		Read []json.RawMessage `json:"read"`
+	}
+	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &got))
+	require.JSONEq(t, `{"Range":"bytes=0-1, 3-4","If-None-Match":"\"a%20b\", \"c\""}`, string(got.Read[1]))
+}
+
+func TestRoutes_NameTheParameterThatIsWrong(t *testing.T) {
+	t.Parallel()
+	r := echoServer()
+	for _, c := range []struct{ method, path, field string }{
+		{"GET", "/broker/api/v1/filetransfer/not-a-uuid", "fileTransferId"},
+		{"GET", "/broker/api/v1/filetransfer/upload", "fileTransferId"},
+		{"POST", "/broker/api/v1/filetransfer/1/upload", "fileTransferId"},
+		{"GET", "/broker/api/v1/filetransfer", "resourceId"},
+		{"GET", "/broker/api/v1/filetransfer?resourceId=a&limit=x", "limit"},
+		{"GET", "/broker/api/v1/filetransfer?resourceId=a&orderAscending=x", "orderAscending"},
+		{"GET", "/broker/api/v1/filetransfer?resourceId=a&limit=99999999999999999999", "limit"},
+	} {
+		w := do(t, r, c.method, c.path)
+		require.Equal(t, http.StatusBadRequest, w.Code, c.path)
+		require.Contains(t, w.Body.String(), `"Field":"`+c.field+`"`, c.path)
+	}
+	w := do(t, r, "POST", "/broker/api/v1/filetransfer", "Idempotency-Key", "a", "Idempotency-Key", "b")
+	require.Equal(t, http.StatusBadRequest, w.Code)
+	require.Contains(t, w.Body.String(), `"Field":"Idempotency-Key"`)
+}
+
+func TestDocs_NeedNothingFromElsewhere(t *testing.T) {
+	t.Parallel()
+	r := echoServer()
+	page := do(t, r, "GET", "/docs/")
+	require.Equal(t, http.StatusOK, page.Code)
+	links := regexp.MustCompile(`(?:src|href)="([^"]+)"`).FindAllStringSubmatch(page.Body.String(), -1)
+	require.Len(t, links, 5)
+	for _, l := range links {
+		require.True(t, strings.HasPrefix(l[1], docsPath), l[1])
+		for _, accept := range []string{"gzip", "identity"} {
+			w := do(t, r, "GET", l[1], "Accept-Encoding", accept)
+			require.Equal(t, http.StatusOK, w.Code, l[1])
+			require.NotZero(t, w.Body.Len())
+		}
+	}
+	require.Contains(t, page.Header().Get("Content-Security-Policy"), "default-src 'none'")
+	require.Equal(t, http.StatusNotFound, do(t, r, "GET", "/docs/nothing.js").Code)
+	for _, path := range []string{"/", "/docs"} {
+		w := do(t, r, "GET", path)
+		require.Equal(t, http.StatusTemporaryRedirect, w.Code)
+		require.Equal(t, docsPath, w.Header().Get("Location"))
+	}
+}
+
+func TestOpenAPI_IsServedOnceAndRevalidated(t *testing.T) {
+	t.Parallel()
+	h := validated(t, echoServer())
+	first := do(t, h, "GET", "/openapi.yaml")
+	require.Equal(t, http.StatusOK, first.Code)
+	require.Equal(t, openapiYAML, first.Body.Bytes())
+	again := do(t, h, "GET", "/openapi.yaml", "If-None-Match", first.Header().Get("ETag"))
+	require.Equal(t, http.StatusNotModified, again.Code)
+	require.Zero(t, again.Body.Len())
+}

@@ -1,0 +1,73 @@
+package api
+
+import (
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/gin-gonic/gin"
+)
+
+// Server answers the operations of openapi.yaml.
+type Server struct {
+	Ports
+	Settings
+	slots chan struct{} // one for each upload that runs
+}
+
+// Ports is what the server needs of the rest of the program.
+type Ports struct {
+	Authenticator Authenticator
+	Transfers     Transfers
+	Views         Views
+	Uploads       Uploads
+	Downloads     Downloads
+	Services      Services
+	Rights        Rights
+	Contents      Contents
+	Log           *slog.Logger
+}
+
+// Settings are the limits of one installation.
+type Settings struct {
+	MaxRecipients int    // of one transfer
+	UploadSlots   int    // uploads at once in this process
+	Environment   string // what GET /serviceowner calls this installation
+}
+
+// New makes a server. Handler serves it.
+func New(p Ports, s Settings) *Server {
+	return &Server{Ports: p, Settings: s, slots: make(chan struct{}, s.UploadSlots)}
+}
+
+// Handler returns all routes. It trusts no proxy header, answers panics with a problem document,
+// and takes a trailing slash for none, as ASP.NET does.
+func (s *Server) Handler() (http.Handler, error) {
+	gin.SetMode(gin.ReleaseMode)
+	r := gin.New()
+	if err := r.SetTrustedProxies(nil); err != nil {
+		return nil, err
+	}
+	r.RedirectTrailingSlash, r.HandleMethodNotAllowed = false, true
+	r.Use(s.observe, headers, s.recover, s.authenticate, acceptable)
+	r.NoRoute(func(c *gin.Context) { s.problem(c, errNoRoute) })
+	r.NoMethod(func(c *gin.Context) { s.problem(c, errNoMethod) })
+	RegisterHandlersWithOptions(r, s, GinServerOptions{
+		ErrorHandler: func(c *gin.Context, err error, _ int) { s.problem(c, parameterError(err)) },
+	})
+	mountDocs(r)
+	return withoutTrailingSlash(r), nil
+}
+
+func withoutTrailingSlash(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if p := r.URL.Path; len(p) > 1 && strings.HasSuffix(p, "/") && !strings.HasPrefix(p, docsPath) {
+			trimmed := *r
+			u := *r.URL
+			u.Path, u.RawPath = strings.TrimRight(p, "/"), strings.TrimRight(u.RawPath, "/")
+			trimmed.URL = &u
+			r = &trimmed
+		}
+		next.ServeHTTP(w, r)
+	})
+}

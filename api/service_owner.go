@@ -1,0 +1,47 @@
+package api
+
+import (
+	"net/http"
+	"unicode/utf8"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/formidling/formidling/models"
+)
+
+// CreateServiceOwner registers the caller as a service owner (reference 1.6). Nobody at the operator is asked.
+func (s *Server) CreateServiceOwner(c *gin.Context) {
+	var body ServiceOwnerInitialize
+	err := readJSON(c, &body, false)
+	if n := utf8.RuneCountInString(body.Name); err == nil && (n == 0 || n > 255) {
+		err = models.InvalidField("name", "The name must have 1 to 255 characters.")
+	}
+	if err == nil {
+		err = models.CheckText("name", body.Name)
+	}
+	if err == nil {
+		err = s.Services.InsertServiceOwner(c.Request.Context(), caller(c), body.Name)
+	}
+	if err != nil {
+		s.problem(c, err)
+		return
+	}
+	c.Status(http.StatusOK)
+}
+
+// GetServiceOwner answers with the caller as a service owner (reference 1.6). Storage is shared and always
+// ready here; the two kinds are listed because clients wait until theirs is.
+func (s *Server) GetServiceOwner(c *gin.Context) {
+	o, err := s.Services.ServiceOwner(c.Request.Context(), caller(c))
+	if err != nil {
+		s.problem(c, err)
+		return
+	}
+	out := ServiceOwner{Name: o.Name}
+	for _, kind := range []StorageProviderType{StorageProviderTypeAltinnAzure, StorageProviderTypeAltinnAzureWithoutVirusScan} {
+		out.StorageProviders = append(out.StorageProviders, StorageProvider{
+			Type: kind, DeploymentStatus: StorageProviderDeploymentStatusReady, DeploymentEnvironment: s.Environment,
+		})
+	}
+	c.JSON(http.StatusOK, out)
+}

@@ -1,0 +1,29 @@
+package api
+
+import (
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/formidling/formidling/models"
+)
+
+// CancelFileTransfer takes a transfer back, until the first download (not in the reference).
+func (s *Server) CancelFileTransfer(c *gin.Context, id FileTransferID) {
+	v, err := s.Views.TransferFor(c.Request.Context(), id, caller(c))
+	switch {
+	case err != nil:
+	case v.Sender != caller(c):
+		err = models.ErrNoAccess
+	case v.Status == models.TransferCancelled: // a repeat
+	case v.Status.Ended():
+		err = models.ErrNotCancellable
+	default:
+		err = s.Transfers.Cancel(c.Request.Context(), id)
+	}
+	if err != nil {
+		s.problem(c, err)
+		return
+	}
+	c.Status(http.StatusNoContent)
+}

@@ -1,0 +1,151 @@
+package api
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/formidling/formidling/models"
+)
+
+// downloadWindow is how many bytes are given WritePatience to arrive: a client slower than some 10 KB/s
+// is taken for gone.
+const downloadWindow = 1 << 20
+
+// DownloadFile serves the file, or one range of it, to a recipient (reference 1.3, download).
+func (s *Server) DownloadFile(c *gin.Context, id FileTransferID, params DownloadFileParams) {
+	v, at, err := s.prepare(c, id, HeadFileParams(params))
+	if err != nil {
+		s.problem(c, err)
+		return
+	}
+	if at.notModified {
+		c.Status(http.StatusNotModified)
+		return
+	}
+	if err := s.serve(c, v, at); err != nil {
+		s.problem(c, err)
+	}
+}
+
+// HeadFile answers as DownloadFile would, without the bytes; nothing is recorded.
+func (s *Server) HeadFile(c *gin.Context, id FileTransferID, params HeadFileParams) {
+	_, at, err := s.prepare(c, id, params)
+	if err != nil {
+		s.problem(c, err)
+		return
+	}
+	c.Status(at.status())
+	c.Writer.WriteHeaderNow()
+}
+
+// prepare checks that the caller may have the file, and sets the headers of the answer.
+func (s *Server) prepare(c *gin.Context, id FileTransferID, params HeadFileParams) (models.TransferView, served, error) {
+	v, err := s.Views.TransferFor(c.Request.Context(), id, caller(c))
+	if err != nil {
+		return v, served{}, err
+	}
+	if _, recipient := v.RecipientFor(caller(c)); !recipient {
+		return v, served{}, models.ErrNoAccess
+	}
+	if !v.Status.Downloadable() {
+		return v, served{}, models.ErrNotReadyForDownload
+	}
+	h := c.Writer.Header()
+	etag := `"` + v.ContentSHA256 + `"`
+	at, err := wanted(value(params.Range), value(params.IfRange), etag, v.ContentSize)
+	if err != nil {
+		h.Set("Content-Range", fmt.Sprintf("bytes */%d", v.ContentSize))
+		return v, served{}, err
+	}
+	h.Set("ETag", etag)
+	h.Set("Accept-Ranges", "bytes")
+	if at.notModified = matches(value(params.IfNoneMatch), etag); at.notModified {
+		return v, at, nil
+	}
+	h.Set("Content-Type", "application/octet-stream")
+	h.Set("Content-Disposition", disposition(v.FileName))
+	h.Set("Repr-Digest", reprDigest(v.Content()))
+	h.Set("Content-Length", strconv.FormatInt(at.length, 10))
+	if at.partial {
+		h.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", at.first, at.first+at.length-1, v.ContentSize))
+	}
+	return v, at, nil
+}
+
+// serve records the access and sends the bytes. Once the first byte is out a failure can only end the
+// connection; the client sees that bytes are missing.
+func (s *Server) serve(c *gin.Context, v models.TransferView, at served) error {
+	ctx := c.Request.Context()
+	bytes, err := s.Contents.Open(ctx, v.Content(), at.first, at.length)
+	if err != nil {
+		if errors.Is(err, models.ErrObjectNotFound) { // purged since we looked
+			return models.ErrNotReadyForDownload
+		}
+		return err
+	}
+	defer func() { _ = bytes.Close() }()
+	access, err := s.Downloads.BeginAccess(ctx, v.ID, caller(c), at.first, at.length)
+	if err != nil {
+		return err
+	}
+	c.Status(at.status())
+	c.Writer.WriteHeaderNow()
+	sent, failed := send(c.Writer, bytes, at.length)
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpTime)
+	defer cancel()
+	if err := s.Downloads.EndAccess(end, access, sent); err != nil {
+		s.Log.WarnContext(end, "download's end not recorded", "transfer", v.ID, "sent", sent, "error", err.Error())
+	}
+	if failed != nil {
+		c.Set(keyFailure, failure{code: "download broken off", err: failed})
+		panic(http.ErrAbortHandler) // the only way to say that the body is short
+	}
+	return nil
+}
+
+// send copies in windows, each with its own deadline. Gin's writer hides ReadFrom, and with it
+// sendfile(2); the connection's own writer has it.
+func send(w gin.ResponseWriter, from io.Reader, length int64) (sent int64, err error) {
+	var to io.Writer = w
+	if inner, ok := w.(interface{ Unwrap() http.ResponseWriter }); ok {
+		to = inner.Unwrap()
+	}
+	connect := http.NewResponseController(w)
+	for sent < length {
+		_ = connect.SetWriteDeadline(time.Now().Add(WritePatience)) // test recorders have no connection
+		n, err := io.CopyN(to, from, min(downloadWindow, length-sent))
+		sent += n
+		if err != nil {
+			return sent, fmt.Errorf("send file: %w", err)
+		}
+	}
+	return sent, connect.SetWriteDeadline(time.Time{})
+}
+
+// disposition carries the file name as the data it is (RFC 6266, RFC 8187).
+func disposition(name string) string {
+	if d := mime.FormatMediaType("attachment", map[string]string{"filename": name}); d != "" {
+		return d
+	}
+	return "attachment"
+}
+
+// reprDigest is RFC 9530's digest of the whole file, whatever range is sent.
+func reprDigest(c models.Content) string {
+	return "sha-256=:" + base64OfHex(c.SHA256) + ":, md5=:" + base64OfHex(c.MD5) + ":"
+}
+
+func base64OfHex(digest string) string {
+	raw, _ := hex.DecodeString(digest) // written by us as hex
+	return base64.StdEncoding.EncodeToString(raw)
+}

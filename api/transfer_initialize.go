@@ -1,0 +1,99 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+	"github.com/google/uuid"
+
+	"github.com/formidling/formidling/models"
+)
+
+// InitializeFileTransfer registers a transfer of the caller (reference 1.3, initialize).
+func (s *Server) InitializeFileTransfer(c *gin.Context, params InitializeFileTransferParams) {
+	var body FileTransferInitialize
+	id, err := transferID(caller(c), params.IdempotencyKey)
+	if err == nil {
+		err = readJSON(c, &body, false)
+	}
+	if err == nil {
+		err = s.initialize(c.Request.Context(), caller(c), draftOf(body), id, value(params.IdempotencyKey))
+	}
+	if err != nil {
+		s.problem(c, err)
+		return
+	}
+	c.JSON(http.StatusOK, FileTransferInitialized{FileTransferID: id})
+}
+
+func draftOf(b FileTransferInitialize) models.Draft {
+	d := models.Draft{
+		FileName: b.FileName, ResourceID: b.ResourceID, Sender: b.Sender, Recipients: b.Recipients,
+		SendersReference: b.SendersFileTransferReference, Checksum: value(b.Checksum), SHA256: value(b.Sha256),
+		DisableVirusScan: value(b.DisableVirusScan),
+	}
+	if b.PropertyList != nil {
+		d.PropertyList = *b.PropertyList
+	}
+	return d
+}
+
+// value is what a pointer points to, or nothing.
+func value[T any](p *T) T {
+	if p == nil {
+		var none T
+		return none
+	}
+	return *p
+}
+
+// initialize checks a draft and has its workflow accept it under this id. The same key of the same
+// sender always names the same transfer: models.ErrKeyReused when the draft is another one.
+func (s *Server) initialize(ctx context.Context, by models.Party, d models.Draft, id uuid.UUID, key string) error {
+	sub, err := models.NewSubmission(d, s.MaxRecipients)
+	if err != nil {
+		return err
+	}
+	if sub.Sender.Party != by {
+		return models.ErrNoAccess
+	}
+	sub.ID, sub.IdempotencyKey = id, key
+	if known, err := s.acceptedBefore(ctx, sub); known || err != nil {
+		return err
+	}
+	duplicate, err := s.Transfers.Initialize(ctx, sub)
+	if err == nil && duplicate {
+		_, err = s.acceptedBefore(ctx, sub)
+	}
+	return err
+}
+
+// transferID is named by the sender's key, or new.
+func transferID(sender models.Party, key *string) (uuid.UUID, error) {
+	if key == nil {
+		id, err := uuid.NewV7()
+		if err != nil {
+			return id, fmt.Errorf("make transfer id: %w", err)
+		}
+		return id, nil
+	}
+	return models.IdempotentID(sender, *key), models.CheckIdempotencyKey(*key)
+}
+
+// acceptedBefore looks in the store, which remembers longer than Temporal does. It also makes a request
+// fail at once while the database is down, before a workflow is started that nobody waits for.
+func (s *Server) acceptedBefore(ctx context.Context, sub models.Submission) (bool, error) {
+	v, err := s.Views.TransferFor(ctx, sub.ID, sub.Sender.Party)
+	switch {
+	case errors.Is(err, models.ErrTransferNotFound):
+		return false, nil
+	case err != nil:
+		return false, err
+	case v.RequestHash != sub.RequestHash:
+		return false, models.ErrKeyReused
+	}
+	return true, nil
+}

@@ -1,0 +1,234 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"mime/multipart"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/gin-gonic/gin"
+	"github.com/google/uuid"
+
+	"github.com/formidling/formidling/models"
+)
+
+// Limits of the form (reference 2.6, and ours for what is not the file), in bytes and parts.
+const (
+	maxForm      = 2_147_483_647
+	maxFormField = 64 << 10
+	maxFormParts = 20_000
+	filePart     = "FileTransfer"
+)
+
+// InitializeAndUpload takes metadata and file in one form (reference 1.3). The parts come in any order and
+// none is buffered: a file that comes before its metadata is stored under an attempt that the transfer,
+// once it is accepted, adopts.
+func (s *Server) InitializeAndUpload(c *gin.Context, params InitializeAndUploadParams) {
+	id, status, err := s.initializeAndUpload(c, params.IdempotencyKey)
+	if err != nil {
+		s.problem(c, err)
+		return
+	}
+	c.JSON(http.StatusOK, FileUploaded{FileTransferID: id, FileTransferStatus: FileTransferStatus(status.String())})
+}
+
+func (s *Server) initializeAndUpload(c *gin.Context, key *string) (uuid.UUID, models.TransferStatus, error) {
+	id, err := transferID(caller(c), key)
+	if err != nil {
+		return id, 0, err
+	}
+	if n := c.Request.ContentLength; n > maxForm {
+		return id, 0, models.ErrFileTooLarge.Exceeded(maxForm, n)
+	}
+	c.Request.Body = http.MaxBytesReader(c.Writer, io.NopCloser(s.patient(c)), maxForm)
+	parts, err := c.Request.MultipartReader()
+	if err != nil {
+		return id, 0, models.ErrMediaType.Because("Send multipart/form-data.")
+	}
+	f := &form{s: s, c: c, id: id, key: key}
+	status, err := f.read(parts)
+	if err != nil {
+		f.discard()
+	}
+	return id, status, err
+}
+
+// form is one initialize-and-upload under way.
+type form struct {
+	s   *Server
+	c   *gin.Context
+	id  uuid.UUID
+	key *string
+
+	draft   models.Draft
+	early   *lease // of a file that came before all metadata
+	content models.Content
+}
+
+// read goes through the parts. The file can be sent straight to its transfer only when it is the last
+// part; whether it is cannot be known beforehand, so every file is stored first and adopted at the end.
+func (f *form) read(parts *multipart.Reader) (models.TransferStatus, error) {
+	for n := 0; ; n++ {
+		part, err := parts.NextPart()
+		switch {
+		case errors.Is(err, io.EOF):
+			return f.finish()
+		case err != nil:
+			return 0, formError(err)
+		case n >= maxFormParts:
+			return 0, models.InvalidField(part.FormName(), "The form has too many parts.")
+		case part.FormName() == filePart:
+			err = f.file(part)
+		default:
+			err = f.field(part)
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+}
+
+func (f *form) file(part *multipart.Part) error {
+	if f.early != nil {
+		return models.InvalidField(filePart, "There is more than one file.")
+	}
+	release, err := f.s.slot()
+	if err != nil {
+		return err
+	}
+	defer release()
+	if err := f.s.Transfers.Ready(f.c.Request.Context()); err != nil {
+		return err
+	}
+	l, err := f.s.begin(f.c.Request.Context(), nil, attempt{transfer: f.id, key: value(f.key)})
+	if err != nil {
+		return err
+	}
+	if f.content, err = l.put(part, maxForm); err != nil {
+		return formError(err)
+	}
+	f.early = l
+	return nil
+}
+
+// formError says what a form is broken by.
+func formError(err error) error {
+	var size *http.MaxBytesError
+	switch _, known := models.AsError(err); {
+	case errors.As(err, &size):
+		return models.ErrFileTooLarge.Exceeded(size.Limit, size.Limit+1)
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, errBody):
+		return uploadError(fmt.Errorf("%w: %w", errBody, err), nil)
+	case known:
+		return err
+	}
+	return models.InvalidField(filePart, "The form cannot be read.")
+}
+
+// finish initializes the transfer and gives it its file.
+func (f *form) finish() (models.TransferStatus, error) {
+	ctx := f.c.Request.Context()
+	if f.early == nil {
+		return 0, models.InvalidField(filePart, "The FileTransfer field is required.")
+	}
+	if err := f.s.initialize(ctx, caller(f.c), f.draft, f.id, value(f.key)); err != nil {
+		return 0, err
+	}
+	v, err := f.s.Views.TransferFor(ctx, f.id, caller(f.c))
+	if err != nil {
+		return 0, err
+	}
+	if !v.EffectiveStatus.AwaitsContent() {
+		f.discard() // a repeated request: the first one's file stays
+		return f.s.uploadedBefore(ctx, v, value(f.key))
+	}
+	if f.content.Size > v.MaxFileSize {
+		return 0, models.ErrFileTooLarge.Exceeded(v.MaxFileSize, f.content.Size)
+	}
+	ctx = context.WithoutCancel(ctx)
+	if err := f.s.Uploads.AdoptUpload(ctx, f.early.id, f.id); err != nil {
+		return 0, err
+	}
+	adopted := f.early.id
+	f.early = nil // from here on the transfer's workflow cleans up
+	return f.s.offer(ctx, f.id, adopted, f.content)
+}
+
+// discard removes a file that found no transfer.
+func (f *form) discard() {
+	if f.early == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(f.c.Request.Context()), cleanUpTime)
+	defer cancel()
+	err := f.s.Contents.DeleteAll(ctx, f.content.Key)
+	if err == nil {
+		err = f.s.Uploads.EndUpload(ctx, f.early.id)
+	}
+	if err != nil { // its lease runs out, and then it is collected
+		f.s.Log.WarnContext(ctx, "abandoned upload not discarded yet", "attempt", f.early.id, "error", err.Error())
+	}
+	f.early = nil
+}
+
+// propertyField matches Metadata.PropertyList[key] and Metadata.PropertyList.key.
+var propertyField = regexp.MustCompile(`(?is)^PropertyList(?:\[(.*)\]|\.(.*))$`)
+
+var recipientField = regexp.MustCompile(`(?i)^Recipients(?:\[\d{0,9}\])?$`)
+
+// field reads one metadata part; names count in any case.
+func (f *form) field(part *multipart.Part) error {
+	name, isMetadata := cutPrefixFold(part.FormName(), "Metadata.")
+	raw, err := io.ReadAll(io.LimitReader(part, maxFormField+1))
+	switch {
+	case err != nil:
+		return formError(err)
+	case len(raw) > maxFormField:
+		return models.InvalidField(part.FormName(), "The field is too long.")
+	case !isMetadata:
+		return nil // unknown fields are ignored, as in JSON
+	}
+	return f.draftField(part.FormName(), name, string(raw))
+}
+
+func (f *form) draftField(full, name, text string) error {
+	texts := map[string]*string{
+		"filename": &f.draft.FileName, "resourceid": &f.draft.ResourceID, "sender": &f.draft.Sender,
+		"sendersfiletransferreference": &f.draft.SendersReference, "checksum": &f.draft.Checksum, "sha256": &f.draft.SHA256,
+	}
+	if target := texts[strings.ToLower(name)]; target != nil {
+		*target = text
+		return nil
+	}
+	if recipientField.MatchString(name) {
+		f.draft.Recipients = append(f.draft.Recipients, text)
+		return nil
+	}
+	if m := propertyField.FindStringSubmatch(name); m != nil {
+		if f.draft.PropertyList == nil {
+			f.draft.PropertyList = map[string]string{}
+		}
+		f.draft.PropertyList[m[1]+m[2]] = text
+		return nil
+	}
+	if strings.EqualFold(name, "DisableVirusScan") {
+		on, err := strconv.ParseBool(strings.TrimSpace(text))
+		if err != nil {
+			return models.InvalidField(full, "The value is not valid.")
+		}
+		f.draft.DisableVirusScan = on
+	}
+	return nil
+}
+
+func cutPrefixFold(s, prefix string) (string, bool) {
+	if len(s) < len(prefix) || !strings.EqualFold(s[:len(prefix)], prefix) {
+		return s, false
+	}
+	return s[len(prefix):], true
+}

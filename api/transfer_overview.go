@@ -1,0 +1,91 @@
+package api
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/formidling/formidling/models"
+)
+
+// GetFileTransfer answers with the state of a transfer (reference 1.3, overview).
+func (s *Server) GetFileTransfer(c *gin.Context, id FileTransferID) {
+	v, err := s.Views.TransferDetails(c.Request.Context(), id, caller(c))
+	if err != nil {
+		s.problem(c, err)
+		return
+	}
+	c.JSON(http.StatusOK, FileTransferOverview{FileTransferState: stateOf(v), Published: utc(v.Published)})
+}
+
+// GetFileTransferDetails answers with the state and its history, oldest first (reference 1.3, details).
+func (s *Server) GetFileTransferDetails(c *gin.Context, id FileTransferID) {
+	v, err := s.Views.TransferDetails(c.Request.Context(), id, caller(c))
+	if err != nil {
+		s.problem(c, err)
+		return
+	}
+	out := FileTransferDetails{FileTransferState: stateOf(v)}
+	for _, h := range v.History {
+		text := h.Text
+		if text == "" {
+			text = h.Status.Text()
+		}
+		out.FileTransferStatusHistory = append(out.FileTransferStatusHistory, FileTransferStatusEvent{
+			FileTransferStatus: FileTransferStatus(h.Status.String()), FileTransferStatusText: text, FileTransferStatusChanged: h.At.UTC(),
+		})
+	}
+	out.RecipientFileTransferStatusHistory = recipientHistory(v)
+	c.JSON(http.StatusOK, out)
+}
+
+// recipientHistory lists the steps of all recipients in the order in which they were taken.
+func recipientHistory(v models.TransferView) []RecipientFileTransferStatusEvent {
+	out := make([]RecipientFileTransferStatusEvent, 0, len(v.Recipients))
+	for _, h := range v.RecipientHistory() {
+		out = append(out, RecipientFileTransferStatusEvent{
+			Recipient: h.Party, RecipientFileTransferStatusChanged: h.Changed.UTC(),
+			RecipientFileTransferStatusCode: RecipientFileTransferStatus(h.Status.String()), RecipientFileTransferStatusText: h.Status.Text(),
+		})
+	}
+	return out
+}
+
+func stateOf(v models.TransferView) FileTransferState {
+	out := FileTransferState{
+		FileTransferID: v.ID, ResourceID: v.ResourceID, FileName: v.FileName, SendersFileTransferReference: v.SendersReference,
+		Checksum: either(v.ContentMD5, v.DeclaredMD5), Sha256: either(v.ContentSHA256, v.DeclaredSHA256),
+		UseVirusScan: false, FileTransferSize: v.ContentSize,
+		FileTransferStatus: FileTransferStatus(v.EffectiveStatus.String()), FileTransferStatusText: v.CurrentText(),
+		FileTransferStatusChanged: v.EffectiveSince.UTC(), Created: v.Created.UTC(), ExpirationTime: v.Expires.UTC(),
+		Sender: v.SenderAsGiven, PropertyList: PropertyList(v.PropertyList), Recipients: make([]RecipientOverview, len(v.Recipients)),
+	}
+	for i, r := range v.Recipients {
+		out.Recipients[i] = RecipientOverview{
+			Recipient:                              r.AsGiven,
+			CurrentRecipientFileTransferStatusCode: RecipientFileTransferStatus(r.Status().String()),
+			CurrentRecipientFileTransferStatusText: r.Status().Text(), CurrentRecipientFileTransferStatusChanged: r.Changed().UTC(),
+		}
+	}
+	return out
+}
+
+// either is what was measured, or until then what was declared, or null.
+func either(measured, declared string) *string {
+	switch {
+	case measured != "":
+		return &measured
+	case declared != "":
+		return &declared
+	}
+	return nil
+}
+
+func utc(t *time.Time) *time.Time {
+	if t == nil {
+		return nil
+	}
+	u := t.UTC()
+	return &u
+}

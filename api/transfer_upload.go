@@ -1,0 +1,137 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+	"github.com/google/uuid"
+
+	"github.com/formidling/formidling/models"
+)
+
+// UploadFile streams the bytes of a transfer into storage and answers when they are published
+// (reference 1.3, upload). All that can be refused is refused before the first byte is read.
+func (s *Server) UploadFile(c *gin.Context, id FileTransferID, params UploadFileParams) {
+	status, err := s.upload(c, id, value(params.IdempotencyKey))
+	if err != nil {
+		s.problem(c, err)
+		return
+	}
+	c.JSON(http.StatusOK, FileUploaded{FileTransferID: id, FileTransferStatus: FileTransferStatus(status.String())})
+}
+
+func (s *Server) upload(c *gin.Context, id uuid.UUID, key string) (models.TransferStatus, error) {
+	ctx := c.Request.Context()
+	if err := checkUpload(c.Request, key); err != nil {
+		return 0, err
+	}
+	v, err := s.Views.TransferFor(ctx, id, caller(c))
+	if err != nil {
+		return 0, err
+	}
+	if v.Sender != caller(c) {
+		return 0, models.ErrNoAccess
+	}
+	if v.EffectiveStatus.AwaitsContent() {
+		if n := c.Request.ContentLength; n > v.MaxFileSize {
+			return 0, models.ErrFileTooLarge.Exceeded(v.MaxFileSize, n)
+		}
+		return s.receive(ctx, attempt{transfer: id, key: key, limit: v.MaxFileSize}, s.patient(c))
+	}
+	return s.uploadedBefore(ctx, v, key)
+}
+
+func checkUpload(r *http.Request, key string) error {
+	if key != "" {
+		if err := models.CheckIdempotencyKey(key); err != nil {
+			return err
+		}
+	}
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if r.Header.Get("Content-Type") != "" && (err != nil || kind != "application/octet-stream") {
+		return models.ErrMediaType.Because("Send application/octet-stream.")
+	}
+	return nil
+}
+
+// uploadedBefore answers a second upload: with the first one's answer when it carries the same key. Bytes
+// that are durable but whose workflow was not told are offered again, so that nobody sends them twice.
+func (s *Server) uploadedBefore(ctx context.Context, v models.TransferView, key string) (models.TransferStatus, error) {
+	staged, err := s.Uploads.StagedAttempt(ctx, v.ID, key)
+	if err != nil {
+		return 0, err
+	}
+	if staged == nil {
+		return 0, models.ErrAlreadyUploaded
+	}
+	status := v.EffectiveStatus
+	switch {
+	case v.ContentKey != "" && v.ContentKey != models.AttemptKey(v.ID, *staged):
+		return 0, models.ErrAlreadyUploaded
+	case status == models.TransferUploadProcessing:
+		status, err = s.Transfers.ContentReceived(ctx, v.ID, *staged)
+	case status == models.TransferFailed:
+		return 0, models.ErrAlreadyUploaded
+	}
+	if err == nil && key == "" {
+		err = models.ErrAlreadyUploaded
+	}
+	return status, err
+}
+
+// attempt is one try to upload the content of a transfer.
+type attempt struct {
+	transfer uuid.UUID
+	key      string // Idempotency-Key, or empty
+	limit    int64  // bytes
+}
+
+// receive stores a body for a transfer that awaits one and tells its workflow.
+func (s *Server) receive(ctx context.Context, a attempt, body io.Reader) (models.TransferStatus, error) {
+	release, err := s.slot()
+	if err != nil {
+		return 0, err
+	}
+	defer release()
+	if err := s.Transfers.Ready(ctx); err != nil {
+		return 0, err
+	}
+	l, err := s.begin(ctx, &a.transfer, a)
+	if err != nil {
+		return 0, err
+	}
+	content, err := l.put(body, a.limit)
+	if err != nil {
+		return 0, err
+	}
+	return s.offer(context.WithoutCancel(ctx), a.transfer, l.id, content)
+}
+
+// offer makes durable bytes known: first to the store, where the workflow finds them if this process
+// ends, then to the workflow. Bytes that come too late are removed.
+func (s *Server) offer(ctx context.Context, transfer, id uuid.UUID, content models.Content) (models.TransferStatus, error) {
+	err := s.Uploads.StageContent(ctx, transfer, id, content)
+	var status models.TransferStatus
+	if err == nil {
+		status, err = s.Transfers.ContentReceived(ctx, transfer, id)
+	}
+	if errors.Is(err, models.ErrAlreadyUploaded) || errors.Is(err, models.ErrLeaseLost) {
+		// if this fails the workflow discards them at the transfer's end
+		_ = s.Contents.DeleteAll(ctx, content.Key)
+	}
+	return status, err
+}
+
+// slot bounds the uploads at once: each holds buffers.
+func (s *Server) slot() (release func(), err error) {
+	select {
+	case s.slots <- struct{}{}:
+		return func() { <-s.slots }, nil
+	default:
+		return nil, models.ErrTooManyUploads
+	}
+}

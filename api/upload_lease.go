@@ -1,0 +1,145 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"github.com/google/uuid"
+
+	"github.com/formidling/formidling/models"
+)
+
+// How long an upload may go unheard of before others may take it for lost, and how often it is heard of.
+const (
+	leaseTime    = time.Minute
+	leaseRenewal = leaseTime / 4
+	cleanUpTime  = 10 * time.Second
+	// ReadPatience is how long an upload may stand still, and WritePatience how long a client may take for
+	// one window of a download; both hold for a stall, however long the whole transfer takes.
+	ReadPatience  = time.Minute
+	WritePatience = 2 * time.Minute
+)
+
+// lease is a running upload attempt: while it lives, its content can be staged.
+type lease struct {
+	s      *Server
+	id     uuid.UUID
+	object string
+	ctx    context.Context // of the request, cancelled when the lease is lost
+	cancel context.CancelCauseFunc
+}
+
+// begin records an attempt and keeps its lease. transfer is nil when the file came before its transfer.
+func (s *Server) begin(ctx context.Context, transfer *uuid.UUID, a attempt) (*lease, error) {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return nil, fmt.Errorf("make attempt id: %w", err)
+	}
+	l := &lease{s: s, id: id, object: models.AttemptKey(a.transfer, id)}
+	row := models.UploadAttempt{ID: id, TransferID: transfer, ObjectKey: l.object}
+	if a.key != "" {
+		row.IdempotencyKey = &a.key
+	}
+	if err := s.Uploads.BeginUpload(ctx, row, leaseTime); err != nil {
+		return nil, err
+	}
+	l.ctx, l.cancel = context.WithCancelCause(ctx)
+	return l, nil
+}
+
+// put stores the body under the attempt's own key, renewing the lease meanwhile. When it fails nothing
+// is kept and the transfer awaits content as before.
+func (l *lease) put(body io.Reader, limit int64) (models.Content, error) {
+	stop := make(chan struct{})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		l.renew(stop)
+	}()
+	content, err := l.s.Contents.Put(l.ctx, l.object, body, limit)
+	close(stop)
+	<-done
+	cause := context.Cause(l.ctx)
+	l.cancel(nil)
+	if err == nil {
+		return content, nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), cleanUpTime)
+	defer cancel()
+	if end := l.s.Uploads.EndUpload(ctx, l.id); end != nil {
+		l.s.Log.WarnContext(ctx, "upload attempt not ended; its lease runs out", "attempt", l.id, "error", end.Error())
+	}
+	return models.Content{}, uploadError(err, cause)
+}
+
+func (l *lease) renew(stop <-chan struct{}) {
+	tick := time.NewTicker(leaseRenewal)
+	defer tick.Stop()
+	for {
+		select {
+		case <-stop:
+			return
+		case <-l.ctx.Done():
+			return
+		case <-tick.C:
+		}
+		// one failure is no loss: the lease holds for several renewals
+		if err := l.s.Uploads.RenewLease(l.ctx, l.id, leaseTime); errors.Is(err, models.ErrLeaseLost) {
+			l.cancel(err)
+			return
+		}
+	}
+}
+
+// uploadError says what ended an upload: a known refusal, the client, or we.
+func uploadError(err, cause error) error {
+	var size *http.MaxBytesError
+	switch _, known := models.AsError(err); {
+	case errors.Is(cause, models.ErrLeaseLost):
+		return cause
+	case known:
+		return err
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return fmt.Errorf("%w: %w", models.ErrStalled, err)
+	case errors.As(err, &size):
+		return models.ErrFileTooLarge.Exceeded(size.Limit, size.Limit+1)
+	case errors.Is(err, errBody):
+		return fmt.Errorf("%w: %w", models.ErrUploadIncomplete, err)
+	}
+	return fmt.Errorf("%w: %w", models.ErrUploadFailed, err)
+}
+
+// errBody marks what went wrong between the client and us.
+var errBody = errors.New("read request body")
+
+// patientBody lets a slow client live and ends one that stands still.
+type patientBody struct {
+	body    io.Reader
+	connect *http.ResponseController
+	until   time.Time
+}
+
+// patient returns the request's body with a deadline that rolls on while bytes arrive.
+func (s *Server) patient(c *gin.Context) io.Reader {
+	return &patientBody{body: c.Request.Body, connect: http.NewResponseController(c.Writer)}
+}
+
+// Read implements io.Reader.
+func (p *patientBody) Read(b []byte) (int, error) {
+	// once a second is often enough, and costs nothing on a fast link
+	if now := time.Now(); p.until.Sub(now) < ReadPatience-time.Second {
+		p.until = now.Add(ReadPatience)
+		_ = p.connect.SetReadDeadline(p.until) // test recorders have no connection
+	}
+	n, err := p.body.Read(b)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = fmt.Errorf("%w: %w", errBody, err)
+	}
+	return n, err
+}

@@ -1,0 +1,190 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/formidling/formidling/models"
+)
+
+// config is every setting of one process, after validation.
+type config struct {
+	Listen, PublicURL, Data       string
+	DatabaseURL, Objects          string
+	DatabaseConnections           int
+	GCSBuffers, DiskReserve       int64 // bytes
+	TemporalAddress, TemporalUI   string
+	PayloadKeys, CodecListen      string
+	TokenIssuer, TokenAudience    string
+	TokenKeys                     string
+	Environment                   string
+	UploadDeadline, ShutdownGrace time.Duration
+	UploadSlots, MaxRecipients    int
+	MaxPurges                     int
+	WorkerVersion                 string
+	LogLevel                      slog.Level
+	LogJSON                       bool
+}
+
+// setting is one environment variable.
+type setting struct {
+	name, fallback, meaning string
+	set                     func(*config, string) error
+}
+
+const prefix = "FORMIDLING_"
+
+// settings is the whole configuration: what is not here does not exist. README's table is checked against it.
+var settings = []setting{
+	{"FORMIDLING_LISTEN", "127.0.0.1:8080", "address and port of the API", text(func(c *config) *string { return &c.Listen })},
+	{"FORMIDLING_PUBLIC_URL", "", "how clients reach the API; default http://FORMIDLING_LISTEN", text(func(c *config) *string { return &c.PublicURL })},
+	{"FORMIDLING_DATA", "var", "directory of the embedded default: database, objects, Temporal, development key", text(func(c *config) *string { return &c.Data })},
+	{"DATABASE_URL", "", "postgres://… or sqlite:FILE; default sqlite:FORMIDLING_DATA/formidling.db", text(func(c *config) *string { return &c.DatabaseURL })},
+	{"FORMIDLING_DATABASE_CONNECTIONS", "20", "connections to PostgreSQL, of this process", number(func(c *config) *int { return &c.DatabaseConnections }, 1)},
+	{"OBJECTS", "", "gs://BUCKET or a directory; default FORMIDLING_DATA/objects", text(func(c *config) *string { return &c.Objects })},
+	{"FORMIDLING_GCS_BUFFERS", "536870912", "bytes of memory for uploads to Cloud Storage, all together", size(func(c *config) *int64 { return &c.GCSBuffers })},
+	{"FORMIDLING_DISK_RESERVE", "0", "bytes that stay free on the disk of a local object directory", size(func(c *config) *int64 { return &c.DiskReserve })},
+	{"TEMPORAL_ADDRESS", "", "host:port of Temporal; run and demo start their own when empty, others take 127.0.0.1:7233. TEMPORAL_NAMESPACE, TEMPORAL_API_KEY, TEMPORAL_TLS… and TEMPORAL_CONFIG_FILE hold as everywhere with Temporal", text(func(c *config) *string { return &c.TemporalAddress })},
+	{"FORMIDLING_TEMPORAL_UI", "", "URL of the Temporal UI, to print links and to allow it to decrypt", text(func(c *config) *string { return &c.TemporalUI })},
+	{"FORMIDLING_PAYLOAD_KEYS", "", "keys that encrypt what Temporal stores, id:base64 of 32 bytes, newest first, by comma; only run and demo work without", text(func(c *config) *string { return &c.PayloadKeys })},
+	{"FORMIDLING_CODEC_LISTEN", "", "loopback address where the Temporal UI of FORMIDLING_TEMPORAL_UI may decrypt; empty: nowhere", text(func(c *config) *string { return &c.CodecListen })},
+	{"FORMIDLING_TOKEN_ISSUER", "", "claim iss of the tokens to accept; empty: the development issuer, on loopback only", text(func(c *config) *string { return &c.TokenIssuer })},
+	{"FORMIDLING_TOKEN_AUDIENCE", "", "claim aud that tokens must carry", text(func(c *config) *string { return &c.TokenAudience })},
+	{"FORMIDLING_TOKEN_JWKS", "", "file with the issuer's public keys as a JSON Web Key Set", text(func(c *config) *string { return &c.TokenKeys })},
+	{"FORMIDLING_ENVIRONMENT", "development", "what GET /serviceowner calls this installation", text(func(c *config) *string { return &c.Environment })},
+	{"FORMIDLING_UPLOAD_DEADLINE", "P1D", "how long a sender has to upload after initialize, ISO 8601", duration(func(c *config) *time.Duration { return &c.UploadDeadline })},
+	{"FORMIDLING_UPLOAD_SLOTS", "64", "uploads at once in this process; more are told to come back", number(func(c *config) *int { return &c.UploadSlots }, 1)},
+	{"FORMIDLING_MAX_RECIPIENTS", "10000", "recipients of one transfer, at most 20000", number(func(c *config) *int { return &c.MaxRecipients }, 1)},
+	{"FORMIDLING_MAX_PURGES", "4", "files deleted at once by this worker", number(func(c *config) *int { return &c.MaxPurges }, 1)},
+	{"FORMIDLING_WORKER_VERSION", "", "build id for Temporal's worker versioning; empty: off. Nothing runs on a new version until it is made current", text(func(c *config) *string { return &c.WorkerVersion })},
+	{"FORMIDLING_SHUTDOWN_GRACE", "PT30S", "how long requests and activities may finish after SIGTERM, ISO 8601", duration(func(c *config) *time.Duration { return &c.ShutdownGrace })},
+	{"FORMIDLING_LOG_LEVEL", "info", "lowest level logged: debug, info, warn, error", func(c *config, v string) error { return c.LogLevel.UnmarshalText([]byte(v)) }},
+	{"FORMIDLING_LOG_FORMAT", "text", "text or json", logFormat},
+}
+
+// readConfig reads settings from an environment of NAME=value. A name with our prefix that is no setting
+// is an error: a misspelt one must not be ignored.
+func readConfig(environ []string) (config, error) {
+	given := map[string]string{}
+	var errs []error
+	for _, entry := range environ {
+		name, value, _ := strings.Cut(entry, "=")
+		given[name] = value
+		if strings.HasPrefix(name, prefix) && !slices.ContainsFunc(settings, func(s setting) bool { return s.name == name }) {
+			errs = append(errs, fmt.Errorf("%s is not a setting; did you mean %s? `formidling config` lists all", name, nearest(name)))
+		}
+	}
+	var c config
+	for _, s := range settings {
+		value := given[s.name]
+		if value == "" {
+			value = s.fallback
+		}
+		if value == "" {
+			continue
+		}
+		if err := s.set(&c, value); err != nil {
+			errs = append(errs, fmt.Errorf("%s=%q: %w", s.name, value, err))
+		}
+	}
+	if len(errs) == 0 {
+		errs = append(errs, c.complete())
+	}
+	return c, errors.Join(errs...)
+}
+
+// complete fills in the defaults that follow from other settings, and checks what must go together.
+func (c *config) complete() error {
+	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
+		return fmt.Errorf("FORMIDLING_LISTEN: %w", err)
+	}
+	c.PublicURL = strings.TrimSuffix(cmp.Or(c.PublicURL, "http://"+c.Listen), "/")
+	c.DatabaseURL = cmp.Or(c.DatabaseURL, "sqlite:"+filepath.Join(c.Data, "formidling.db"))
+	c.Objects = cmp.Or(c.Objects, filepath.Join(c.Data, "objects"))
+	if c.MaxRecipients > 20_000 {
+		return errors.New("FORMIDLING_MAX_RECIPIENTS: at most 20000")
+	}
+	if (c.TokenIssuer == "") != (c.TokenAudience == "") || (c.TokenIssuer == "") != (c.TokenKeys == "") {
+		return errors.New("FORMIDLING_TOKEN_ISSUER, FORMIDLING_TOKEN_AUDIENCE and FORMIDLING_TOKEN_JWKS go together")
+	}
+	return nil
+}
+
+func text(field func(*config) *string) func(*config, string) error {
+	return func(c *config, v string) error { *field(c) = v; return nil }
+}
+
+func number(field func(*config) *int, least int) func(*config, string) error {
+	return func(c *config, v string) error {
+		n, err := strconv.Atoi(v)
+		if err != nil || n < least {
+			return fmt.Errorf("it must be a whole number, at least %d", least)
+		}
+		*field(c) = n
+		return nil
+	}
+}
+
+func size(field func(*config) *int64) func(*config, string) error {
+	return func(c *config, v string) error {
+		n, err := strconv.ParseInt(v, 10, 64)
+		if err != nil || n < 0 {
+			return errors.New("it must be a number of bytes")
+		}
+		*field(c) = n
+		return nil
+	}
+}
+
+func duration(field func(*config) *time.Duration) func(*config, string) error {
+	return func(c *config, v string) error {
+		d, err := models.ParseDuration(v)
+		if err != nil || d <= 0 {
+			return errors.New("it must be an ISO 8601 duration above zero, such as PT30S or P1D")
+		}
+		*field(c) = d
+		return nil
+	}
+}
+
+func logFormat(c *config, v string) error {
+	if v != "text" && v != "json" {
+		return errors.New("it must be text or json")
+	}
+	c.LogJSON = v == "json"
+	return nil
+}
+
+// nearest is the setting with the fewest edits from a misspelt name.
+func nearest(name string) string {
+	return slices.MinFunc(settings, func(a, b setting) int { return cmp.Compare(edits(name, a.name), edits(name, b.name)) }).name
+}
+
+// edits is the Levenshtein distance.
+func edits(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/contrib/envconfig"
+	"go.temporal.io/sdk/converter"
+	sdklog "go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/formidling/formidling/activities"
+	"github.com/formidling/formidling/api"
+	"github.com/formidling/formidling/identity"
+	"github.com/formidling/formidling/objects"
+	"github.com/formidling/formidling/store"
+	"github.com/formidling/formidling/worker"
+	"github.com/formidling/formidling/workflows"
+)
+
+// parts are the packages of one process, connected.
+type parts struct {
+	config   config
+	log      *slog.Logger
+	store    *store.Store
+	objects  objects.Store
+	temporal client.Client
+	// namespace of Temporal
+	namespace string
+	codec     *workflows.Encryption // nil: payloads in clear
+	now       func() time.Time
+}
+
+// errNoKeys keeps file names out of Temporal's database by default.
+var errNoKeys = errors.New("FORMIDLING_PAYLOAD_KEYS is empty: without it file names and properties would be stored in clear in Temporal; only run and demo do that")
+
+// connect opens everything that both API and worker need. Nothing is dialled yet: a process may start
+// before what it depends on.
+func connect(ctx context.Context, c config, demo bool) (*parts, error) {
+	p := &parts{config: c, log: newLogger(c), now: time.Now}
+	if c.PayloadKeys == "" && !demo {
+		return nil, errNoKeys
+	}
+	if strings.HasPrefix(c.DatabaseURL, "sqlite:") {
+		if err := os.MkdirAll(filepath.Dir(strings.TrimPrefix(c.DatabaseURL, "sqlite:")), 0o700); err != nil {
+			return nil, fmt.Errorf("make database directory: %w", err)
+		}
+	}
+	var err error
+	if c.PayloadKeys != "" {
+		if p.codec, err = workflows.NewEncryption(c.PayloadKeys); err != nil {
+			return nil, err
+		}
+	}
+	if p.store, err = store.Open(c.DatabaseURL, store.Options{MaxConns: c.DatabaseConnections, Now: p.now}); err != nil {
+		return nil, err
+	}
+	o := objects.Options{PoolBytes: c.GCSBuffers, ReserveBytes: c.DiskReserve}
+	if p.objects, err = objects.Connect(ctx, c.Objects, o); err != nil {
+		return nil, errors.Join(err, p.store.Close())
+	}
+	if p.temporal, err = p.connectTemporal(); err != nil {
+		return nil, errors.Join(err, p.store.Close())
+	}
+	return p, nil
+}
+
+// newLogger writes to standard error, so that what a command prints stays clean.
+func newLogger(c config) *slog.Logger {
+	o := &slog.HandlerOptions{Level: c.LogLevel}
+	if c.LogJSON {
+		return slog.New(slog.NewJSONHandler(os.Stderr, o))
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, o))
+}
+
+// connectTemporal follows Temporal's own environment variables and configuration file.
+func (p *parts) connectTemporal() (client.Client, error) {
+	o, err := envconfig.LoadClientOptions(envconfig.LoadClientOptionsRequest{})
+	if err != nil {
+		return nil, fmt.Errorf("configure temporal: %w", err)
+	}
+	if p.config.TemporalAddress != "" {
+		o.HostPort = p.config.TemporalAddress
+	}
+	if p.namespace = o.Namespace; p.namespace == "" {
+		p.namespace = client.DefaultNamespace
+	}
+	o.Logger = sdklog.NewStructuredLogger(quiet(p.log))
+	if p.codec != nil {
+		o.DataConverter = converter.NewCodecDataConverter(converter.GetDefaultDataConverter(), p.codec)
+		o.FailureConverter = temporal.NewDefaultFailureConverter(temporal.DefaultFailureConverterOptions{
+			DataConverter: o.DataConverter, EncodeCommonAttributes: true,
+		})
+	}
+	c, err := client.NewLazyClient(o)
+	if err != nil {
+		return nil, fmt.Errorf("connect to temporal: %w", err)
+	}
+	return c, nil
+}
+
+// quiet leaves the SDK's chatter at debug level: it reports what is normal, such as a rejected update.
+func quiet(log *slog.Logger) *slog.Logger {
+	return log.With("part", "temporal")
+}
+
+func (p *parts) close() {
+	p.temporal.Close()
+	if err := p.store.Close(); err != nil {
+		p.log.Warn("database not closed", "error", err.Error())
+	}
+}
+
+// apiHandler connects the API. Without a configured issuer it accepts the development issuer's tokens,
+// and then serves loopback only.
+func (p *parts) apiHandler() (http.Handler, error) {
+	issuer, err := p.issuer()
+	if err != nil {
+		return nil, err
+	}
+	verifier, err := identity.NewVerifier(p.now, issuer)
+	if err != nil {
+		return nil, err
+	}
+	server := api.New(api.Ports{
+		Authenticator: verifier, Transfers: workflows.NewClient(p.temporal), Views: p.store, Uploads: p.store,
+		Downloads: p.store, Services: p.store, Rights: p.store, Contents: p.objects, Log: p.log,
+	}, api.Settings{MaxRecipients: p.config.MaxRecipients, UploadSlots: p.config.UploadSlots, Environment: p.config.Environment})
+	return server.Handler()
+}
+
+func (p *parts) issuer() (identity.Issuer, error) {
+	c := p.config
+	if c.TokenIssuer == "" {
+		if err := identity.RequireLoopback(c.Listen, c.PublicURL); err != nil {
+			return identity.Issuer{}, err
+		}
+		dev, err := identity.OpenDevIssuer(c.Data, p.now)
+		if err != nil {
+			return identity.Issuer{}, err
+		}
+		return dev.Issuer(), nil
+	}
+	raw, err := os.ReadFile(c.TokenKeys)
+	if err != nil {
+		return identity.Issuer{}, fmt.Errorf("read FORMIDLING_TOKEN_JWKS: %w", err)
+	}
+	out := identity.Issuer{
+		Name: c.TokenIssuer, Audience: c.TokenAudience,
+		Algorithms: []jose.SignatureAlgorithm{jose.RS256, jose.RS384, jose.RS512, jose.PS256, jose.ES256, jose.ES384},
+	}
+	if err := json.Unmarshal(raw, &out.Keys); err != nil {
+		return identity.Issuer{}, fmt.Errorf("read FORMIDLING_TOKEN_JWKS: %w", err)
+	}
+	return out, nil
+}
+
+// workers connects the activities and prepares the workers.
+func (p *parts) workers() *worker.Pair {
+	a := activities.New(p.store, p.store, p.objects, p.config.UploadDeadline)
+	return worker.New(p.temporal, a, worker.Options{
+		MaxPurges: p.config.MaxPurges, StopTimeout: p.config.ShutdownGrace,
+		Versioned: p.config.WorkerVersion != "", BuildID: p.config.WorkerVersion, DeploymentName: "formidling",
+	})
+}

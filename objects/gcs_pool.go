@@ -1,0 +1,78 @@
+package objects
+
+import (
+	"context"
+	"fmt"
+	"sync"
+)
+
+const (
+	segmentBytes   = 16 << 20
+	defaultPool    = 512 << 20
+	maxHeld        = 4       // segments an upload collects before it must send, so 64 MiB go as one object
+	headBytes      = 1 << 20 // a body may have before it needs a segment
+	partsPerPut    = maxHeld // segments of one upload on the wire
+	sourcesPerNode = 32      // what Cloud Storage composes at once
+)
+
+// pool bounds the memory of segments over all uploads. Buffers are made when first needed, and the
+// garbage collector may have the idle ones.
+type pool struct {
+	tokens chan struct{}
+	idle   sync.Pool
+	size   int // of a segment in bytes, at least headBytes
+}
+
+func newPool(bytes int64) *pool {
+	if bytes == 0 {
+		bytes = defaultPool
+	}
+	return &pool{tokens: make(chan struct{}, max(1, bytes/segmentBytes)), size: segmentBytes}
+}
+
+// take waits for a segment until ctx ends. Only who holds no segment that waits to be sent may
+// call it; everybody else uses try, or uploads could wait for each other for ever.
+func (p *pool) take(ctx context.Context) (*segment, error) {
+	select {
+	case p.tokens <- struct{}{}:
+		return p.segment(), nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("wait for a buffer: %w", context.Cause(ctx))
+	}
+}
+
+// try returns nil when no segment is free.
+func (p *pool) try() *segment {
+	select {
+	case p.tokens <- struct{}{}:
+		return p.segment()
+	default:
+		return nil
+	}
+}
+
+func (p *pool) segment() *segment {
+	if s, ok := p.idle.Get().(*segment); ok {
+		return s
+	}
+	return &segment{buf: make([]byte, 0, p.size)}
+}
+
+// put gives a segment back.
+func (p *pool) put(s *segment) {
+	s.buf = s.buf[:0]
+	p.idle.Put(s)
+	<-p.tokens
+}
+
+// segment is a piece of a body that is collected, sent and forgotten.
+type segment struct{ buf []byte }
+
+// fill appends what fits of p and returns the rest.
+func (s *segment) fill(p []byte) []byte {
+	n := min(len(p), cap(s.buf)-len(s.buf))
+	s.buf = append(s.buf, p[:n]...)
+	return p[n:]
+}
+
+func (s *segment) full() bool { return len(s.buf) == cap(s.buf) }
