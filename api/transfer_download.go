@@ -68,10 +68,10 @@ func (s *Server) prepare(c *gin.Context, id FileTransferID, params HeadFileParam
 		return v, served{}, err
 	}
 	h.Set("ETag", etag)
-	h.Set("Accept-Ranges", "bytes")
 	if at.notModified = matches(value(params.IfNoneMatch), etag); at.notModified {
 		return v, at, nil
 	}
+	h.Set("Accept-Ranges", "bytes")
 	h.Set("Content-Type", "application/octet-stream")
 	h.Set("Content-Disposition", disposition(v.FileName))
 	h.Set("Repr-Digest", reprDigest(v.Content()))
@@ -142,10 +142,6 @@ func disposition(name string) string {
 
 // reprDigest is RFC 9530's digest of the whole file, whatever range is sent.
 func reprDigest(c models.Content) string {
-	return "sha-256=:" + base64OfHex(c.SHA256) + ":, md5=:" + base64OfHex(c.MD5) + ":"
-}
-
-func base64OfHex(digest string) string {
-	raw, _ := hex.DecodeString(digest) // written by us as hex
-	return base64.StdEncoding.EncodeToString(raw)
+	raw, _ := hex.DecodeString(c.SHA256) // written by us as hex
+	return "sha-256=:" + base64.StdEncoding.EncodeToString(raw) + ":"
 }

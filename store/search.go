@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql/driver"
 	"fmt"
 	"slices"
 	"time"
@@ -33,6 +34,9 @@ func (i *instant) Scan(v any) (err error) {
 	}
 	return err
 }
+
+// Value implements driver.Valuer; GORM wants it beside Scan.
+func (i instant) Value() (driver.Value, error) { return i.Time, nil }
 
 // SearchTransfers finds transfers that the caller sent or received (reference 1.3, search), one page
 // at a time. Sent and received are two index scans of at most one page each, merged here.

@@ -1,0 +1,296 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/formidling/formidling/activities"
+	"github.com/formidling/formidling/identity"
+	"github.com/formidling/formidling/models"
+	"github.com/formidling/formidling/objects"
+	"github.com/formidling/formidling/store"
+)
+
+const (
+	owner   = models.Party("0192:310000019")
+	alice   = models.Party("0192:310000027")
+	bob     = models.Party("0192:310000035")
+	carol   = models.Party("0192:310000043")
+	mallory = models.Party("0192:310000051")
+	svc     = "tax-files"
+	base    = "/broker/api/v1"
+)
+
+// door stands for the workflows: it runs the same activities, in the same order, at once.
+type door struct {
+	*store.Store
+	acts *activities.Activities
+	objs objects.Store
+
+	mu     sync.Mutex
+	down   error // what every call answers while it is set
+	silent bool  // content-received is left with Temporal, as when no worker answers
+}
+
+func (d *door) failing() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.down
+}
+
+func (d *door) set(down error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.down = down
+}
+
+func (d *door) Ready(context.Context) error { return d.failing() }
+
+func (d *door) Initialize(ctx context.Context, s models.Submission) (bool, error) {
+	if err := d.failing(); err != nil {
+		return false, err
+	}
+	a, err := d.AcceptTransfer(ctx, s, uuid.NewString(), 24*time.Hour)
+	return a.Duplicate, err
+}
+
+func (d *door) ContentReceived(ctx context.Context, transfer, attempt uuid.UUID) (models.TransferStatus, error) {
+	if err := d.failing(); err != nil {
+		return 0, err
+	}
+	if d.silent {
+		return models.TransferUploadProcessing, nil
+	}
+	v, err := d.acts.VerifyContent(ctx, activities.VerifyContentInput{Transfer: transfer, Attempt: attempt})
+	if err != nil {
+		return 0, err
+	}
+	if v.Fault != "" {
+		err := errors.Join(d.FailTransfer(ctx, transfer, v.Fault), d.objs.DeleteAll(ctx, models.TransferPrefix(transfer)))
+		if err == nil {
+			err = models.ErrChecksumMismatch
+		}
+		return 0, err
+	}
+	return models.TransferPublished, d.DeliverTransfer(ctx, transfer, attempt, 0)
+}
+
+func (d *door) Confirm(ctx context.Context, transfer uuid.UUID, _ int, p models.Party) error {
+	if err := d.failing(); err != nil {
+		return err
+	}
+	_, err := d.ConfirmDelivery(ctx, transfer, p)
+	return err
+}
+
+func (d *door) Cancel(ctx context.Context, transfer uuid.UUID) error {
+	if err := d.failing(); err != nil {
+		return err
+	}
+	return d.CancelTransfer(ctx, transfer)
+}
+
+// bundle is a server over a real database and a real disk, and clients that check every answer against openapi.yaml.
+type bundle struct {
+	t       *testing.T
+	store   *store.Store
+	objects objects.Store
+	door    *door
+	server  *Server
+	issuer  *identity.DevIssuer
+	url     string
+	client  *http.Client
+	files   string
+}
+
+func setup(t *testing.T, change ...func(*Server)) *bundle {
+	t.Helper()
+	dir := t.TempDir()
+	b := &bundle{t: t, files: filepath.Join(dir, "objects")}
+	var err error
+	b.store, err = store.Open("sqlite:"+filepath.Join(dir, "test.db"), store.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, b.store.Close()) })
+	require.NoError(t, b.store.Migrate(t.Context()))
+	b.objects, err = objects.Connect(t.Context(), b.files, objects.Options{})
+	require.NoError(t, err)
+	b.issuer, err = identity.OpenDevIssuer(dir, time.Now)
+	require.NoError(t, err)
+	verifier, err := identity.NewVerifier(time.Now, b.issuer.Issuer())
+	require.NoError(t, err)
+	b.door = &door{Store: b.store, objs: b.objects, acts: activities.New(b.store, b.store, b.objects, time.Hour)}
+	b.server = New(Ports{
+		Authenticator: verifier, Transfers: b.door, Views: b.store, Uploads: b.store, Downloads: b.store,
+		Services: b.store, Rights: b.store, Contents: b.objects, Log: slog.New(slog.DiscardHandler),
+	}, Settings{MaxRecipients: 200, UploadSlots: 8, Environment: "test"})
+	for _, c := range change {
+		c(b.server)
+	}
+	handler, err := b.server.Handler()
+	require.NoError(t, err)
+	listening := httptest.NewServer(handler)
+	t.Cleanup(listening.Close)
+	b.url = listening.URL
+	b.client = &http.Client{Transport: validatedTransport(t, http.DefaultTransport)}
+
+	b.ok(owner, "POST", "/serviceowner", `{"name":"The tax office"}`)
+	b.ok(owner, "PUT", "/resource/"+svc, `{}`)
+	b.ok(owner, "PUT", "/resource/"+svc+"/rights/"+alice.Number(), `{"send":true,"receive":false}`)
+	b.ok(owner, "PUT", "/resource/"+svc+"/rights/"+bob.Number(), `{"send":false,"receive":true}`)
+	b.ok(owner, "PUT", "/resource/"+svc+"/rights/"+carol.Number(), `{"send":true,"receive":true}`)
+	return b
+}
+
+// reply is a response that was read.
+type reply struct {
+	*http.Response
+	body []byte
+	t    *testing.T
+}
+
+func (a reply) json(into any) {
+	a.t.Helper()
+	require.NoError(a.t, json.Unmarshal(a.body, into), string(a.body))
+}
+
+// is checks the status and, for problems, the code.
+func (a reply) is(status int, code string) reply {
+	a.t.Helper()
+	require.Equal(a.t, status, a.StatusCode, string(a.body))
+	if code != "" {
+		require.Equal(a.t, code, a.problem().Code, string(a.body))
+	}
+	return a
+}
+
+func (a reply) problem() Problem {
+	a.t.Helper()
+	var p Problem
+	a.json(&p)
+	return p
+}
+
+func (b *bundle) token(p models.Party, scopes ...string) string {
+	b.t.Helper()
+	if len(scopes) == 0 {
+		scopes = []string{models.ScopeRead, models.ScopeWrite, models.ScopeServiceOwner}
+	}
+	token, err := b.issuer.Token(p, scopes, time.Hour)
+	require.NoError(b.t, err)
+	return token
+}
+
+// request makes a request by an organisation; headers come in pairs.
+func (b *bundle) request(by models.Party, method, path string, body io.Reader, headers ...string) *http.Request {
+	b.t.Helper()
+	r, err := http.NewRequestWithContext(b.t.Context(), method, b.url+base+path, body)
+	require.NoError(b.t, err)
+	r.Header.Set("Authorization", "Bearer "+b.token(by))
+	if body != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	return r
+}
+
+func (b *bundle) do(r *http.Request) reply {
+	b.t.Helper()
+	response, err := b.client.Do(r)
+	require.NoError(b.t, err)
+	defer func() { require.NoError(b.t, response.Body.Close()) }()
+	body, err := io.ReadAll(response.Body)
+	require.NoError(b.t, err)
+	return reply{Response: response, body: body, t: b.t}
+}
+
+func (b *bundle) call(by models.Party, method, path, body string, headers ...string) reply {
+	b.t.Helper()
+	var sent io.Reader
+	if body != "" {
+		sent = strings.NewReader(body)
+	}
+	return b.do(b.request(by, method, path, sent, headers...))
+}
+
+func (b *bundle) ok(by models.Party, method, path, body string) reply {
+	b.t.Helper()
+	a := b.call(by, method, path, body)
+	require.Less(b.t, a.StatusCode, 300, "%s %s: %s", method, path, a.body)
+	return a
+}
+
+// draft is a correct request to initialize, which a test may spoil.
+func draft() map[string]any {
+	return map[string]any{
+		"fileName": "a.zip", "resourceId": svc, "sendersFileTransferReference": "ref-1",
+		"sender": alice, "recipients": []any{bob, carol}, "propertyList": map[string]any{"k": "v"},
+	}
+}
+
+func toJSON(t *testing.T, v any) string {
+	t.Helper()
+	raw, err := json.Marshal(v)
+	require.NoError(t, err)
+	return string(raw)
+}
+
+func (b *bundle) initialize(change ...func(map[string]any)) string {
+	b.t.Helper()
+	d := draft()
+	for _, c := range change {
+		c(d)
+	}
+	var out FileTransferInitialized
+	b.call(alice, "POST", "/filetransfer", toJSON(b.t, d)).is(http.StatusOK, "").json(&out)
+	return out.FileTransferID.String()
+}
+
+func (b *bundle) upload(id string, content []byte, headers ...string) reply {
+	b.t.Helper()
+	headers = append([]string{"Content-Type", "application/octet-stream"}, headers...)
+	return b.do(b.request(alice, "POST", "/filetransfer/"+id+"/upload", bytes.NewReader(content), headers...))
+}
+
+func (b *bundle) publish(content string) string {
+	b.t.Helper()
+	id := b.initialize()
+	b.upload(id, []byte(content)).is(http.StatusOK, "")
+	return id
+}
+
+func (b *bundle) overview(by models.Party, id string) FileTransferOverview {
+	b.t.Helper()
+	var out FileTransferOverview
+	b.call(by, "GET", "/filetransfer/"+id, "").is(http.StatusOK, "").json(&out)
+	return out
+}
+
+// stored lists the files that object storage holds.
+func (b *bundle) stored() []string {
+	b.t.Helper()
+	var found []string
+	require.NoError(b.t, filepath.WalkDir(b.files, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			found = append(found, path)
+		}
+		return err
+	}))
+	return found
+}

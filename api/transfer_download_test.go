@@ -1,0 +1,152 @@
+package api
+
+import (
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const content = "0123456789"
+
+func TestDownload_ServesWholeFileAndRanges(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	id := b.publish(content)
+	path := "/filetransfer/" + id + "/download"
+	etag := `"` + sha256Hex([]byte(content)) + `"`
+	for _, tc := range []struct {
+		ranges, ifRange string
+		status          int
+		body            string
+	}{
+		{"", "", 200, content},
+		{"bytes=0-3", "", 206, "0123"},
+		{"bytes=4-", "", 206, "456789"},
+		{"bytes=-3", "", 206, "789"},
+		{"bytes=-99", "", 206, content},
+		{"bytes=8-99", "", 206, "89"},
+		{"bytes=9-99999999999999999999", "", 206, "9"},
+		{"bytes=0-0", etag, 206, "0"},
+		{"bytes=0-0", `"other"`, 200, content},
+		{"bytes=0-1,3-4", "", 200, content},
+		{"bytes=a-b", "", 200, content},
+		{"bytes=5-2", "", 200, content},
+		{"lines=0-1", "", 200, content},
+		{"bytes=10-", "", 416, ""},
+		{"bytes=99999999999999999999-", "", 416, ""},
+		{"bytes=-0", "", 416, ""},
+	} {
+		headers := []string{"Range", tc.ranges, "If-Range", tc.ifRange}
+		if tc.ifRange == "" {
+			headers = headers[:2]
+		}
+		a := b.call(bob, "GET", path, "", headers...)
+		require.Equal(t, tc.status, a.StatusCode, tc.ranges)
+		if tc.status == 416 {
+			a.is(416, "BRO-00029")
+			require.Equal(t, "bytes */10", a.Header.Get("Content-Range"))
+			continue
+		}
+		require.Equal(t, tc.body, string(a.body), tc.ranges)
+		require.Equal(t, etag, a.Header.Get("ETag"))
+		require.Contains(t, a.Header.Get("Repr-Digest"), "sha-256=:")
+
+		head := b.call(bob, "HEAD", path, "", headers...)
+		require.Equal(t, a.StatusCode, head.StatusCode)
+		for _, name := range []string{"Content-Length", "Content-Range", "ETag", "Content-Disposition", "Accept-Ranges"} {
+			require.Equal(t, a.Header.Get(name), head.Header.Get(name), name)
+		}
+	}
+	require.Equal(t, http.StatusNotModified, b.call(bob, "GET", path, "", "If-None-Match", etag).StatusCode)
+}
+
+func TestDownload_OfAnEmptyFile(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	id := b.publish("")
+	a := b.call(bob, "GET", "/filetransfer/"+id+"/download", "")
+	require.Equal(t, 200, a.StatusCode)
+	require.Empty(t, a.body)
+	b.call(bob, "POST", "/filetransfer/"+id+"/confirmdownload", "").is(http.StatusNoContent, "")
+}
+
+func TestDownload_GivesTheFileNameBackAsItCame(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for _, name := range []string{
+		"plain.txt", `quotes "and" \back`, "line\r\nX-Injected: 1", "../../etc/passwd", "æøå 文件 🎉.zip", "%41;filename=x",
+		strings.Repeat("a", 255), strings.Repeat("é", 127), " lead and trail ", "tab\there",
+	} {
+		id := b.initialize(func(d map[string]any) { d["fileName"] = name })
+		b.upload(id, []byte("x")).is(200, "")
+		require.Equal(t, name, b.overview(bob, id).FileName)
+		a := b.call(bob, "GET", "/filetransfer/"+id+"/download", "")
+		require.Empty(t, a.Header.Get("X-Injected"))
+		kind, params, err := mime.ParseMediaType(a.Header.Get("Content-Disposition"))
+		require.NoError(t, err)
+		require.Equal(t, "attachment", kind)
+		require.Equal(t, name, params["filename"])
+	}
+}
+
+func TestDownload_IsForRecipientsOfPublishedFiles(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	id := b.initialize()
+	b.call(bob, "GET", "/filetransfer/"+id+"/download", "").is(http.StatusForbidden, "BRO-00007")
+	b.call(bob, "POST", "/filetransfer/"+id+"/confirmdownload", "").is(http.StatusBadRequest, "BRO-00003")
+	b.upload(id, []byte("x")).is(200, "")
+	b.call(alice, "GET", "/filetransfer/"+id+"/download", "").is(http.StatusUnauthorized, "BRO-00006")
+}
+
+func TestDownload_IsRecordedAndHEADIsNot(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	id := b.publish(content)
+	status := func() RecipientFileTransferStatus {
+		return b.overview(bob, id).Recipients[0].CurrentRecipientFileTransferStatusCode
+	}
+	b.call(bob, "HEAD", "/filetransfer/"+id+"/download", "")
+	require.Equal(t, RecipientFileTransferStatusInitialized, status())
+	b.call(bob, "GET", "/filetransfer/"+id+"/download", "", "Range", "bytes=0-1")
+	require.Equal(t, RecipientFileTransferStatusDownloadStarted, status())
+}
+
+// Reference weakness 10: a download after the confirmation made the search and the overview disagree.
+func TestWeakness10_ADownloadAfterTheConfirmationChangesNothing(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	id := b.publish(content)
+	b.call(bob, "GET", "/filetransfer/"+id+"/download", "").is(200, "")
+	b.call(bob, "POST", "/filetransfer/"+id+"/confirmdownload", "").is(http.StatusNoContent, "")
+	b.call(bob, "GET", "/filetransfer/"+id+"/download", "").is(200, "")
+	require.Equal(t, RecipientFileTransferStatusDownloadConfirmed, b.overview(bob, id).Recipients[0].CurrentRecipientFileTransferStatusCode)
+	require.Equal(t, []string{id}, b.found(bob, "&recipientStatus=DownloadConfirmed"))
+	require.Empty(t, b.found(bob, "&recipientStatus=DownloadStarted"))
+	var details FileTransferDetails
+	b.call(alice, "GET", "/filetransfer/"+id+"/details", "").is(200, "").json(&details)
+	for i := 1; i < len(details.RecipientFileTransferStatusHistory); i++ {
+		before, after := details.RecipientFileTransferStatusHistory[i-1], details.RecipientFileTransferStatusHistory[i]
+		require.False(t, after.RecipientFileTransferStatusChanged.Before(before.RecipientFileTransferStatusChanged), "histories are ordered")
+	}
+	require.Len(t, details.FileTransferStatusHistory, 3)
+}
+
+func TestDownload_TellsHowMuchWasSent(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	id := b.publish(strings.Repeat("x", 3<<20))
+	r := b.request(bob, "GET", "/filetransfer/"+id+"/download", nil)
+	response, err := b.client.Do(r)
+	require.NoError(t, err)
+	n, err := io.CopyN(io.Discard, response.Body, 1000)
+	require.NoError(t, err)
+	require.Equal(t, int64(1000), n)
+	require.Equal(t, strconv.Itoa(3<<20), response.Header.Get("Content-Length"))
+	require.NoError(t, response.Body.Close())
+}

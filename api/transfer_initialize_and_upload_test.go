@@ -1,0 +1,126 @@
+package api
+
+import (
+	"bytes"
+	"io"
+	"math/rand"
+	"mime/multipart"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/formidling/formidling/models"
+)
+
+type part struct{ name, value string }
+
+func formParts() []part {
+	return []part{
+		{"Metadata.FileName", "form.bin"},
+		{"metadata.resourceid", svc},
+		{"Metadata.SendersFileTransferReference", "ref"},
+		{"Metadata.Sender", string(alice)},
+		{"Metadata.Recipients", string(bob)},
+		{"Metadata.Recipients[1]", string(carol)},
+		{"Metadata.PropertyList[a.b]", "1"},
+		{"Metadata.PropertyList.c", "2"},
+		{"Metadata.DisableVirusScan", "true"},
+		{"Unknown", "ignored"},
+		{"FileTransfer", "the content"},
+	}
+}
+
+func (b *bundle) form(parts []part, headers ...string) reply {
+	b.t.Helper()
+	var body bytes.Buffer
+	w := multipart.NewWriter(&body)
+	for _, p := range parts {
+		var target io.Writer
+		var err error
+		if p.name == "FileTransfer" {
+			target, err = w.CreateFormFile(p.name, "local.bin")
+		} else {
+			target, err = w.CreateFormField(p.name)
+		}
+		require.NoError(b.t, err)
+		_, err = io.WriteString(target, p.value)
+		require.NoError(b.t, err)
+	}
+	require.NoError(b.t, w.Close())
+	return b.do(b.request(alice, "POST", "/filetransfer/upload", &body, append([]string{"Content-Type", w.FormDataContentType()}, headers...)...))
+}
+
+func TestForm_TakesItsPartsInAnyOrder(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for range 10 {
+		parts := formParts()
+		rand.Shuffle(len(parts), func(i, j int) { parts[i], parts[j] = parts[j], parts[i] })
+		var out FileUploaded
+		b.form(parts).is(http.StatusOK, "").json(&out)
+		require.Equal(t, FileTransferStatusPublished, out.FileTransferStatus)
+		o := b.overview(alice, out.FileTransferID.String())
+		require.Equal(t, "form.bin", o.FileName)
+		require.Equal(t, PropertyList{"a.b": "1", "c": "2"}, o.PropertyList)
+		require.Len(t, o.Recipients, 2)
+		require.Equal(t, "the content", string(b.call(bob, "GET", "/filetransfer/"+o.FileTransferID.String()+"/download", "").body))
+	}
+}
+
+func TestForm_WithOneKeyMakesOneTransfer(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	var first, again FileUploaded
+	b.form(formParts(), "Idempotency-Key", "f").is(http.StatusOK, "").json(&first)
+	b.form(formParts(), "Idempotency-Key", "f").is(http.StatusOK, "").json(&again)
+	require.Equal(t, first, again)
+	require.Len(t, b.stored(), 1)
+}
+
+func TestForm_LeavesNothingWhenItIsRefused(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	without := func(name string) []part {
+		var out []part
+		for _, p := range formParts() {
+			if !strings.EqualFold(p.name, name) {
+				out = append(out, p)
+			}
+		}
+		return out
+	}
+	require.Contains(t, b.form(without("Metadata.Sender")).is(http.StatusBadRequest, "FMD-00001").problem().Errors, "sender")
+	require.Contains(t, b.form(without("FileTransfer")).is(http.StatusBadRequest, "FMD-00001").problem().Errors, "FileTransfer")
+	b.form(append(without("Metadata.ResourceId"), part{"Metadata.ResourceId", "unknown"})).is(http.StatusUnauthorized, "BRO-00006")
+	b.form(append(formParts(), part{"FileTransfer", "second"})).is(http.StatusBadRequest, "FMD-00001")
+	b.form(append(formParts(), part{"Metadata.Checksum", md5Hex([]byte("other"))})).is(http.StatusBadRequest, "BRO-00009")
+	b.form(append(formParts(), part{"Metadata.FileName", strings.Repeat("x", maxFormField+1)})).is(http.StatusBadRequest, "FMD-00001")
+	b.ok(owner, "PUT", "/resource/"+svc, `{"maxFileTransferSize":5}`)
+	p := b.form(formParts()).is(http.StatusBadRequest, "BRO-00016").problem()
+	require.Equal(t, int64(5), *p.Limit)
+	b.call(alice, "POST", "/filetransfer/upload", "x", "Content-Type", "text/plain").is(http.StatusUnsupportedMediaType, "")
+	b.call(alice, "POST", "/filetransfer/upload", "--x\r\nhalf", "Content-Type", "multipart/form-data; boundary=x").is(http.StatusBadRequest, "")
+	require.Empty(t, b.stored())
+}
+
+func TestForm_WhoseProcessDiedIsCollected(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	ctx := t.Context()
+	attempt := models.UploadAttempt{ID: uuid.New(), ObjectKey: models.AttemptKey(uuid.New(), uuid.New())}
+	require.NoError(t, b.store.BeginUpload(ctx, attempt, 10*time.Millisecond))
+	_, err := b.objects.Put(ctx, attempt.ObjectKey, strings.NewReader("orphan"), 100)
+	require.NoError(t, err)
+	require.Len(t, b.stored(), 1)
+	require.Eventually(t, func() bool {
+		require.NoError(t, CollectAbandoned(ctx, b.store, b.objects))
+		return len(b.stored()) == 0
+	}, 5*time.Second, 5*time.Millisecond)
+	left, err := b.store.AbandonedUploads(ctx, 10)
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
