@@ -188,7 +188,7 @@ func TestContract_ReadsNoFileThroughEitherDoor(t *testing.T) {
 
 	sink := &countingWriter{header: http.Header{}}
 	validated(t, big).ServeHTTP(sink, httptest.NewRequestWithContext(t.Context(), http.MethodGet, someTransfer+"/download", nil))
-	require.EqualValues(t, size, sink.n)
+	require.Equal(t, int64(size), int64(sink.n))
 
 	srv := httptest.NewServer(big)
 	defer srv.Close()

@@ -15,8 +15,13 @@ import (
 
 // transferRoutes are all operations on one transfer.
 var transferRoutes = []struct{ method, path string }{
-	{"GET", ""}, {"GET", "/details"}, {"GET", "/download"}, {"HEAD", "/download"},
-	{"POST", "/upload"}, {"POST", "/confirmdownload"}, {"POST", "/cancel"},
+	{"GET", ""},
+	{"GET", "/details"},
+	{"GET", "/download"},
+	{"HEAD", "/download"},
+	{"POST", "/upload"},
+	{"POST", "/confirmdownload"},
+	{"POST", "/cancel"},
 }
 
 // Reference weakness 11: an answer told whether an id exists.

@@ -109,7 +109,7 @@ func (f *form) file(part *multipart.Part) error {
 	if err != nil {
 		return err
 	}
-	if f.content, err = l.put(part, maxForm); err != nil {
+	if f.content, err = l.put(f.c.Request.Context(), part, maxForm); err != nil {
 		return formError(err)
 	}
 	f.early = l

@@ -104,7 +104,7 @@ func (s *Server) receive(ctx context.Context, a attempt, body io.Reader) (models
 	if err != nil {
 		return 0, err
 	}
-	content, err := l.put(body, a.limit)
+	content, err := l.put(ctx, body, a.limit)
 	if err != nil {
 		return 0, err
 	}

@@ -31,8 +31,6 @@ type lease struct {
 	s      *Server
 	id     uuid.UUID
 	object string
-	ctx    context.Context // of the request, cancelled when the lease is lost
-	cancel context.CancelCauseFunc
 }
 
 // begin records an attempt and keeps its lease. transfer is nil when the file came before its transfer.
@@ -49,49 +47,46 @@ func (s *Server) begin(ctx context.Context, transfer *uuid.UUID, a attempt) (*le
 	if err := s.Uploads.BeginUpload(ctx, row, leaseTime); err != nil {
 		return nil, err
 	}
-	l.ctx, l.cancel = context.WithCancelCause(ctx)
 	return l, nil
 }
 
 // put stores the body under the attempt's own key, renewing the lease meanwhile. When it fails nothing
 // is kept and the transfer awaits content as before.
-func (l *lease) put(body io.Reader, limit int64) (models.Content, error) {
-	stop := make(chan struct{})
+func (l *lease) put(ctx context.Context, body io.Reader, limit int64) (models.Content, error) {
+	held, lose := context.WithCancelCause(ctx)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		l.renew(stop)
+		l.renew(held, lose)
 	}()
-	content, err := l.s.Contents.Put(l.ctx, l.object, body, limit)
-	close(stop)
+	content, err := l.s.Contents.Put(held, l.object, body, limit)
+	lost := context.Cause(held)
+	lose(nil)
 	<-done
-	cause := context.Cause(l.ctx)
-	l.cancel(nil)
 	if err == nil {
 		return content, nil
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), cleanUpTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpTime)
 	defer cancel()
 	if end := l.s.Uploads.EndUpload(ctx, l.id); end != nil {
 		l.s.Log.WarnContext(ctx, "upload attempt not ended; its lease runs out", "attempt", l.id, "error", end.Error())
 	}
-	return models.Content{}, uploadError(err, cause)
+	return models.Content{}, uploadError(err, lost)
 }
 
-func (l *lease) renew(stop <-chan struct{}) {
+// renew keeps the lease until ctx ends, and ends ctx when the lease is lost.
+func (l *lease) renew(ctx context.Context, lose context.CancelCauseFunc) {
 	tick := time.NewTicker(leaseRenewal)
 	defer tick.Stop()
 	for {
 		select {
-		case <-stop:
-			return
-		case <-l.ctx.Done():
+		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
 		// one failure is no loss: the lease holds for several renewals
-		if err := l.s.Uploads.RenewLease(l.ctx, l.id, leaseTime); errors.Is(err, models.ErrLeaseLost) {
-			l.cancel(err)
+		if err := l.s.Uploads.RenewLease(ctx, l.id, leaseTime); errors.Is(err, models.ErrLeaseLost) {
+			lose(err)
 			return
 		}
 	}

@@ -3,6 +3,7 @@ package models
 import (
 	"errors"
 	"fmt"
+	"math"
 	"regexp"
 	"strconv"
 	"time"
@@ -34,7 +35,7 @@ func ParseDuration(s string) (time.Duration, error) {
 		}
 		seen = true
 		n, _ := strconv.ParseInt(m[u.group], 10, 64) // at most nine digits, so it fits
-		if n > int64((1<<63-1-int64(total))/int64(u.unit)) {
+		if n > (math.MaxInt64-int64(total))/int64(u.unit) {
 			return 0, errDuration
 		}
 		total += time.Duration(n) * u.unit

@@ -100,7 +100,7 @@ func TestWeakness3_TwoLastConfirmationsAtOnceEndTheTransfer(t *testing.T) {
 				wg.Go(func() { results[i], _ = b.ConfirmDelivery(t.Context(), id, p) })
 			}
 			wg.Wait()
-			require.True(t, results[0] != results[1], "exactly one confirmation is the last")
+			require.NotEqual(t, results[0], results[1], "exactly one confirmation is the last")
 			v, err := b.TransferFor(t.Context(), id, alice)
 			require.NoError(t, err)
 			require.Equal(t, models.TransferAllConfirmedDownloaded, v.Status)

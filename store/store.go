@@ -50,7 +50,7 @@ func Open(url string, o Options) (*Store, error) {
 		s.dialect = dialectSQLite
 		err = s.openSQLite(strings.TrimPrefix(url, "sqlite:"))
 	default:
-		err = errors.New("the address must begin with postgres:// or sqlite:")
+		err = errors.New("the address is of no known form (postgres://… or sqlite:FILE)")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", err)

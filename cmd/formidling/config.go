@@ -48,7 +48,7 @@ var settings = []setting{
 	{"FORMIDLING_PUBLIC_URL", "", "how clients reach the API; default http://FORMIDLING_LISTEN", text(func(c *config) *string { return &c.PublicURL })},
 	{"FORMIDLING_DATA", "var", "directory of the embedded default: database, objects, Temporal, development key", text(func(c *config) *string { return &c.Data })},
 	{"DATABASE_URL", "", "postgres://… or sqlite:FILE; default sqlite:FORMIDLING_DATA/formidling.db", text(func(c *config) *string { return &c.DatabaseURL })},
-	{"FORMIDLING_DATABASE_CONNECTIONS", "20", "connections to PostgreSQL, of this process", number(func(c *config) *int { return &c.DatabaseConnections }, 1)},
+	{"FORMIDLING_DATABASE_CONNECTIONS", "20", "connections to PostgreSQL, of this process", number(func(c *config) *int { return &c.DatabaseConnections })},
 	{"OBJECTS", "", "gs://BUCKET or a directory; default FORMIDLING_DATA/objects", text(func(c *config) *string { return &c.Objects })},
 	{"FORMIDLING_GCS_BUFFERS", "536870912", "bytes of memory for uploads to Cloud Storage, all together", size(func(c *config) *int64 { return &c.GCSBuffers })},
 	{"FORMIDLING_DISK_RESERVE", "0", "bytes that stay free on the disk of a local object directory", size(func(c *config) *int64 { return &c.DiskReserve })},
@@ -61,9 +61,9 @@ var settings = []setting{
 	{"FORMIDLING_TOKEN_JWKS", "", "file with the issuer's public keys as a JSON Web Key Set", text(func(c *config) *string { return &c.TokenKeys })},
 	{"FORMIDLING_ENVIRONMENT", "development", "what GET /serviceowner calls this installation", text(func(c *config) *string { return &c.Environment })},
 	{"FORMIDLING_UPLOAD_DEADLINE", "P1D", "how long a sender has to upload after initialize, ISO 8601", duration(func(c *config) *time.Duration { return &c.UploadDeadline })},
-	{"FORMIDLING_UPLOAD_SLOTS", "64", "uploads at once in this process; more are told to come back", number(func(c *config) *int { return &c.UploadSlots }, 1)},
-	{"FORMIDLING_MAX_RECIPIENTS", "10000", "recipients of one transfer, at most 20000", number(func(c *config) *int { return &c.MaxRecipients }, 1)},
-	{"FORMIDLING_MAX_PURGES", "4", "files deleted at once by this worker", number(func(c *config) *int { return &c.MaxPurges }, 1)},
+	{"FORMIDLING_UPLOAD_SLOTS", "64", "uploads at once in this process; more are told to come back", number(func(c *config) *int { return &c.UploadSlots })},
+	{"FORMIDLING_MAX_RECIPIENTS", "10000", "recipients of one transfer, at most 20000", number(func(c *config) *int { return &c.MaxRecipients })},
+	{"FORMIDLING_MAX_PURGES", "4", "files deleted at once by this worker", number(func(c *config) *int { return &c.MaxPurges })},
 	{"FORMIDLING_WORKER_VERSION", "", "build id for Temporal's worker versioning; empty: off. Nothing runs on a new version until it is made current", text(func(c *config) *string { return &c.WorkerVersion })},
 	{"FORMIDLING_SHUTDOWN_GRACE", "PT30S", "how long requests and activities may finish after SIGTERM, ISO 8601", duration(func(c *config) *time.Duration { return &c.ShutdownGrace })},
 	{"FORMIDLING_LOG_LEVEL", "info", "lowest level logged: debug, info, warn, error", func(c *config, v string) error { return c.LogLevel.UnmarshalText([]byte(v)) }},
@@ -122,11 +122,11 @@ func text(field func(*config) *string) func(*config, string) error {
 	return func(c *config, v string) error { *field(c) = v; return nil }
 }
 
-func number(field func(*config) *int, least int) func(*config, string) error {
+func number(field func(*config) *int) func(*config, string) error {
 	return func(c *config, v string) error {
 		n, err := strconv.Atoi(v)
-		if err != nil || n < least {
-			return fmt.Errorf("it must be a whole number, at least %d", least)
+		if err != nil || n < 1 {
+			return errors.New("it must be a whole number, at least 1")
 		}
 		*field(c) = n
 		return nil

@@ -74,7 +74,7 @@ func runEmbedded(ctx context.Context, c config, ports temporalPorts, serving fun
 // devstack is our Temporal child process; nil when Temporal is somebody else's.
 type devstack struct {
 	cmd  *exec.Cmd
-	done chan error
+	done chan struct{} // closed when it has ended
 }
 
 // startDevstack starts Temporal and its UI, unless the configuration names one, and notes where they are.
@@ -100,12 +100,13 @@ func startDevstack(ctx context.Context, c *config, ports temporalPorts) (*devsta
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start devstack: %w", err)
 	}
-	d := &devstack{cmd: cmd, done: make(chan error, 1)}
+	d := &devstack{cmd: cmd, done: make(chan struct{})}
 	lines := make(chan []byte, 1)
 	go func() {
 		line, _ := bufio.NewReader(out).ReadBytes('\n') // empty when it ended before it was ready
 		lines <- line
-		d.done <- cmd.Wait()
+		_ = cmd.Wait() // how it ended does not matter, it was told to
+		close(d.done)
 	}()
 	var ready struct{ Address, UI string }
 	select {

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-
 	"go.temporal.io/api/operatorservice/v1"
 	"go.temporal.io/sdk/client"
 

@@ -25,15 +25,15 @@ type Devstack struct {
 
 var (
 	devstack     *Devstack
-	devstackErr  error
+	errDevstack  error
 	devstackOnce sync.Once
 )
 
 // Temporal returns the test binary's shared Temporal server.
 func Temporal(t testing.TB) *Devstack {
 	t.Helper()
-	devstackOnce.Do(func() { devstack, devstackErr = StartDevstack("", "-1") })
-	require.NoError(t, devstackErr)
+	devstackOnce.Do(func() { devstack, errDevstack = StartDevstack("", "-1") })
+	require.NoError(t, errDevstack)
 	return devstack
 }
 

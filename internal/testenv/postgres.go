@@ -34,7 +34,7 @@ type Server struct {
 
 var (
 	shared    *Server
-	sharedErr error
+	errShared error
 	startOnce sync.Once
 	databases atomic.Int64
 )
@@ -42,8 +42,8 @@ var (
 // Postgres returns the URL of a new, empty database on the test binary's shared PostgreSQL.
 func Postgres(t testing.TB) string {
 	t.Helper()
-	startOnce.Do(func() { shared, sharedErr = StartPostgres() })
-	require.NoError(t, sharedErr)
+	startOnce.Do(func() { shared, errShared = StartPostgres() })
+	require.NoError(t, errShared)
 	name := fmt.Sprintf("test_%d", databases.Add(1))
 	shared.exec(t, "CREATE DATABASE "+name)
 	t.Cleanup(func() { shared.exec(t, "DROP DATABASE "+name+" WITH (FORCE)") })

@@ -2,7 +2,6 @@ package testenv
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -63,9 +62,9 @@ func until(limit time.Duration, what string, check func(context.Context) error) 
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	err := errors.New("not tried")
 	for {
-		if err = check(ctx); err == nil {
+		err := check(ctx)
+		if err == nil {
 			return nil
 		}
 		select {
