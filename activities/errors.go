@@ -22,19 +22,26 @@ func Refusal(err error) error {
 
 // FromTemporal finds the refusal in an error that came through Temporal; other errors stay as they are.
 func FromTemporal(err error) error {
-	var app *temporal.ApplicationError
-	if !errors.As(err, &app) || !app.NonRetryable() || !app.HasDetails() {
-		return err
+	if e, ok := refusal(err); ok {
+		return e
 	}
-	var e models.Error
-	if app.Details(&e) != nil || e.Code != app.Type() {
-		return err
-	}
-	return &e
+	return err
 }
 
 // IsRefusal tells whether an activity's error is final.
 func IsRefusal(err error) bool {
-	_, ok := models.AsError(FromTemporal(err))
+	_, ok := refusal(err)
 	return ok
+}
+
+func refusal(err error) (*models.Error, bool) {
+	var app *temporal.ApplicationError
+	if !errors.As(err, &app) || !app.NonRetryable() || !app.HasDetails() {
+		return nil, false
+	}
+	var e models.Error
+	if app.Details(&e) != nil || e.Code != app.Type() {
+		return nil, false
+	}
+	return &e, true
 }
