@@ -5,6 +5,8 @@ SHELL := /bin/bash
 
 # The gRPC modules of the Cloud Storage client are not used: half the packages, two thirds of the binary.
 export GOFLAGS := -tags=disable_grpc_modules -trimpath
+# Static binaries, and the same ones whether a C compiler is there or not.
+export CGO_ENABLED := 0
 LDFLAGS := -s -w
 BIN := $(CURDIR)/bin
 GO_FILES := $(shell git ls-files -co --exclude-standard '*.go' '*.sql' 'api/openapi.yaml' go.mod go.sum 2>/dev/null)
@@ -42,7 +44,7 @@ test: build ## run all tests against real servers; installs PostgreSQL if it may
 
 race: build ## run the tests of the main module with the race detector
 	@scripts/ensure-postgres
-	go test -race ./...
+	CGO_ENABLED=1 go test -race ./...
 
 bench: build ## measure, and print figures beside those of peers in the same run
 	@scripts/ensure-postgres

@@ -29,6 +29,9 @@ import (
 )
 
 func main() {
+	if os.Getenv("USER") == "" { // a static binary in an image without accounts cannot find out
+		_ = os.Setenv("USER", "devstack") // the name has no NUL, so it cannot fail
+	}
 	opts, err := parseOptions(os.Args[1:], os.Stderr)
 	if errors.Is(err, flag.ErrHelp) {
 		return

@@ -56,7 +56,11 @@ func New(c client.Client, a *activities.Activities, o Options) *Pair {
 	if o.MaxPurges == 0 {
 		o.MaxPurges = 4
 	}
-	common := worker.Options{WorkerStopTimeout: o.StopTimeout}
+	common := worker.Options{
+		WorkerStopTimeout: o.StopTimeout,
+		// how long a lost worker's transfers wait for it before another takes them over
+		StickyScheduleToStartTimeout: 2 * time.Second,
+	}
 	if o.Versioned {
 		common.DeploymentOptions = worker.DeploymentOptions{
 			UseVersioning:             true,

@@ -84,29 +84,34 @@ func TestCommands_RefuseUnsafeOrUnknownSettings(t *testing.T) {
 	t.Parallel()
 	dir := "FORMIDLING_DATA=" + t.TempDir()
 	const key = "FORMIDLING_PAYLOAD_KEYS=k:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+	shared := []string{"DATABASE_URL=sqlite:" + t.TempDir() + "/f.db", "OBJECTS=" + t.TempDir()}
 	for name, tc := range map[string]struct {
 		args []string
 		env  []string
 		says string
 	}{
-		"an unknown setting":    {[]string{"api"}, []string{"FORMIDLING_LISTN=x"}, "did you mean FORMIDLING_LISTEN?"},
-		"a development issuer":  {[]string{"api"}, []string{key, "FORMIDLING_LISTEN=0.0.0.0:0"}, "loopback only"},
-		"a public URL":          {[]string{"api"}, []string{key, "FORMIDLING_PUBLIC_URL=https://broker.example"}, "loopback only"},
-		"a public run":          {[]string{"run"}, []string{"FORMIDLING_LISTEN=0.0.0.0:0"}, "loopback only"},
-		"a public token":        {[]string{"token", "--org", "310000027"}, []string{"FORMIDLING_LISTEN=0.0.0.0:0"}, "loopback only"},
-		"no payload keys":       {[]string{"worker"}, nil, "FORMIDLING_PAYLOAD_KEYS is empty"},
-		"a short key":           {[]string{"worker"}, []string{"FORMIDLING_PAYLOAD_KEYS=k:AAAA"}, "32 bytes"},
-		"a database of no kind": {[]string{"api"}, []string{key, "DATABASE_URL=mysql://x"}, "open database"},
-		"half an issuer":        {[]string{"api"}, []string{key, "FORMIDLING_TOKEN_ISSUER=https://x"}, "go together"},
-		"a duration of no kind": {[]string{"config"}, []string{"FORMIDLING_UPLOAD_DEADLINE=1d"}, "ISO 8601"},
-		"a number of no kind":   {[]string{"config"}, []string{"FORMIDLING_UPLOAD_SLOTS=0"}, "at least 1"},
-		"too many recipients":   {[]string{"config"}, []string{"FORMIDLING_MAX_RECIPIENTS=20001"}, "at most 20000"},
-		"an argument too many":  {[]string{"api", "now"}, []string{key}, "unknown command"},
-		"a public codec":        {[]string{"api"}, []string{key, "FORMIDLING_LISTEN=127.0.0.1:0", "FORMIDLING_TEMPORAL_UI=http://x", "FORMIDLING_CODEC_LISTEN=0.0.0.0:0"}, "it has no login"},
+		"an unknown setting":     {[]string{"api"}, []string{"FORMIDLING_LISTN=x"}, "did you mean FORMIDLING_LISTEN?"},
+		"a development issuer":   {[]string{"api"}, []string{key, "FORMIDLING_LISTEN=0.0.0.0:0"}, "loopback only"},
+		"a public URL":           {[]string{"api"}, []string{key, "FORMIDLING_PUBLIC_URL=https://broker.example"}, "loopback only"},
+		"a public run":           {[]string{"run"}, []string{"FORMIDLING_LISTEN=0.0.0.0:0"}, "loopback only"},
+		"a public token":         {[]string{"token", "--org", "310000027"}, []string{"FORMIDLING_LISTEN=0.0.0.0:0"}, "loopback only"},
+		"no payload keys":        {[]string{"worker"}, nil, "FORMIDLING_PAYLOAD_KEYS is empty"},
+		"a short key":            {[]string{"worker"}, []string{"FORMIDLING_PAYLOAD_KEYS=k:AAAA"}, "32 bytes"},
+		"a database of no kind":  {[]string{"api"}, []string{key, "DATABASE_URL=mysql://x"}, "open database"},
+		"no database":            {[]string{"worker"}, []string{key, "DATABASE_URL="}, "DATABASE_URL: must be set"},
+		"no objects":             {[]string{"api"}, []string{key, "OBJECTS="}, "OBJECTS: must be set"},
+		"no database to migrate": {[]string{"migrate"}, []string{"DATABASE_URL="}, "DATABASE_URL"},
+		"half a migration":       {[]string{"migrate", "--only", "databse"}, nil, "--only"},
+		"half an issuer":         {[]string{"api"}, []string{key, "FORMIDLING_TOKEN_ISSUER=https://x"}, "go together"},
+		"a duration of no kind":  {[]string{"config"}, []string{"FORMIDLING_UPLOAD_DEADLINE=1d"}, "ISO 8601"},
+		"a number of no kind":    {[]string{"config"}, []string{"FORMIDLING_UPLOAD_SLOTS=0"}, "at least 1"},
+		"too many recipients":    {[]string{"config"}, []string{"FORMIDLING_MAX_RECIPIENTS=20001"}, "at most 20000"},
+		"an argument too many":   {[]string{"api", "now"}, []string{key}, "unknown command"},
+		"a public codec":         {[]string{"api"}, []string{key, "FORMIDLING_LISTEN=127.0.0.1:0", "FORMIDLING_TEMPORAL_UI=http://x", "FORMIDLING_CODEC_LISTEN=0.0.0.0:0"}, "it has no login"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := testenv.Run(t, "formidling", append([]string{dir}, tc.env...), tc.args...)
+			r := testenv.Run(t, "formidling", append(append([]string{dir}, shared...), tc.env...), tc.args...)
 			require.Equal(t, 1, r.Wait())
 			require.Contains(t, r.Out.String(), tc.says)
 		})

@@ -32,6 +32,8 @@ type config struct {
 	WorkerVersion                 string
 	LogLevel                      slog.Level
 	LogJSON                       bool
+
+	defaulted []string // settings that fell back to FORMIDLING_DATA
 }
 
 // setting is one environment variable.
@@ -107,13 +109,26 @@ func (c *config) complete() error {
 		return fmt.Errorf("FORMIDLING_LISTEN: %w", err)
 	}
 	c.PublicURL = strings.TrimSuffix(cmp.Or(c.PublicURL, "http://"+c.Listen), "/")
-	c.DatabaseURL = cmp.Or(c.DatabaseURL, "sqlite:"+filepath.Join(c.Data, "formidling.db"))
-	c.Objects = cmp.Or(c.Objects, filepath.Join(c.Data, "objects"))
+	if c.DatabaseURL == "" {
+		c.DatabaseURL, c.defaulted = "sqlite:"+filepath.Join(c.Data, "formidling.db"), append(c.defaulted, "DATABASE_URL")
+	}
+	if c.Objects == "" {
+		c.Objects, c.defaulted = filepath.Join(c.Data, "objects"), append(c.defaulted, "OBJECTS")
+	}
 	if c.MaxRecipients > 20_000 {
 		return errors.New("FORMIDLING_MAX_RECIPIENTS: at most 20000")
 	}
 	if (c.TokenIssuer == "") != (c.TokenAudience == "") || (c.TokenIssuer == "") != (c.TokenKeys == "") {
 		return errors.New("FORMIDLING_TOKEN_ISSUER, FORMIDLING_TOKEN_AUDIENCE and FORMIDLING_TOKEN_JWKS go together")
+	}
+	return nil
+}
+
+// requireShared refuses what the embedded default allows: a replica that forgot a setting must not keep
+// state on its own disk.
+func (c *config) requireShared() error {
+	if len(c.defaulted) > 0 {
+		return fmt.Errorf("%s: must be set; only run and demo keep state in FORMIDLING_DATA by themselves", strings.Join(c.defaulted, ", "))
 	}
 	return nil
 }

@@ -48,8 +48,13 @@ var errNoKeys = errors.New("FORMIDLING_PAYLOAD_KEYS is empty: without it file na
 // before what it depends on.
 func connect(ctx context.Context, c config, demo bool) (*parts, error) {
 	p := &parts{config: c, log: newLogger(c), now: time.Now}
-	if c.PayloadKeys == "" && !demo {
-		return nil, errNoKeys
+	if !demo {
+		if err := c.requireShared(); err != nil {
+			return nil, err
+		}
+		if c.PayloadKeys == "" {
+			return nil, errNoKeys
+		}
 	}
 	if strings.HasPrefix(c.DatabaseURL, "sqlite:") {
 		if err := os.MkdirAll(filepath.Dir(strings.TrimPrefix(c.DatabaseURL, "sqlite:")), 0o700); err != nil {
@@ -69,7 +74,7 @@ func connect(ctx context.Context, c config, demo bool) (*parts, error) {
 	if p.objects, err = objects.Connect(ctx, c.Objects, o); err != nil {
 		return nil, errors.Join(err, p.store.Close())
 	}
-	if p.temporal, err = p.connectTemporal(); err != nil {
+	if err = p.connectTemporal(); err != nil {
 		return nil, errors.Join(err, p.store.Close())
 	}
 	return p, nil
@@ -85,10 +90,10 @@ func newLogger(c config) *slog.Logger {
 }
 
 // connectTemporal follows Temporal's own environment variables and configuration file.
-func (p *parts) connectTemporal() (client.Client, error) {
+func (p *parts) connectTemporal() error {
 	o, err := envconfig.LoadClientOptions(envconfig.LoadClientOptionsRequest{})
 	if err != nil {
-		return nil, fmt.Errorf("configure temporal: %w", err)
+		return fmt.Errorf("configure temporal: %w", err)
 	}
 	if p.config.TemporalAddress != "" {
 		o.HostPort = p.config.TemporalAddress
@@ -103,11 +108,10 @@ func (p *parts) connectTemporal() (client.Client, error) {
 			DataConverter: o.DataConverter, EncodeCommonAttributes: true,
 		})
 	}
-	c, err := client.NewLazyClient(o)
-	if err != nil {
-		return nil, fmt.Errorf("connect to temporal: %w", err)
+	if p.temporal, err = client.NewLazyClient(o); err != nil {
+		return fmt.Errorf("connect to temporal: %w", err)
 	}
-	return c, nil
+	return nil
 }
 
 // quiet leaves the SDK's chatter at debug level: it reports what is normal, such as a rejected update.
