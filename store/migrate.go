@@ -8,6 +8,7 @@ import (
 	"io/fs"
 
 	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
 
 	"github.com/formidling/formidling/models"
 )
@@ -59,7 +60,15 @@ func (s *Store) migrator() (*goose.Provider, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read migrations: %w", err)
 	}
-	p, err := goose.NewProvider(s.dialect.goose(), pool, files)
+	var options []goose.ProviderOption
+	if s.dialect == dialectPostgres { // SQLite has one writer anyway
+		locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300)) // asks every second, for five minutes
+		if err != nil {
+			return nil, fmt.Errorf("open migrator: %w", err)
+		}
+		options = append(options, goose.WithSessionLocker(locker))
+	}
+	p, err := goose.NewProvider(s.dialect.goose(), pool, files, options...)
 	if err != nil {
 		return nil, fmt.Errorf("open migrator: %w", err)
 	}

@@ -1,0 +1,117 @@
+package store
+
+import (
+	"errors"
+	"reflect"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"gorm.io/gorm/schema"
+
+	"github.com/formidling/formidling/internal/testenv"
+	"github.com/formidling/formidling/models"
+)
+
+// tables are what the models say the database has.
+var tables = []any{
+	models.ServiceOwner{}, models.Resource{}, models.Right{}, models.Transfer{}, models.Recipient{}, models.StatusChange{},
+	models.Event{}, models.UploadAttempt{}, models.StagedContent{}, models.ContentAccess{},
+}
+
+func TestSchema_HasNotDriftedFromTheModels(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *bundle) {
+		for _, model := range tables {
+			s, err := schema.Parse(model, &sync.Map{}, schema.NamingStrategy{})
+			require.NoError(t, err)
+			columns, err := b.write.Migrator().ColumnTypes(s.Table)
+			require.NoError(t, err)
+			var have, want, wantKeys []string
+			haveKeys := b.keyColumns(t, s.Table)
+			for _, c := range columns {
+				have = append(have, c.Name())
+				nullable, ok := c.Nullable()
+				require.True(t, ok)
+				if f := s.LookUpField(c.Name()); f != nil && !f.PrimaryKey {
+					require.Equal(t, f.FieldType.Kind() == reflect.Pointer, nullable, "%s.%s", s.Table, c.Name())
+				}
+			}
+			for _, f := range s.Fields {
+				if f.DBName != "" {
+					want = append(want, f.DBName)
+				}
+			}
+			for _, f := range s.PrimaryFields {
+				wantKeys = append(wantKeys, f.DBName)
+			}
+			for _, list := range [][]string{have, want, haveKeys, wantKeys} {
+				slices.Sort(list)
+			}
+			require.Equal(t, want, have, s.Table)
+			require.Equal(t, wantKeys, haveKeys, s.Table)
+		}
+	})
+}
+
+// keyColumns are those of a table's primary key.
+func (b *bundle) keyColumns(t *testing.T, table string) []string {
+	t.Helper()
+	query := "SELECT a.attname FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY(i.indkey) WHERE i.indisprimary AND i.indrelid = ?::regclass"
+	if b.dialect == dialectSQLite {
+		query = "SELECT name FROM pragma_table_info(?) WHERE pk > 0"
+	}
+	var names []string
+	require.NoError(t, b.write.Raw(query, table).Scan(&names).Error)
+	return names
+}
+
+func TestMigrate_GoesUpDownAndUpAgain(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *bundle) {
+		require.NoError(t, b.Migrate(t.Context()), "a repeat changes nothing")
+		require.NoError(t, b.Ready(t.Context()))
+		m, err := b.migrator()
+		require.NoError(t, err)
+		_, err = m.DownTo(t.Context(), 0)
+		require.NoError(t, err)
+		require.ErrorIs(t, b.Ready(t.Context()), ErrSchema)
+		require.NoError(t, b.Migrate(t.Context()))
+	})
+}
+
+func TestMigrate_BySeveralProcessesAtOnce(t *testing.T) {
+	t.Parallel()
+	url := testenv.Postgres(t)
+	var wg sync.WaitGroup
+	errs := make([]error, 3)
+	for i := range errs {
+		wg.Go(func() {
+			s, err := Open(url, Options{})
+			if err == nil {
+				err = errors.Join(s.Migrate(t.Context()), s.Close())
+			}
+			errs[i] = err
+		})
+	}
+	wg.Wait()
+	require.NoError(t, errors.Join(errs...))
+}
+
+func TestOpen_RefusesUnknownDatabases(t *testing.T) {
+	t.Parallel()
+	for _, url := range []string{"", "mysql://x", "file.db"} {
+		_, err := Open(url, Options{})
+		require.Error(t, err)
+	}
+}
+
+func TestStore_SaysUnavailableWhenTheDatabaseIsDown(t *testing.T) {
+	t.Parallel()
+	s, err := Open("postgres://nobody@127.0.0.1:1/none?sslmode=disable&connect_timeout=2", Options{})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, s.Close()) }()
+	require.ErrorIs(t, s.Ready(t.Context()), models.ErrUnavailable)
+	_, err = s.ResourceByID(t.Context(), "x")
+	require.ErrorIs(t, err, models.ErrUnavailable)
+	require.ErrorIs(t, s.InsertServiceOwner(t.Context(), owner, "x"), models.ErrUnavailable)
+}
