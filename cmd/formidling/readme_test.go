@@ -1,0 +1,99 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/formidling/formidling/internal/testenv"
+)
+
+var update = flag.Bool("update", false, "write rendered documents")
+
+const readme = "../../README.md"
+
+// TestConfig_IsRenderedInReadme keeps the table of settings in README.md equal to the settings.
+func TestConfig_IsRenderedInReadme(t *testing.T) {
+	t.Parallel()
+	var table strings.Builder
+	table.WriteString("| setting | default | meaning |\n|---|---|---|\n")
+	for _, s := range settings {
+		fmt.Fprintf(&table, "| `%s` | %s | %s |\n", s.name, orDash(s.fallback), s.meaning)
+	}
+	raw, err := os.ReadFile(readme)
+	require.NoError(t, err)
+	rendered := regexp.MustCompile(`(?s)(<!-- rendered by TestConfig_IsRenderedInReadme[^>]*-->\n).*?(<!-- end -->)`)
+	want := rendered.ReplaceAllString(string(raw), "${1}"+strings.ReplaceAll(table.String(), "$", "$$")+"${2}")
+	if *update {
+		require.NoError(t, os.WriteFile(readme, []byte(want), 0o644))
+	}
+	raw, err = os.ReadFile(readme)
+	require.NoError(t, err)
+	require.Equal(t, want, string(raw), "run `make generate`")
+	require.LessOrEqual(t, strings.Count(want, "\n"), 150, "README stays short")
+}
+
+// TestReadme_FirstFileWithCurl runs what README.md tells a newcomer to type.
+func TestReadme_FirstFileWithCurl(t *testing.T) {
+	t.Parallel()
+	raw, err := os.ReadFile(readme)
+	require.NoError(t, err)
+	snippet := regexp.MustCompile("(?s)<!-- run by TestReadme_FirstFileWithCurl -->\n```sh\n(.*?)```").FindStringSubmatch(string(raw))
+	require.NotNil(t, snippet)
+	port, err := testenv.FreePort()
+	require.NoError(t, err)
+	listen := fmt.Sprintf("127.0.0.1:%d", port)
+	env := []string{"FORMIDLING_DATA=" + t.TempDir(), "FORMIDLING_LISTEN=" + listen}
+	testenv.Run(t, "formidling", env, "run", "--temporal-port", "0", "--temporal-ui-port", "0")
+	testenv.Answers(t, "http://"+listen+"/readyz")
+	root, err := filepath.Abs("../..")
+	require.NoError(t, err)
+	script := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", strings.ReplaceAll(snippet[1], "127.0.0.1:8080", listen))
+	script.Dir, script.Env = root, append(os.Environ(), env...)
+	out, err := script.CombinedOutput()
+	require.NoError(t, err, string(out))
+	require.Contains(t, string(out), "hello, world")
+	require.Contains(t, string(out), `"fileTransferStatus":"AllConfirmedDownloaded"`)
+}
+
+// TestReadme_LinksLeadSomewhere checks every relative link of the documents.
+func TestReadme_LinksLeadSomewhere(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("../../docs/*.md")
+	require.NoError(t, err)
+	for _, file := range append(files, readme, "../../deploy/README.md") {
+		raw, err := os.ReadFile(file)
+		require.NoError(t, err)
+		for _, link := range regexp.MustCompile(`\]\(([^)#:]+)\)`).FindAllStringSubmatch(string(raw), -1) {
+			_, err := os.Stat(filepath.Join(filepath.Dir(file), link[1]))
+			require.NoError(t, err, "%s links to %s", file, link[1])
+		}
+	}
+}
+
+// TestInvariants_NameTestsThatExist keeps docs/invariants.md true.
+func TestInvariants_NameTestsThatExist(t *testing.T) {
+	t.Parallel()
+	raw, err := os.ReadFile("../../docs/invariants.md")
+	require.NoError(t, err)
+	files, err := filepath.Glob("../../*/*_test.go")
+	require.NoError(t, err)
+	deeper, err := filepath.Glob("../../*/*/*_test.go")
+	require.NoError(t, err)
+	var code strings.Builder
+	for _, f := range append(files, deeper...) {
+		source, err := os.ReadFile(f)
+		require.NoError(t, err)
+		code.Write(source)
+	}
+	for _, name := range regexp.MustCompile("`(Test[A-Za-z0-9_]+)(…?)`").FindAllStringSubmatch(string(raw), -1) {
+		require.Contains(t, code.String(), "func "+name[1], "docs/invariants.md names %s", name[0])
+	}
+}
