@@ -7,6 +7,19 @@ import (
 	"github.com/formidling/formidling/models"
 )
 
+// heedOperators takes a cancellation of the workflow itself, as the Temporal UI offers it, for the
+// sender's wish: the transfer ends in good order, or lives on when it can no longer be cancelled. The
+// context it returns is the life's, which nothing cancels.
+func (t *transfer) heedOperators(ctx workflow.Context) workflow.Context {
+	life, _ := workflow.NewDisconnectedContext(ctx)
+	workflow.Go(life, func(life workflow.Context) {
+		if ctx.Done().Receive(life, nil); ctx.Err() != nil && t.mayCancel(Cancel{}) == nil {
+			_ = t.cancel(life, Cancel{}) // refused: it goes on
+		}
+	})
+	return life
+}
+
 // mayCancel refuses when the table of moves has no way to Cancelled any more.
 func (t *transfer) mayCancel(Cancel) error {
 	if t.refusal != nil || !models.MayMove(t.state.Status, models.TransferCancelled) {

@@ -17,6 +17,7 @@ type GroupInput struct {
 // DeliveryGroup serves one group of recipients of a big transfer: it delivers to them and records
 // their confirmations, until all have confirmed or the transfer is over.
 func DeliveryGroup(ctx workflow.Context, in GroupInput) error {
+	ctx, _ = workflow.NewDisconnectedContext(ctx) // only its transfer ends it
 	g := &group{in: in, confirmed: map[models.Party]bool{}}
 	if err := g.listen(ctx); err != nil {
 		return err

@@ -43,6 +43,7 @@ type TransferResult struct {
 // TransferID(in.Submission.ID), so that a second start of the same transfer finds the first one.
 func Transfer(ctx workflow.Context, in TransferInput) (TransferResult, error) {
 	t := newTransfer(in)
+	ctx = t.heedOperators(ctx)
 	if err := t.listen(ctx); err != nil {
 		return t.result(), err
 	}

@@ -179,6 +179,22 @@ func TestTransfer_CanBeCancelled(t *testing.T) {
 	again.refused(models.ErrNotPublished)
 }
 
+func TestTransfer_TakesAnOperatorsCancellationForTheSenders(t *testing.T) {
+	t.Parallel()
+	b := setup(t, bob)
+	b.send(t, time.Minute, workflows.UpdateContentReceived, workflows.ContentReceived{Attempt: b.attempt})
+	b.after(time.Hour, func() { b.env.CancelWorkflow() })
+	require.Equal(t, "Cancelled", b.run(t).Status)
+	require.Contains(t, b.calls, "delete ft/"+b.in.Submission.ID.String())
+
+	b = setup(t, bob)
+	b.cancel = func() error { return models.ErrNotCancellable }
+	b.send(t, time.Minute, workflows.UpdateContentReceived, workflows.ContentReceived{Attempt: b.attempt})
+	b.after(time.Hour, func() { b.env.CancelWorkflow() })
+	b.send(t, 2*time.Hour, workflows.UpdateConfirm, workflows.Confirm{Party: bob})
+	require.Equal(t, "Purged", b.run(t).Status)
+}
+
 func TestTransfer_LivesOnWhenCancellingIsRefused(t *testing.T) {
 	t.Parallel()
 	b := setup(t, bob)
