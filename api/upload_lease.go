@@ -133,7 +133,10 @@ func (p *patientBody) Read(b []byte) (int, error) {
 		_ = p.connect.SetReadDeadline(p.until) // test recorders have no connection
 	}
 	n, err := p.body.Read(b)
-	if err != nil && !errors.Is(err, io.EOF) {
+	switch {
+	case errors.Is(err, io.EOF):
+		_ = p.connect.SetReadDeadline(time.Time{}) // the client may wait for the answer as long as it takes
+	case err != nil:
 		err = fmt.Errorf("%w: %w", errBody, err)
 	}
 	return n, err
