@@ -135,6 +135,6 @@ func TestRefusal_RetriesOnlyWhatMayPass(t *testing.T) {
 		require.Equal(t, e, Refusal(e))
 		require.False(t, IsRefusal(e))
 	}
-	foreign := temporal.NewNonRetryableApplicationError("x", "BRO-00006", nil, "no error of ours")
+	foreign := temporal.NewNonRetryableApplicationError("x", "BRO-00006", nil)
 	require.Equal(t, foreign, FromTemporal(foreign))
 }
