@@ -1,6 +1,7 @@
 package store
 
 import (
+	"math/rand/v2"
 	"sync"
 	"testing"
 	"time"
@@ -54,6 +55,28 @@ func TestWeakness9_InitializeIsOneTransaction(t *testing.T) {
 		_, err = b.TransferFor(t.Context(), s.ID, alice)
 		require.ErrorIs(t, err, models.ErrTransferNotFound)
 		require.Empty(t, b.events(t, alice))
+	})
+}
+
+// Reference weakness 12: PostgreSQL refused what does not fit into an index row, and repetitive text does.
+func TestWeakness12_AReferenceOfRandomTextIsStoredAndFound(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *bundle) {
+		long := make([]rune, models.MaxReference)
+		for i := range long {
+			long[i] = '\U00010000' + rune(rand.IntN(1<<16))
+		}
+		s := submission(bob)
+		s.SendersReference = string(long)
+		_, err := b.AcceptTransfer(t.Context(), s, "run", time.Hour)
+		require.NoError(t, err)
+		q := models.Search{Caller: alice, ResourceID: svc, SendersReference: s.SendersReference, Limit: 10}
+		page, err := b.SearchTransfers(t.Context(), q)
+		require.NoError(t, err)
+		require.Equal(t, []uuid.UUID{s.ID}, page.IDs)
+		q.SendersReference = string(long[:len(long)-1]) + "x"
+		page, err = b.SearchTransfers(t.Context(), q)
+		require.NoError(t, err)
+		require.Empty(t, page.IDs, "all of it counts, not its beginning")
 	})
 }
 

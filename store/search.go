@@ -95,7 +95,9 @@ var (
 func (s *Store) sent(ctx context.Context, q models.Search) *gorm.DB {
 	db := s.read.WithContext(ctx).Table("transfers").Where("transfers.sender = ? AND transfers.resource_id = ?", q.Caller, q.ResourceID)
 	if q.SendersReference != "" {
-		db = db.Where("transfers.senders_reference = ?", q.SendersReference)
+		// the first condition is the index's, which cannot hold the whole
+		db = db.Where("substr(transfers.senders_reference, 1, 100) = substr(?, 1, 100) AND transfers.senders_reference = ?",
+			q.SendersReference, q.SendersReference)
 	}
 	return restrict(db, q, sentColumns)
 }
