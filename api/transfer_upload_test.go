@@ -138,6 +138,27 @@ func TestWeakness4_OfManyUploadsAtOnceOneWins(t *testing.T) {
 	require.Len(t, b.stored(), 1, "the losers' bytes are gone")
 }
 
+// The same while the workflow is silent: a 200 must not be promised to two.
+func TestWeakness4_OfTwoUploadsOneWinsWhileNobodyAnswers(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.door.silent = true
+	id := b.initialize()
+	slow, rest := io.Pipe()
+	loser := b.request(alice, "POST", "/filetransfer/"+id+"/upload", slow, "Content-Type", "application/octet-stream")
+	status := make(chan int)
+	go func() { status <- b.do(loser).StatusCode }()
+	_, err := rest.Write([]byte("half"))
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		return b.overview(alice, id).FileTransferStatus == FileTransferStatusUploadStarted
+	}, 5*time.Second, 10*time.Millisecond)
+	b.upload(id, []byte("first")).is(http.StatusOK, "")
+	require.NoError(t, rest.Close())
+	require.Equal(t, http.StatusConflict, <-status)
+	require.Len(t, b.stored(), 1)
+}
+
 func TestUpload_WithTheSameKeyIsAnsweredAgain(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -119,10 +119,10 @@ func (s *Store) EndUpload(ctx context.Context, attempt uuid.UUID) error {
 
 // StageContent records that the bytes of a running attempt are durable.
 // models.ErrLeaseLost when the attempt no longer runs, ErrAlreadyUploaded when the transfer no longer
-// awaits content.
+// awaits content, or another attempt was staged first: two must not both be told that theirs is the file.
 func (s *Store) StageContent(ctx context.Context, transfer, attempt uuid.UUID, c models.Content) error {
 	return s.transact(ctx, "stage content", func(tx *gorm.DB) error {
-		if err := awaitsContent(tx, transfer); err != nil {
+		if err := awaitsFirstContent(tx, transfer); err != nil {
 			return err
 		}
 		now := s.clock()
@@ -138,6 +138,19 @@ func (s *Store) StageContent(ctx context.Context, transfer, attempt uuid.UUID, c
 			MD5: c.MD5, SHA256: c.SHA256, CRC32C: c.CRC32C, Staged: now,
 		}).Error
 	})
+}
+
+// awaitsFirstContent keeps everybody else from staging until the transaction ends, or says that somebody did.
+func awaitsFirstContent(tx *gorm.DB, transfer uuid.UUID) error {
+	t, err := lockTransfer(tx, transfer)
+	if err != nil {
+		return err
+	}
+	f, err := factsOf(tx, transfer)
+	if err == nil && (t.Status != models.TransferInitialized || f.Staged != nil) {
+		return models.ErrAlreadyUploaded
+	}
+	return err
 }
 
 func lostUnless(done *gorm.DB) error {

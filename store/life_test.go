@@ -2,6 +2,7 @@ package store
 
 import (
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -135,13 +136,29 @@ func TestWeakness3_TwoLastConfirmationsAtOnceEndTheTransfer(t *testing.T) {
 func TestWeakness4_OfTwoUploadsTheFirstStays(t *testing.T) {
 	onBoth(t, func(t *testing.T, b *bundle) {
 		id := b.accept(t, bob)
-		winner, loser := b.stage(t, id), b.stage(t, id)
-		require.NoError(t, b.DeliverTransfer(t.Context(), id, winner, 0))
-		require.ErrorIs(t, b.DeliverTransfer(t.Context(), id, loser, 0), models.ErrAlreadyUploaded)
+		attempts := make([]uuid.UUID, 5)
+		for i := range attempts {
+			attempts[i] = uuid.New()
+			require.NoError(t, b.BeginUpload(t.Context(), attemptOf(id, attempts[i], nil), time.Minute))
+		}
+		results := make([]error, len(attempts))
+		var wg sync.WaitGroup
+		for i, a := range attempts {
+			wg.Go(func() { results[i] = b.StageContent(t.Context(), id, a, models.Content{Generation: 1, Size: 3}) })
+		}
+		wg.Wait()
+		winner := slices.Index(results, nil)
+		require.NotEqual(t, -1, winner)
+		for i, err := range results {
+			if i != winner {
+				require.ErrorIs(t, err, models.ErrAlreadyUploaded, "one is told that its file is the one")
+			}
+		}
+		require.NoError(t, b.DeliverTransfer(t.Context(), id, attempts[winner], 0))
 		v, err := b.TransferFor(t.Context(), id, bob)
 		require.NoError(t, err)
 		require.Equal(t, models.TransferPublished, v.Status)
-		require.Equal(t, models.AttemptKey(id, winner), v.ContentKey)
+		require.Equal(t, models.AttemptKey(id, attempts[winner]), v.ContentKey)
 	})
 }
 
