@@ -1,6 +1,7 @@
 package api
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -122,6 +123,21 @@ func TestWeakness12_ALongReferenceIsStored(t *testing.T) {
 		d["propertyList"] = map[string]string{strings.Repeat("k", 50): strings.Repeat("v", 3000)}
 	})
 	require.Equal(t, reference, b.overview(alice, id).SendersFileTransferReference)
+}
+
+func TestInitialize_NamesSomeOfAMillionFaults(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	body := `{"recipients":[` + strings.Repeat(`"",`, 1_000_000) + `""]}`
+	a := b.call(alice, "POST", "/filetransfer", body).is(http.StatusBadRequest, "FMD-00001")
+	require.Contains(t, a.problem().Errors, "sender")
+	require.Less(t, len(a.body), 64<<10)
+	many := map[string]string{}
+	for i := range 50_000 {
+		many[fmt.Sprintf("%060d", i)] = ""
+	}
+	a = b.call(alice, "POST", "/filetransfer", toJSON(t, map[string]any{"propertyList": many})).is(http.StatusBadRequest, "FMD-00001")
+	require.Less(t, len(a.body), 64<<10)
 }
 
 // Reference weakness 7: a recipient named twice became two.

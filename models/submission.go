@@ -99,7 +99,7 @@ func CheckText(field, value string) error {
 	return Invalid(c.found)
 }
 
-// NewSubmission checks every field of a draft and returns all that is wrong with it at once.
+// NewSubmission checks every field of a draft and returns all that is wrong with it at once, up to maxFaults.
 // maxRecipients bounds the number of different recipients. ID and key are set by the caller.
 func NewSubmission(d Draft, maxRecipients int) (Submission, error) {
 	var c checker
@@ -135,11 +135,16 @@ func hashOf(d Draft) (string, error) {
 	return hex.EncodeToString(sum[:]), nil
 }
 
+// maxFaults bounds the answer: 4 MiB of JSON can hold a million recipients that are none.
+const maxFaults = 100
+
 // checker collects what is wrong with a draft.
 type checker struct{ found []FieldError }
 
 func (c *checker) add(field, format string, args ...any) {
-	c.found = append(c.found, FieldError{Field: field, Message: fmt.Sprintf(format, args...)})
+	if len(c.found) < maxFaults {
+		c.found = append(c.found, FieldError{Field: field, Message: fmt.Sprintf(format, args...)})
+	}
 }
 
 func (c *checker) text(field, value string, limit int) {
@@ -206,6 +211,7 @@ func (c *checker) recipients(given []string, limit int) []Addressee {
 func (c *checker) properties(list map[string]string) {
 	if len(list) > MaxProperties {
 		c.add("propertyList", "PropertyList can contain at most %d properties", MaxProperties)
+		return
 	}
 	for k, v := range list {
 		if utf8.RuneCountInString(k) > MaxPropertyKey {
