@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/gin-gonic/gin"
 )
@@ -56,7 +57,18 @@ func (s *Server) Handler() (http.Handler, error) {
 		ErrorHandler: func(c *gin.Context, err error, _ int) { s.problem(c, parameterError(err)) },
 	})
 	mountDocs(r)
-	return withoutTrailingSlash(r), nil
+	return timely(withoutTrailingSlash(r)), nil
+}
+
+// timely bounds how long a request's body may take to come, also when its handler does not want it: net/http
+// waits for the rest before it answers. Uploads move the deadline on while bytes arrive.
+func timely(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength != 0 {
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(ReadPatience)) // test recorders have no connection
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 func withoutTrailingSlash(next http.Handler) http.Handler {

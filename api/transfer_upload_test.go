@@ -11,6 +11,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -243,6 +244,33 @@ func TestUpload_SaysWhatStorageLacks(t *testing.T) {
 		require.NotContains(t, string(a.body), "secret")
 		require.Equal(t, FileTransferStatusUploadStarted, b.overview(alice, id).FileTransferStatus, "it may be sent again")
 	}
+}
+
+// connection is a response writer that notes the deadline of its reads.
+type connection struct {
+	*httptest.ResponseRecorder
+	deadline time.Time
+}
+
+func (c *connection) SetReadDeadline(t time.Time) error { c.deadline = t; return nil }
+
+func TestRequests_WhoseBodyDoesNotComeAreNotWaitedForLong(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	handler, err := b.server.Handler()
+	require.NoError(t, err)
+	for path, body := range map[string]io.Reader{
+		base + "/filetransfer": strings.NewReader("{"), // without a token
+		"/nowhere":             io.MultiReader(),       // chunked
+		"/livez":               strings.NewReader("x"),
+	} {
+		c := &connection{ResponseRecorder: httptest.NewRecorder()}
+		handler.ServeHTTP(c, httptest.NewRequestWithContext(t.Context(), "POST", path, body))
+		require.WithinDuration(t, time.Now().Add(ReadPatience), c.deadline, 10*time.Second, path)
+	}
+	c := &connection{ResponseRecorder: httptest.NewRecorder()}
+	handler.ServeHTTP(c, httptest.NewRequestWithContext(t.Context(), "GET", "/livez", nil))
+	require.True(t, c.deadline.IsZero(), "what has no body has as long as it takes")
 }
 
 func TestUpload_RefusesOthers(t *testing.T) {
