@@ -273,6 +273,19 @@ func TestRequests_WhoseBodyDoesNotComeAreNotWaitedForLong(t *testing.T) {
 	require.True(t, c.deadline.IsZero(), "what has no body has as long as it takes")
 }
 
+// When the deadline of the last read rang during the commit, net/http took the client for gone.
+func TestUpload_HasAsLongAsItTakesOnceTheBodyIsIn(t *testing.T) {
+	t.Parallel()
+	c := &connection{ResponseRecorder: httptest.NewRecorder()}
+	body := &patientBody{body: strings.NewReader("x"), connect: http.NewResponseController(c)}
+	_, err := body.Read(make([]byte, 1))
+	require.NoError(t, err)
+	require.False(t, c.deadline.IsZero())
+	_, err = body.Read(make([]byte, 1))
+	require.ErrorIs(t, err, io.EOF)
+	require.True(t, c.deadline.IsZero())
+}
+
 func TestUpload_RefusesOthers(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
