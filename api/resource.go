@@ -11,7 +11,11 @@ import (
 
 // GetResource answers with the policy of a service of the caller (reference 1.5).
 func (s *Server) GetResource(c *gin.Context, id ResourceID) {
-	r, err := s.Services.ResourceByID(c.Request.Context(), models.ResourceID(id))
+	err := models.CheckResourceID(id)
+	var r models.Resource
+	if err == nil {
+		r, err = s.Services.ResourceByID(c.Request.Context(), models.ResourceID(id))
+	}
 	if err == nil && r.Owner != caller(c) {
 		err = models.ErrNoAccess
 	}

@@ -10,7 +10,11 @@ import (
 
 // ListRights lists who may do what in a service of the caller.
 func (s *Server) ListRights(c *gin.Context, id ResourceID) {
-	rights, err := s.Rights.Rights(c.Request.Context(), caller(c), models.ResourceID(id))
+	err := models.CheckResourceID(id)
+	var rights []models.Right
+	if err == nil {
+		rights, err = s.Rights.Rights(c.Request.Context(), caller(c), models.ResourceID(id))
+	}
 	if err != nil {
 		s.problem(c, err)
 		return
@@ -32,7 +36,7 @@ func (s *Server) PutRight(c *gin.Context, id ResourceID, organization Organizati
 	}
 	var party models.Party
 	if err == nil {
-		party, err = organisationInPath(organization)
+		party, err = rightInPath(id, organization)
 	}
 	if err == nil {
 		err = s.putRight(c, models.Right{ResourceID: models.ResourceID(id), Organisation: party, MaySend: *body.Send, MayReceive: *body.Receive})
@@ -53,7 +57,7 @@ func (s *Server) putRight(c *gin.Context, r models.Right) error {
 
 // DeleteRight takes all rights of an organisation in a service of the caller.
 func (s *Server) DeleteRight(c *gin.Context, id ResourceID, organization Organization) {
-	party, err := organisationInPath(organization)
+	party, err := rightInPath(id, organization)
 	if err == nil {
 		err = s.Rights.DeleteRight(c.Request.Context(), caller(c), models.ResourceID(id), party)
 	}
@@ -62,4 +66,11 @@ func (s *Server) DeleteRight(c *gin.Context, id ResourceID, organization Organiz
 		return
 	}
 	c.Status(http.StatusNoContent)
+}
+
+func rightInPath(id ResourceID, organization Organization) (models.Party, error) {
+	if err := models.CheckResourceID(id); err != nil {
+		return "", err
+	}
+	return organisationInPath(organization)
 }

@@ -82,6 +82,27 @@ type silentStorage struct{ Contents }
 
 func (silentStorage) Ready(context.Context) error { return errors.New("disk: a secret path") }
 
+// PostgreSQL takes no such text, not even in a question: what SQLite lets pass was a 500 there.
+func TestText_ThatNoDatabaseHoldsIsRefused(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for _, bad := range []string{"%00", "%ff"} {
+		for _, c := range []struct{ method, path, body, field string }{
+			{"GET", "/resource/" + bad, "", "resourceId"},
+			{"PUT", "/resource/" + bad, "{}", "resourceId"},
+			{"GET", "/resource/" + bad + "/rights", "", "resourceId"},
+			{"PUT", "/resource/" + bad + "/rights/" + bob.Number(), `{"send":true,"receive":true}`, "resourceId"},
+			{"DELETE", "/resource/" + bad + "/rights/" + bob.Number(), "", "resourceId"},
+			{"GET", "/filetransfer?resourceId=" + bad, "", "resourceId"},
+			{"GET", "/filetransfer?resourceId=" + svc + "&sendersFileTransferReference=" + bad, "", "sendersFileTransferReference"},
+			{"PUT", "/resource/" + svc, `{"externalServiceCodeLegacy":"\u0000"}`, "externalServiceCodeLegacy"},
+		} {
+			a := b.call(owner, c.method, c.path, c.body).is(http.StatusBadRequest, "FMD-00001")
+			require.Contains(t, a.problem().Errors, c.field, c.path)
+		}
+	}
+}
+
 func TestHealth_NamesWhatFails(t *testing.T) {
 	t.Parallel()
 	get := func(b *bundle, path string) reply {

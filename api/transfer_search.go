@@ -61,6 +61,11 @@ func searchOf(p SearchFileTransfersParams, by models.Party) (models.Search, erro
 	if q.ResourceID == "" {
 		bad = append(bad, models.FieldError{Field: "resourceId", Message: "The resourceId field is required."})
 	}
+	for _, f := range []struct{ field, text string }{{"resourceId", q.ResourceID}, {"sendersFileTransferReference", q.SendersReference}} {
+		if models.CheckText(f.field, f.text) != nil { // PostgreSQL would refuse the question
+			bad = append(bad, models.FieldError{Field: f.field, Message: "The value is not valid."})
+		}
+	}
 	var err error
 	q.Status, err = optional(p.Status, models.ParseTransferStatus)
 	check("status", err)

@@ -125,6 +125,9 @@ func applyShim(r *Resource, p ResourcePatch) error {
 		if len(*p.ServiceCode) > 7 {
 			return InvalidField("externalServiceCodeLegacy", "The field ExternalServiceCodeLegacy must be a string with a maximum length of 7.")
 		}
+		if err := CheckText("externalServiceCodeLegacy", *p.ServiceCode); err != nil {
+			return err
+		}
 		r.ServiceCode = *p.ServiceCode
 	}
 	if p.EditionCode != nil {
