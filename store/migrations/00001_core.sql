@@ -67,7 +67,8 @@ CREATE TABLE transfers (
 -- One index for each order in which a sender's search can ask (search.go).
 CREATE INDEX transfers_sent_by_created ON transfers (sender, resource_id, created, id);
 CREATE INDEX transfers_sent_by_status ON transfers (sender, resource_id, status, status_changed, id);
-CREATE INDEX transfers_sent_by_reference ON transfers (sender, resource_id, senders_reference, created, id);
+-- A reference may have 4096 characters and PostgreSQL refuses index rows above 2.7 KB: the beginning is enough.
+CREATE INDEX transfers_sent_by_reference ON transfers (sender, resource_id, substr(senders_reference, 1, 100), created, id);
 
 CREATE TABLE recipients (
     transfer_id             uuid NOT NULL REFERENCES transfers (id),
