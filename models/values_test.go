@@ -149,6 +149,7 @@ func TestErrors_KeepTheirCodeWithDetails(t *testing.T) {
 func TestObjectKeys_AreUniquePerAttempt(t *testing.T) {
 	t.Parallel()
 	transfer := uuid.New()
-	require.NotEqual(t, AttemptKey(transfer, uuid.New()), AttemptKey(transfer, uuid.New()))
+	one, two := AttemptKey(transfer, uuid.New()), AttemptKey(transfer, uuid.New())
+	require.NotEqual(t, one, two)
 	require.True(t, strings.HasPrefix(AttemptKey(transfer, uuid.New()), TransferPrefix(transfer)+"/"))
 }

@@ -16,8 +16,16 @@ import (
 
 // tables are what the models say the database has.
 var tables = []any{
-	models.ServiceOwner{}, models.Resource{}, models.Right{}, models.Transfer{}, models.Recipient{}, models.StatusChange{},
-	models.Event{}, models.UploadAttempt{}, models.StagedContent{}, models.ContentAccess{},
+	models.ServiceOwner{},
+	models.Resource{},
+	models.Right{},
+	models.Transfer{},
+	models.Recipient{},
+	models.StatusChange{},
+	models.Event{},
+	models.UploadAttempt{},
+	models.StagedContent{},
+	models.ContentAccess{},
 }
 
 func TestSchema_HasNotDriftedFromTheModels(t *testing.T) {

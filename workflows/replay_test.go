@@ -2,7 +2,6 @@ package workflows_test
 
 import (
 	"flag"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -25,7 +24,7 @@ import (
 
 var record = flag.Bool("record", false, "write testdata/*.json from the code as it is")
 
-func quietLog() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+func quietLog() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 // TestHistories_AreReplayedByTheCodeAsItIs guards lives under way against changes of the code. The
 // histories are recorded from released code, by `make replay-record`.
