@@ -42,6 +42,9 @@ var statuses = map[models.Kind]struct {
 	models.KindStorageFull:    {http.StatusInsufficientStorage, "section-15.6"},
 }
 
+// statusClientGone is nginx's status for a client that closed the connection; no RFC has one.
+const statusClientGone = 499
+
 // How long a caller should wait before it asks again, in seconds.
 const (
 	retryAfter     = 5
@@ -56,8 +59,13 @@ func (s *Server) problem(c *gin.Context, err error) {
 	}
 	at := statuses[e.Kind]
 	c.Set(keyFailure, failure{code: e.Code, err: err})
-	if c.Writer.Written() || errors.Is(err, context.Canceled) && c.Request.Context().Err() != nil {
-		c.Abort() // too late to say, or nobody listens
+	switch {
+	case c.Writer.Written():
+		c.Abort() // too late to say
+		return
+	case errors.Is(err, context.Canceled) && c.Request.Context().Err() != nil:
+		// Most likely nobody listens; but who closed only its own half still does, and must not read a 200.
+		c.AbortWithStatus(statusClientGone)
 		return
 	}
 	h := c.Writer.Header()

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/md5"
@@ -295,4 +296,29 @@ func TestUpload_RefusesOthers(t *testing.T) {
 	b.call(mallory, "POST", upload, "x", "Content-Type", "application/octet-stream").is(http.StatusNotFound, "BRO-00001")
 	b.call(alice, "POST", upload, "x", "Content-Type", "text/plain").is(http.StatusUnsupportedMediaType, "")
 	b.call(alice, "POST", "/filetransfer/"+uuid.NewString()+"/upload", "x", "Content-Type", "application/octet-stream").is(http.StatusNotFound, "BRO-00001")
+}
+
+// deafStore takes a whole body, and then finds that its caller has gone.
+type deafStore struct{ Contents }
+
+func (deafStore) Put(ctx context.Context, _ string, body io.Reader, _ int64) (models.Content, error) {
+	_, _ = io.Copy(io.Discard, body)
+	<-ctx.Done()
+	return models.Content{}, ctx.Err()
+}
+
+func TestUpload_ByAClientThatClosedItsHalfIsNeverTakenForDone(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(s *Server) { s.Contents = deafStore{s.Contents} })
+	id := b.initialize()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(b.url, "http://"))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, conn.Close()) }()
+	_, err = fmt.Fprintf(conn, "POST %s/filetransfer/%s/upload HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: 3\r\n\r\nabc", base, id, b.token(alice))
+	require.NoError(t, err)
+	require.NoError(t, conn.(*net.TCPConn).CloseWrite())
+	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	require.NoError(t, err)
+	require.NoError(t, answer.Body.Close())
+	require.Equal(t, statusClientGone, answer.StatusCode)
 }
