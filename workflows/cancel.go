@@ -35,7 +35,7 @@ func (t *transfer) cancel(ctx workflow.Context, _ Cancel) error {
 		return err
 	}
 	err := do(ctx, "record cancellation", a.RecordCancellation, activities.RecordCancellationInput{Transfer: t.sub.ID}, nil)
-	if err != nil {
+	if err != nil || t.state.Status.Ended() {
 		return err
 	}
 	return t.enter(ctx, models.TransferCancelled, "")

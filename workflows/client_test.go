@@ -261,6 +261,19 @@ func TestTransfer_EndsItsGroupsWhenItIsCancelled(t *testing.T) {
 	require.ErrorIs(t, err, models.ErrObjectNotFound)
 }
 
+func TestTransfer_FindsACancellationThroughItsGroups(t *testing.T) {
+	r := setupReal(t, client.Options{})
+	s := r.submission(t, parties('6', 101)...)
+	_, err := r.door.Initialize(t.Context(), s)
+	require.NoError(t, err)
+	attempt := r.stage(t, s.ID)
+	require.NoError(t, r.CancelTransfer(t.Context(), s.ID), "an update that Temporal and the worker forgot together")
+	_, err = r.door.ContentReceived(t.Context(), s.ID, attempt)
+	require.ErrorIs(t, err, models.ErrAlreadyUploaded)
+	out, _ := r.ended(t, workflows.TransferID(s.ID))
+	require.Equal(t, "Cancelled", out.Status)
+}
+
 // parties are n organisations whose numbers begin with a digit of their own.
 func parties(digit byte, n int) []models.Party {
 	out := make([]models.Party, n)

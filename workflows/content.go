@@ -101,16 +101,21 @@ func fault(text string) error {
 func (t *transfer) fail(ctx workflow.Context, text string) error {
 	err := do(ctx, "record failure", a.RecordFailure, activities.RecordFailureInput{Transfer: t.sub.ID, Text: text}, nil)
 	if activities.IsRefusal(err) {
-		return t.awaitEnd(ctx)
+		return t.concede(ctx)
 	} else if err != nil {
 		return err
 	}
 	return t.enter(ctx, models.TransferFailed, text)
 }
 
-// awaitEnd waits for the cancellation that came first.
-func (t *transfer) awaitEnd(ctx workflow.Context) error {
-	return workflow.Await(ctx, func() bool { return t.state.Status.Ended() })
+// concede enters the cancellation that came first. Its update may be under way here, or may have been lost
+// after it was recorded: an update is in no history before its first workflow task is done, so Temporal and
+// the worker can forget it by dying together. Recording it again says which of both is true.
+func (t *transfer) concede(ctx workflow.Context) error {
+	if t.state.Status.Ended() {
+		return nil
+	}
+	return t.cancel(ctx, Cancel{})
 }
 
 // mayReceiveContent refuses content for a transfer that has some, or has ended.

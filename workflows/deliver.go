@@ -14,7 +14,7 @@ import (
 func (t *transfer) deliver(ctx workflow.Context) error {
 	err := t.deliverToAll(ctx)
 	if activities.IsRefusal(err) { // the sender cancelled first
-		if wait := t.awaitEnd(ctx); wait != nil {
+		if wait := t.concede(ctx); wait != nil {
 			return wait
 		}
 		return err
@@ -32,7 +32,11 @@ func (t *transfer) deliverToAll(ctx workflow.Context) error {
 	if err := t.startGroups(ctx, groups); err != nil {
 		return err
 	}
-	return workflow.Await(ctx, func() bool { return len(t.delivered) == groups || t.state.Status.Ended() })
+	err := workflow.Await(ctx, func() bool { return len(t.delivered) == groups || t.forestalled || t.state.Status.Ended() })
+	if err == nil && t.forestalled {
+		err = activities.Refusal(models.ErrAlreadyUploaded)
+	}
+	return err
 }
 
 func (t *transfer) groups() int { return models.Groups(t.state.Terms.Recipients) }

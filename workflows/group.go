@@ -43,25 +43,23 @@ func (g *group) listen(ctx workflow.Context) error {
 
 func (g *group) live(ctx workflow.Context) error {
 	in := activities.DeliverInput{Transfer: g.in.Transfer, Attempt: g.in.Attempt, Group: g.in.Group}
-	if err := do(ctx, "deliver", a.Deliver, in, nil); activities.IsRefusal(err) {
-		return nil // the transfer was cancelled first
+	err := do(ctx, "deliver", a.Deliver, in, nil)
+	if activities.IsRefusal(err) { // the transfer was cancelled first
+		g.ended = true
 	} else if err != nil {
 		return err
 	}
-	g.delivered = true
-	if err := g.tell(ctx, SignalGroupDelivered); err != nil {
-		return err
-	}
+	g.delivered = err == nil
+	g.tell(ctx, SignalGroupDelivered)
 	return workflow.Await(ctx, func() bool { return g.ended || len(g.confirmed) == g.in.Size })
 }
 
 // tell sends the transfer a message; a transfer that has ended needs none.
-func (g *group) tell(ctx workflow.Context, signal string) error {
-	err := workflow.SignalExternalWorkflow(ctx, TransferID(g.in.Transfer), "", signal, GroupMessage{Group: g.in.Group}).Get(ctx, nil)
-	if err != nil {
+func (g *group) tell(ctx workflow.Context, signal string) {
+	message := GroupMessage{Group: g.in.Group, Refused: !g.delivered}
+	if err := workflow.SignalExternalWorkflow(ctx, TransferID(g.in.Transfer), "", signal, message).Get(ctx, nil); err != nil {
 		g.ended = true
 	}
-	return nil
 }
 
 func (g *group) mayConfirm(Confirm) error {
@@ -77,8 +75,8 @@ func (g *group) confirm(ctx workflow.Context, m Confirm) error {
 		return err
 	}
 	if all {
-		err = g.tell(ctx, SignalAllConfirmed)
+		g.tell(ctx, SignalAllConfirmed)
 	}
 	g.confirmed[m.Party] = true
-	return err
+	return nil
 }

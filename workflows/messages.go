@@ -48,7 +48,10 @@ type Confirm struct{ Party models.Party }
 type Cancel struct{}
 
 // GroupMessage is sent between a transfer and its delivery groups.
-type GroupMessage struct{ Group int }
+type GroupMessage struct {
+	Group   int
+	Refused bool // with SignalGroupDelivered: there was nothing to deliver any more
+}
 
 // TransferID is the workflow ID of a transfer.
 func TransferID(id uuid.UUID) string { return "transfer/" + id.String() }

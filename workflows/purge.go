@@ -31,7 +31,7 @@ func (t *transfer) purge(ctx workflow.Context) error {
 		err := doOn(ctx, QueueBytes, "purge the file", a.Purge, activities.PurgeInput{Transfer: t.sub.ID}, &left)
 		switch {
 		case activities.IsRefusal(err): // the sender cancelled first
-			err = t.awaitEnd(ctx)
+			err = t.concede(ctx)
 		case err == nil && left.RunningUntil.IsZero():
 			t.endGroups(ctx)
 			return t.enter(ctx, models.TransferPurged, "")

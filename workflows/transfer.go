@@ -81,11 +81,12 @@ type transfer struct {
 	refusal error // why there is no transfer to live
 	text    string
 
-	offers    []uuid.UUID           // attempts that wait for a verdict
-	verdicts  map[uuid.UUID]error   // nil: its content was accepted
-	confirmed map[models.Party]bool // of recipients served here
-	delivered map[int]bool          // groups that have the file
-	all       bool                  // every recipient has confirmed
+	offers      []uuid.UUID           // attempts that wait for a verdict
+	verdicts    map[uuid.UUID]error   // nil: its content was accepted
+	confirmed   map[models.Party]bool // of recipients served here
+	delivered   map[int]bool          // groups that have the file, or found the transfer ended
+	forestalled bool                  // a group found the transfer ended
+	all         bool                  // every recipient has confirmed
 }
 
 func newTransfer(in TransferInput) *transfer {
@@ -132,7 +133,10 @@ func (t *transfer) listen(ctx workflow.Context) error {
 // hear receives the signals, which need no answer.
 func (t *transfer) hear(ctx workflow.Context) {
 	forever(ctx, SignalContentReceived, func(m ContentReceived) { t.offer(m.Attempt) })
-	forever(ctx, SignalGroupDelivered, func(m GroupMessage) { t.delivered[m.Group] = true })
+	forever(ctx, SignalGroupDelivered, func(m GroupMessage) {
+		t.delivered[m.Group] = true
+		t.forestalled = t.forestalled || m.Refused
+	})
 	forever(ctx, SignalAllConfirmed, func(GroupMessage) { t.all = true })
 }
 

@@ -195,6 +195,30 @@ func TestTransfer_TakesAnOperatorsCancellationForTheSenders(t *testing.T) {
 	require.Equal(t, "Purged", b.run(t).Status)
 }
 
+// An update that Temporal and the worker forgot together: it was recorded, but the workflow never heard of it.
+func TestTransfer_FindsACancellationThatItNeverHeardOf(t *testing.T) {
+	t.Parallel()
+	for name, arrange := range map[string]func(*bundle){
+		"before content": func(b *bundle) { b.fail = func() error { return models.ErrMovedOn } },
+		"while delivering": func(b *bundle) {
+			b.deliver = func(int) error { return models.ErrAlreadyUploaded }
+			b.send(t, time.Minute, workflows.UpdateContentReceived, workflows.ContentReceived{Attempt: b.attempt})
+		},
+		"after publishing": func(b *bundle) {
+			b.purge = func() error { return models.ErrMovedOn }
+			b.send(t, time.Minute, workflows.UpdateContentReceived, workflows.ContentReceived{Attempt: b.attempt})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t, bob)
+			arrange(b)
+			require.Equal(t, "Cancelled", b.run(t).Status)
+			require.Contains(t, b.calls, "delete ft/"+b.in.Submission.ID.String())
+		})
+	}
+}
+
 func TestTransfer_LivesOnWhenCancellingIsRefused(t *testing.T) {
 	t.Parallel()
 	b := setup(t, bob)

@@ -33,6 +33,7 @@ type world struct {
 	confirm func(models.Party) (bool, error)
 	cancel  func() error
 	purge   func() error
+	fail    func() error
 
 	declaredMD5  string
 	staged       map[uuid.UUID]models.Content
@@ -66,7 +67,7 @@ func (w *world) CancelTransfer(context.Context, uuid.UUID) error { w.note("cance
 
 func (w *world) FailTransfer(_ context.Context, _ uuid.UUID, text string) error {
 	w.note("fail: %s", text)
-	return nil
+	return w.fail()
 }
 
 func (w *world) PurgeTransfer(context.Context, uuid.UUID) error { w.note("purge"); return w.purge() }
@@ -120,6 +121,7 @@ func setup(t *testing.T, recipients ...models.Party) *bundle {
 	b.deliver = func(int) error { return nil }
 	b.cancel = func() error { return nil }
 	b.purge = func() error { return nil }
+	b.fail = func() error { return nil }
 	b.confirm = func(p models.Party) (bool, error) {
 		confirmed[p] = true
 		return len(confirmed) == len(recipients), nil
