@@ -73,6 +73,21 @@ func TestWeakness5And6_ConfirmIsForRecipientsAndForEver(t *testing.T) {
 	require.Len(t, b.overview(alice, id).Recipients, 2)
 }
 
+func TestConfirm_RemindsAWorkflowThatForgotWhatItPublished(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	id := b.publish(content)
+	b.call(bob, "GET", "/filetransfer/"+id+"/download", "").is(200, "")
+	b.door.forgot = true
+	b.call(bob, "POST", "/filetransfer/"+id+"/confirmdownload", "").is(204, "")
+	require.False(t, b.door.forgot)
+	b.door.forgot, b.door.silent = true, true
+	b.call(carol, "GET", "/filetransfer/"+id+"/download", "").is(200, "")
+	b.call(carol, "POST", "/filetransfer/"+id+"/confirmdownload", "").is(503, "FMD-00002")
+	b.door.silent = false
+	b.call(carol, "POST", "/filetransfer/"+id+"/confirmdownload", "").is(204, "")
+}
+
 func TestOverview_ShowsARecipientOnlyItself(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

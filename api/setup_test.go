@@ -45,6 +45,7 @@ type door struct {
 	mu     sync.Mutex
 	down   error // what every call answers while it is set
 	silent bool  // content-received is left with Temporal, as when no worker answers
+	forgot bool  // the workflow knows of no publication, until it is offered content again
 }
 
 func (d *door) failing() error {
@@ -76,6 +77,7 @@ func (d *door) ContentReceived(ctx context.Context, transfer, attempt uuid.UUID)
 	if d.silent {
 		return models.TransferUploadProcessing, nil
 	}
+	d.forgot = false
 	v, err := d.acts.VerifyContent(ctx, activities.VerifyContentInput{Transfer: transfer, Attempt: attempt})
 	if err != nil {
 		return 0, err
@@ -93,6 +95,9 @@ func (d *door) ContentReceived(ctx context.Context, transfer, attempt uuid.UUID)
 func (d *door) Confirm(ctx context.Context, transfer uuid.UUID, _ int, p models.Party) error {
 	if err := d.failing(); err != nil {
 		return err
+	}
+	if d.forgot {
+		return models.ErrNotPublished
 	}
 	_, err := d.ConfirmDelivery(ctx, transfer, p)
 	return err

@@ -15,7 +15,8 @@ func (s *Server) CancelFileTransfer(c *gin.Context, id FileTransferID) {
 	case err != nil:
 	case v.Sender != caller(c):
 		err = models.ErrNoAccess
-	case v.Status == models.TransferCancelled: // a repeat
+	case v.Status == models.TransferCancelled: // a repeat: a workflow that never heard of the first does so now
+		_ = s.Transfers.Cancel(c.Request.Context(), id)
 	case v.Status.Ended():
 		err = models.ErrNotCancellable
 	default:

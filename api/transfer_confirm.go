@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"net/http"
 
 	"github.com/gin-gonic/gin"
@@ -28,8 +29,12 @@ func (s *Server) confirm(ctx context.Context, id uuid.UUID, by models.Party) err
 	switch {
 	case !recipient:
 		return models.ErrNoAccess
-	case r.Confirmed != nil:
-		return nil // for ever: also when the file has gone since
+	case r.Confirmed != nil: // for ever: also when the file has gone since
+		if v.Status == models.TransferAllConfirmedDownloaded {
+			// the workflow may have died with this, the last one, before it noted it (confirmForgotten); else nothing happens
+			_ = s.Transfers.Confirm(ctx, id, r.GroupNo, by)
+		}
+		return nil
 	case v.ContentKey == "":
 		return models.ErrNoFileYet
 	case v.Status != models.TransferPublished:
@@ -37,5 +42,32 @@ func (s *Server) confirm(ctx context.Context, id uuid.UUID, by models.Party) err
 	case r.FirstAccess == nil:
 		return models.ErrNotDownloaded
 	}
-	return s.Transfers.Confirm(ctx, id, r.GroupNo, by)
+	if err = s.Transfers.Confirm(ctx, id, r.GroupNo, by); errors.Is(err, models.ErrNotPublished) {
+		return s.confirmForgotten(ctx, id, r.GroupNo, by)
+	}
+	return err
+}
+
+// confirmForgotten confirms what the store calls published and the workflow does not. It is about to hear of it,
+// or the update that published was lost: Temporal and a worker that die together forget an update whose first
+// task was not done, though the database kept what it did. Offering the content again repairs that.
+func (s *Server) confirmForgotten(ctx context.Context, id uuid.UUID, group int, by models.Party) error {
+	attempt, err := s.Uploads.StagedAttempt(ctx, id, "")
+	if err != nil {
+		return err
+	}
+	if attempt == nil {
+		return models.ErrNotPublished
+	}
+	if _, err = s.Transfers.ContentReceived(ctx, id, *attempt); err == nil {
+		err = s.Transfers.Confirm(ctx, id, group, by)
+	}
+	if errors.Is(err, models.ErrNotPublished) || errors.Is(err, models.ErrAlreadyUploaded) {
+		v, failed := s.Views.TransferFor(ctx, id, by)
+		if failed != nil || v.Status == models.TransferPublished {
+			return errors.Join(models.ErrUnavailable, failed) // it is still delivering
+		}
+		return models.ErrNotPublished // it has ended meanwhile
+	}
+	return err
 }
