@@ -30,6 +30,7 @@ type TransferState struct {
 	Attempt   uuid.UUID // whose content was accepted
 	Size      int64     // bytes
 	Confirmed []models.Party
+	All       bool // every recipient has confirmed, which Status may not tell yet
 	Since     time.Time // when it entered Status
 }
 
@@ -100,7 +101,7 @@ func newTransfer(in TransferInput) *transfer {
 		for _, p := range t.state.Confirmed {
 			t.confirmed[p] = true
 		}
-		t.all = t.state.Status == models.TransferAllConfirmedDownloaded
+		t.all = t.state.All
 	}
 	return t
 }
@@ -159,6 +160,7 @@ func (t *transfer) drain(ctx workflow.Context, err error) error {
 
 func (t *transfer) continued() TransferInput {
 	s := t.state
+	s.All = t.all
 	for _, r := range t.sub.Recipients {
 		if t.confirmed[r.Party] {
 			s.Confirmed = append(s.Confirmed, r.Party)

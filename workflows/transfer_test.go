@@ -289,6 +289,20 @@ func TestTransfer_ContinuesInAFreshHistory(t *testing.T) {
 	require.NotContains(t, c.calls, "accept")
 }
 
+// A confirmation that is under way when a history becomes too long ends before the next one begins.
+func TestTransfer_TakesTheLastConfirmationIntoItsFreshHistory(t *testing.T) {
+	t.Parallel()
+	b := setup(t, bob)
+	terms, err := b.accept()
+	require.NoError(t, err)
+	b.in.Continued = &workflows.TransferState{
+		Status: models.TransferPublished, Terms: terms, Attempt: b.attempt, Confirmed: []models.Party{bob}, All: true, Since: b.env.Now(),
+	}
+	start := b.env.Now()
+	require.Equal(t, "Purged", b.run(t).Status)
+	require.Less(t, b.env.Now().Sub(start), 24*time.Hour, "after the grace period, not at expiry")
+}
+
 func count(list []string, want string) (n int) {
 	for _, s := range list {
 		if s == want {
