@@ -42,10 +42,14 @@ func (s *Server) observe(c *gin.Context) {
 	}
 	c.Set(keyTrace, trace)
 	began := time.Now()
+	defer func() { s.logRequest(c, trace, time.Since(began)) }() // a download that broke off ends in a panic
 	c.Next()
+}
+
+func (s *Server) logRequest(c *gin.Context, trace string, took time.Duration) {
 	attrs := []slog.Attr{
 		slog.String("method", c.Request.Method), slog.String("route", c.FullPath()), slog.Int("status", c.Writer.Status()),
-		slog.Duration("took", time.Since(began)), slog.String("trace", trace),
+		slog.Duration("took", took), slog.String("trace", trace),
 	}
 	if id := c.Param("fileTransferId"); id != "" {
 		attrs = append(attrs, slog.String("transfer", id))
