@@ -82,6 +82,8 @@ func (s *Store) AdoptUpload(ctx context.Context, attempt, transfer uuid.UUID) er
 // AbandonedUploads returns attempts that lost their process before they had a transfer, oldest first.
 // Their objects belong to nothing; delete them, then EndUpload.
 func (s *Store) AbandonedUploads(ctx context.Context, limit int) ([]models.UploadAttempt, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
 	var found []models.UploadAttempt
 	err := s.read.WithContext(ctx).Order("started").Limit(limit).
 		Find(&found, "transfer_id IS NULL AND ended IS NULL AND lease_until <= ?", s.clock()).Error
@@ -163,6 +165,8 @@ func lostUnless(done *gorm.DB) error {
 // Staged returns the staged content of an attempt, with the transfer's declared checksums beside it.
 // models.ErrNoFileYet when the attempt has none.
 func (s *Store) Staged(ctx context.Context, transfer, attempt uuid.UUID) (models.Transfer, models.Content, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
 	var t models.Transfer
 	var c models.StagedContent
 	db := s.read.WithContext(ctx)
@@ -182,6 +186,8 @@ func (s *Store) Staged(ctx context.Context, transfer, attempt uuid.UUID) (models
 // UploadFacts tells of a transfer's attempts: the first one staged, if any, and until when one may
 // still run; the zero time when none runs.
 func (s *Store) UploadFacts(ctx context.Context, transfer uuid.UUID) (staged *uuid.UUID, runningUntil time.Time, err error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
 	db := s.read.WithContext(ctx)
 	var contents []models.StagedContent
 	if err := db.Order("staged").Limit(1).Find(&contents, "transfer_id = ?", transfer).Error; err != nil {
@@ -202,6 +208,8 @@ func (s *Store) UploadFacts(ctx context.Context, transfer uuid.UUID) (staged *uu
 // StagedAttempt returns the first staged attempt of a transfer, or with a key the one that the client's
 // Idempotency-Key named before; nil when there is none.
 func (s *Store) StagedAttempt(ctx context.Context, transfer uuid.UUID, idempotencyKey string) (*uuid.UUID, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
 	db := s.read.WithContext(ctx).Where("transfer_id = ?", transfer).
 		Where("EXISTS (SELECT 1 FROM staged_contents c WHERE c.attempt_id = upload_attempts.id)")
 	if idempotencyKey != "" {

@@ -32,6 +32,8 @@ func (s *Store) Migrate(ctx context.Context) error {
 var ErrSchema = errors.New("the database schema is not at this program's version; run `formidling migrate`")
 
 func (s *Store) checkVersion(ctx context.Context) error {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
 	var have int64
 	err := s.read.WithContext(ctx).Raw("SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied").Scan(&have).Error
 	if err != nil {

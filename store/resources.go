@@ -24,6 +24,8 @@ func (s *Store) InsertServiceOwner(ctx context.Context, organisation models.Part
 
 // ServiceOwner returns a service owner, or models.ErrOwnerNotFound.
 func (s *Store) ServiceOwner(ctx context.Context, organisation models.Party) (models.ServiceOwner, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
 	var o models.ServiceOwner
 	err := s.read.WithContext(ctx).Take(&o, "organisation = ?", organisation).Error
 	if errors.Is(err, gorm.ErrRecordNotFound) {
@@ -34,6 +36,8 @@ func (s *Store) ServiceOwner(ctx context.Context, organisation models.Party) (mo
 
 // ResourceByID returns a service, or models.ErrResourceNotConfigured.
 func (s *Store) ResourceByID(ctx context.Context, id string) (models.Resource, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
 	r, err := resource(s.read.WithContext(ctx), id)
 	return r, unavailable("read resource", err)
 }
@@ -118,6 +122,8 @@ func (s *Store) changeRights(ctx context.Context, owner models.Party, id string,
 
 // Rights lists the rights in a service of the owner, by organisation.
 func (s *Store) Rights(ctx context.Context, owner models.Party, id string) ([]models.Right, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
 	r, err := s.ResourceByID(ctx, id)
 	if err != nil {
 		return nil, err
@@ -132,6 +138,8 @@ func (s *Store) Rights(ctx context.Context, owner models.Party, id string) ([]mo
 
 // RightOf returns what an organisation may do in a service; nothing when there is no such right or service.
 func (s *Store) RightOf(ctx context.Context, id string, organisation models.Party) (models.Right, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
 	var found []models.Right
 	err := s.read.WithContext(ctx).Limit(1).Find(&found, "resource_id = ? AND organisation = ?", id, organisation).Error
 	if err != nil || len(found) == 0 {

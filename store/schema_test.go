@@ -2,10 +2,12 @@ package store
 
 import (
 	"errors"
+	"net"
 	"reflect"
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm/schema"
@@ -111,6 +113,20 @@ func TestOpen_RefusesUnknownDatabases(t *testing.T) {
 		_, err := Open(url, Options{})
 		require.Error(t, err)
 	}
+}
+
+func TestStore_SaysUnavailableWhenTheDatabaseIsSilent(t *testing.T) {
+	t.Parallel()
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { require.NoError(t, silent.Close()) }()
+	s, err := Open("postgres://nobody@"+silent.Addr().String()+"/none?sslmode=disable", Options{})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, s.Close()) }()
+	began := time.Now()
+	_, err = s.ResourceByID(t.Context(), "x")
+	require.ErrorIs(t, err, models.ErrUnavailable)
+	require.Less(t, time.Since(began), 2*patience)
 }
 
 func TestStore_SaysUnavailableWhenTheDatabaseIsDown(t *testing.T) {

@@ -41,6 +41,8 @@ func (i instant) Value() (driver.Value, error) { return i.Time, nil }
 // SearchTransfers finds transfers that the caller sent or received (reference 1.3, search), one page
 // at a time. Sent and received are two index scans of at most one page each, merged here.
 func (s *Store) SearchTransfers(ctx context.Context, q models.Search) (models.SearchPage, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
 	var hits []hit
 	if q.RecipientStatus == nil && q.Role != models.RoleRecipient {
 		var sent []hit

@@ -133,8 +133,21 @@ func (s *Store) Ready(ctx context.Context) error {
 // clock is now as both databases keep it: UTC, in microseconds.
 func (s *Store) clock() time.Time { return s.now().UTC().Truncate(time.Microsecond) }
 
+// patience is how long a call waits that was given no deadline of its own: a database that does not answer
+// at all must not hold its callers for as long as TCP does.
+const patience = 8 * time.Second
+
+func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, limited := ctx.Deadline(); limited {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, patience)
+}
+
 // transact runs fn in one transaction that is committed when fn returns nil.
 func (s *Store) transact(ctx context.Context, what string, fn func(tx *gorm.DB) error) error {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
 	return unavailable(what, s.write.WithContext(ctx).Transaction(fn))
 }
 

@@ -14,6 +14,8 @@ import (
 // TransferFor returns a transfer as one party sees it, with that party's own recipient row if it has
 // one, without history. models.ErrTransferNotFound for an unknown id and for who is no party alike.
 func (s *Store) TransferFor(ctx context.Context, id uuid.UUID, viewer models.Party) (models.TransferView, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
 	v, err := s.view(ctx, id, viewer, func(db *gorm.DB) *gorm.DB { return db.Where("party = ?", viewer) })
 	return v, unavailable("read transfer", err)
 }
@@ -21,6 +23,8 @@ func (s *Store) TransferFor(ctx context.Context, id uuid.UUID, viewer models.Par
 // TransferDetails returns a transfer with its history and every recipient that the viewer may see: the
 // sender sees all, a recipient itself only (docs/altinn-compatibility.md).
 func (s *Store) TransferDetails(ctx context.Context, id uuid.UUID, viewer models.Party) (models.TransferView, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
 	v, err := s.view(ctx, id, viewer, func(db *gorm.DB) *gorm.DB {
 		return db.Where("party = ? OR EXISTS (SELECT 1 FROM transfers t WHERE t.id = recipients.transfer_id AND t.sender = ?)", viewer, viewer)
 	})
