@@ -21,6 +21,7 @@ import (
 const (
 	maxForm      = 2_147_483_647
 	maxFormField = 64 << 10
+	maxFormText  = maxJSON // all fields together
 	maxFormParts = 20_000
 	filePart     = "FileTransfer"
 )
@@ -66,6 +67,7 @@ type form struct {
 	key *string
 
 	draft   models.Draft
+	text    int    // bytes of all fields so far
 	early   *lease // of a file that came before all metadata
 	content models.Content
 }
@@ -190,9 +192,12 @@ func (f *form) field(part *multipart.Part) error {
 		return formError(err)
 	case len(raw) > maxFormField:
 		return models.InvalidField(part.FormName(), "The field is too long.")
+	case f.text+len(raw) > maxFormText:
+		return models.ErrRequestTooLarge.Exceeded(maxFormText, int64(f.text+len(raw)))
 	case !isMetadata:
 		return nil // unknown fields are ignored, as in JSON
 	}
+	f.text += len(raw) + len(name)
 	return f.draftField(part.FormName(), name, string(raw))
 }
 

@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"math/rand"
 	"mime/multipart"
@@ -104,6 +105,18 @@ func TestForm_LeavesNothingWhenItIsRefused(t *testing.T) {
 	require.Equal(t, int64(5), *p.Limit)
 	b.call(alice, "POST", "/filetransfer/upload", "x", "Content-Type", "text/plain").is(http.StatusUnsupportedMediaType, "")
 	b.call(alice, "POST", "/filetransfer/upload", "--x\r\nhalf", "Content-Type", "multipart/form-data; boundary=x").is(http.StatusBadRequest, "")
+	require.Empty(t, b.stored())
+}
+
+// 20,000 fields of 64 KiB each would be 1.3 GB of memory for one request.
+func TestForm_HoldsNoMoreTextThanJSONMay(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	parts := formParts()
+	for i := range maxFormText/60_000 + 1 {
+		parts = append(parts, part{fmt.Sprintf("Metadata.PropertyList[%d]", i), strings.Repeat("x", 60_000)})
+	}
+	b.form(parts).is(http.StatusRequestEntityTooLarge, "FMD-00020")
 	require.Empty(t, b.stored())
 }
 
