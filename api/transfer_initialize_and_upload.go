@@ -111,11 +111,23 @@ func (f *form) file(part *multipart.Part) error {
 	if err != nil {
 		return err
 	}
-	if f.content, err = l.put(f.c.Request.Context(), part, maxForm); err != nil {
+	if f.content, err = l.put(f.c.Request.Context(), clientsPart{part}, maxForm); err != nil {
 		return formError(err)
 	}
 	f.early = l
 	return nil
+}
+
+// clientsPart marks what goes wrong while a part is read as the client's doing: a form that ends within it.
+type clientsPart struct{ *multipart.Part }
+
+// Read implements io.Reader.
+func (p clientsPart) Read(b []byte) (int, error) {
+	n, err := p.Part.Read(b)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, errBody) {
+		err = fmt.Errorf("%w: %w", errBody, err)
+	}
+	return n, err
 }
 
 // formError says what a form is broken by.

@@ -120,6 +120,16 @@ func TestForm_HoldsNoMoreTextThanJSONMay(t *testing.T) {
 	require.Empty(t, b.stored())
 }
 
+func TestForm_ThatEndsWithinItsFileIsIncomplete(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for _, end := range []string{"", "\r\n", "\r\n--x", "\r\n--x\r\nbroken header\r\n\r\n"} {
+		body := "--x\r\nContent-Disposition: form-data; name=\"FileTransfer\"; filename=\"f\"\r\n\r\nhalf" + end
+		b.call(alice, "POST", "/filetransfer/upload", body, "Content-Type", "multipart/form-data; boundary=x").is(http.StatusBadRequest, "")
+	}
+	require.Empty(t, b.stored())
+}
+
 func TestForm_WhoseProcessDiedIsCollected(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
