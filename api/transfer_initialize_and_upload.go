@@ -84,7 +84,7 @@ func (f *form) read(parts *multipart.Reader) (models.TransferStatus, error) {
 			return 0, formError(err)
 		case n >= maxFormParts:
 			return 0, models.InvalidField(part.FormName(), "The form has too many parts.")
-		case part.FormName() == filePart:
+		case strings.EqualFold(part.FormName(), filePart): // as ASP.NET has it
 			err = f.file(part)
 		default:
 			err = f.field(part)

@@ -42,7 +42,7 @@ func (b *bundle) form(parts []part, headers ...string) reply {
 	for _, p := range parts {
 		var target io.Writer
 		var err error
-		if p.name == "FileTransfer" {
+		if strings.EqualFold(p.name, "FileTransfer") {
 			target, err = w.CreateFormFile(p.name, "local.bin")
 		} else {
 			target, err = w.CreateFormField(p.name)
@@ -70,6 +70,14 @@ func TestForm_TakesItsPartsInAnyOrder(t *testing.T) {
 		require.Len(t, o.Recipients, 2)
 		require.Equal(t, "the content", string(b.call(bob, "GET", "/filetransfer/"+o.FileTransferID.String()+"/download", "").body))
 	}
+}
+
+func TestForm_KnowsItsFileInAnyCase(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	parts := formParts()
+	parts[len(parts)-1].name = "fileTransfer"
+	b.form(parts).is(http.StatusOK, "")
 }
 
 func TestForm_WithOneKeyMakesOneTransfer(t *testing.T) {
