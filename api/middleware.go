@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+	"github.com/google/uuid"
 
 	"github.com/formidling/formidling/models"
 )
@@ -51,8 +52,8 @@ func (s *Server) logRequest(c *gin.Context, trace string, took time.Duration) {
 		slog.String("method", c.Request.Method), slog.String("route", c.FullPath()), slog.Int("status", c.Writer.Status()),
 		slog.Duration("took", took), slog.String("trace", trace),
 	}
-	if id := c.Param("fileTransferId"); id != "" {
-		attrs = append(attrs, slog.String("transfer", id))
+	if id, err := uuid.Parse(c.Param("fileTransferId")); err == nil { // what is none may be anything, up to 64 KiB
+		attrs = append(attrs, slog.String("transfer", id.String()))
 	}
 	if caller, ok := c.Get(keyCaller); ok {
 		attrs = append(attrs, slog.String("caller", string(caller.(models.Caller).Party)))

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"mime"
@@ -11,6 +12,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/formidling/formidling/models"
 )
 
 const content = "0123456789"
@@ -157,6 +160,52 @@ func TestWeakness10_ADownloadAfterTheConfirmationChangesNothing(t *testing.T) {
 	}
 	require.Len(t, details.FileTransferStatusHistory, 3)
 }
+
+// shortContents loses the last byte of every file.
+type shortContents struct{ Contents }
+
+func (s shortContents) Open(ctx context.Context, c models.Content, offset, length int64) (io.ReadCloser, error) {
+	r, err := s.Contents.Open(ctx, c, offset, length)
+	return struct {
+		io.Reader
+		io.Closer
+	}{io.LimitReader(r, length-1), r}, err
+}
+
+func TestDownload_ThatBreaksOffIsLogged(t *testing.T) {
+	t.Parallel()
+	lines := make(chan string, 100)
+	b := setup(t, func(s *Server) {
+		s.Contents = shortContents{s.Contents}
+		s.Log = slog.New(slog.NewTextHandler(writerFunc(func(p []byte) { lines <- string(p) }), nil))
+	})
+	id := b.publish(strings.Repeat("x", 1<<20))
+	response, err := http.DefaultClient.Do(b.request(bob, "GET", "/filetransfer/"+id+"/download", nil))
+	require.NoError(t, err)
+	_, err = io.ReadAll(response.Body)
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+	require.NoError(t, response.Body.Close())
+	require.Eventually(t, func() bool { return strings.Contains(<-lines, "download broken off") }, 5*time.Second, time.Millisecond)
+}
+
+func TestLog_KeepsOutOfItWhatIsNoTransfersID(t *testing.T) {
+	t.Parallel()
+	lines := make(chan string, 100)
+	b := setup(t, func(s *Server) {
+		s.Log = slog.New(slog.NewTextHandler(writerFunc(func(p []byte) { lines <- string(p) }), nil))
+	})
+	for len(lines) > 0 {
+		<-lines
+	}
+	b.call(bob, "GET", "/filetransfer/salaries.xlsx/details", "").is(http.StatusBadRequest, "")
+	line := <-lines
+	require.Contains(t, line, "/details")
+	require.NotContains(t, line, "salaries")
+}
+
+type writerFunc func(p []byte)
+
+func (f writerFunc) Write(p []byte) (int, error) { f(p); return len(p), nil }
 
 func TestDownload_TellsHowMuchWasSent(t *testing.T) {
 	t.Parallel()
