@@ -70,6 +70,8 @@ type form struct {
 	text    int    // bytes of all fields so far
 	early   *lease // of a file that came before all metadata
 	content models.Content
+
+	accepted bool // the transfer exists, and others may upload to it
 }
 
 // read goes through the parts. The file can be sent straight to its transfer only when it is the last
@@ -111,10 +113,10 @@ func (f *form) file(part *multipart.Part) error {
 	if err != nil {
 		return err
 	}
+	f.early = l
 	if f.content, err = l.put(f.c.Request.Context(), clientsPart{part}, maxForm); err != nil {
 		return formError(err)
 	}
-	f.early = l
 	return nil
 }
 
@@ -153,6 +155,7 @@ func (f *form) finish() (models.TransferStatus, error) {
 	if err := f.s.initialize(ctx, caller(f.c), f.draft, f.id, value(f.key)); err != nil {
 		return 0, err
 	}
+	f.accepted = true
 	v, err := f.s.Views.TransferFor(ctx, f.id, caller(f.c))
 	if err != nil {
 		return 0, err
@@ -180,7 +183,11 @@ func (f *form) discard() {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(f.c.Request.Context()), cleanUpTime)
 	defer cancel()
-	err := f.s.Contents.DeleteAll(ctx, f.content.Key)
+	what := f.early.object
+	if f.key == nil && !f.accepted {
+		what = models.TransferPrefix(f.id) // nobody else knows this id: its directory goes too
+	}
+	err := f.s.Contents.DeleteAll(ctx, what)
 	if err == nil {
 		err = f.s.Uploads.EndUpload(ctx, f.early.id)
 	}

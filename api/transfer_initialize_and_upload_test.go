@@ -7,6 +7,7 @@ import (
 	"math/rand"
 	"mime/multipart"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -136,6 +137,19 @@ func TestForm_ThatEndsWithinItsFileIsIncomplete(t *testing.T) {
 		b.call(alice, "POST", "/filetransfer/upload", body, "Content-Type", "multipart/form-data; boundary=x").is(http.StatusBadRequest, "")
 	}
 	require.Empty(t, b.stored())
+}
+
+func TestForm_ThatIsRefusedLeavesNoDirectory(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	file := part{"FileTransfer", "the content"}
+	b.form([]part{file}).is(http.StatusBadRequest, "FMD-00001")
+	b.form([]part{file, file}).is(http.StatusBadRequest, "FMD-00001")
+	half := "--x\r\nContent-Disposition: form-data; name=\"FileTransfer\"\r\n\r\nhalf"
+	b.call(alice, "POST", "/filetransfer/upload", half, "Content-Type", "multipart/form-data; boundary=x").is(http.StatusBadRequest, "FMD-00006")
+	left, err := filepath.Glob(filepath.Join(b.files, "ft", "*"))
+	require.NoError(t, err)
+	require.Empty(t, left)
 }
 
 func TestForm_WhoseProcessDiedIsCollected(t *testing.T) {
