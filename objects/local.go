@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -20,9 +19,9 @@ import (
 type local struct {
 	root    string
 	reserve int64 // bytes that stay free
-	probing atomic.Bool
 
 	mu      sync.Mutex
+	probing *probing // nil: none runs
 	lastGen int64
 	durable map[string]bool // directories known to survive a power cut
 
@@ -177,26 +176,54 @@ func (l *local) deleteAll(dir string) error {
 	return localError(syncDir(filepath.Dir(dir)))
 }
 
-// Ready implements Store: it makes a file without a name and looks at the free space.
+// probeWait is how long a probe may run before it is taken for hanging by those who did not start it.
+const probeWait = time.Second
+
+// probing is one look at the disk, for all who ask meanwhile.
+type probing struct {
+	done chan struct{}
+	err  error // valid once done is closed
+}
+
+// Ready implements Store: it makes a file without a name and looks at the free space. A probe hangs or
+// runs; starting one for each caller would only pile up threads on a stuck disk.
 func (l *local) Ready(ctx context.Context) error {
-	if !l.probing.CompareAndSwap(false, true) {
-		// A probe hangs or runs; starting more would only pile up threads on a stuck disk.
-		return fmt.Errorf("probe %s: %w: an earlier probe has not returned", l.root, models.ErrUnavailable)
+	p, mine := l.join()
+	patience := time.NewTimer(probeWait)
+	defer patience.Stop()
+	if mine {
+		patience.Stop() // ctx bounds it
 	}
-	result := make(chan error, 1)
-	go func() {
-		defer l.probing.Store(false)
-		result <- l.probe()
-	}()
 	select {
-	case err := <-result:
-		if err != nil {
-			return fmt.Errorf("probe %s: %w", l.root, err)
+	case <-p.done:
+		if p.err != nil {
+			return fmt.Errorf("probe %s: %w", l.root, p.err)
 		}
 		return nil
+	case <-patience.C:
+		return fmt.Errorf("probe %s: %w: an earlier probe has not returned", l.root, models.ErrUnavailable)
 	case <-ctx.Done():
 		return fmt.Errorf("probe %s: %w: %w", l.root, models.ErrUnavailable, ctx.Err())
 	}
+}
+
+// join returns the probe under way, or starts one.
+func (l *local) join() (p *probing, mine bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.probing != nil {
+		return l.probing, false
+	}
+	p = &probing{done: make(chan struct{})}
+	l.probing = p
+	go func() {
+		p.err = l.probe()
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.probing = nil
+		close(p.done)
+	}()
+	return p, true
 }
 
 func (l *local) probe() error {

@@ -8,8 +8,10 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -157,6 +159,22 @@ func TestLocal_ReadyReturnsWhenTheDiskHangs(t *testing.T) {
 	require.ErrorIs(t, l.Ready(ctx), models.ErrUnavailable)
 	require.ErrorIs(t, l.Ready(t.Context()), models.ErrUnavailable, "a second probe does not hang as well")
 	close(stuck)
+}
+
+// /readyz is open to everybody: one who asks must not make the answer to another.
+func TestLocal_ReadyMayBeAskedByManyAtOnce(t *testing.T) {
+	t.Parallel()
+	l, _ := newLocal(t, false)
+	l.anonymous = func(dir string) (*os.File, error) { time.Sleep(20 * time.Millisecond); return openAnonymous(dir) }
+	results := make([]error, 20)
+	var wg sync.WaitGroup
+	for i := range results {
+		wg.Go(func() { results[i] = l.Ready(t.Context()) })
+	}
+	wg.Wait()
+	for _, err := range results {
+		require.NoError(t, err)
+	}
 }
 
 func TestLocal_GenerationsAreNeverUsedTwice(t *testing.T) {
