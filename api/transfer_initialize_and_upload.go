@@ -167,12 +167,18 @@ func (f *form) finish() (models.TransferStatus, error) {
 	if f.content.Size > v.MaxFileSize {
 		return 0, models.ErrFileTooLarge.Exceeded(v.MaxFileSize, f.content.Size)
 	}
-	ctx = context.WithoutCancel(ctx)
+	status, err := f.adopt(context.WithoutCancel(ctx))
+	return f.s.unlessBefore(ctx, v, value(f.key), status, err)
+}
+
+// adopt gives the file to the transfer; from then on the transfer's workflow cleans up.
+func (f *form) adopt(ctx context.Context) (models.TransferStatus, error) {
 	if err := f.s.Uploads.AdoptUpload(ctx, f.early.id, f.id); err != nil {
+		f.discard()
 		return 0, err
 	}
 	adopted := f.early.id
-	f.early = nil // from here on the transfer's workflow cleans up
+	f.early = nil
 	return f.s.offer(ctx, f.id, adopted, f.content)
 }
 

@@ -40,7 +40,20 @@ func (s *Server) upload(c *gin.Context, id uuid.UUID, key string) (models.Transf
 		if n := c.Request.ContentLength; n > v.MaxFileSize {
 			return 0, models.ErrFileTooLarge.Exceeded(v.MaxFileSize, n)
 		}
-		return s.receive(ctx, attempt{transfer: id, key: key, limit: v.MaxFileSize}, s.patient(c))
+		status, err := s.receive(ctx, attempt{transfer: id, key: key, limit: v.MaxFileSize}, s.patient(c))
+		return s.unlessBefore(ctx, v, key, status, err)
+	}
+	return s.uploadedBefore(ctx, v, key)
+}
+
+// unlessBefore answers an upload that lost against another one as a second upload: the winner may be its
+// own first try, whose client gave up waiting.
+func (s *Server) unlessBefore(ctx context.Context, v models.TransferView, key string, status models.TransferStatus, err error) (models.TransferStatus, error) {
+	if key == "" || !errors.Is(err, models.ErrAlreadyUploaded) {
+		return status, err
+	}
+	if v, err = s.Views.TransferFor(ctx, v.ID, v.Sender); err != nil {
+		return 0, err
 	}
 	return s.uploadedBefore(ctx, v, key)
 }

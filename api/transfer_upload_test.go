@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -169,6 +170,43 @@ func TestUpload_WithTheSameKeyIsAnsweredAgain(t *testing.T) {
 	b.upload(id, []byte("x"), "Idempotency-Key", "u-1").is(http.StatusOK, "")
 	b.upload(id, []byte("x"), "Idempotency-Key", "u-2").is(http.StatusConflict, "BRO-00004")
 	b.upload(id, []byte("x")).is(http.StatusConflict, "BRO-00004")
+	require.Len(t, b.stored(), 1)
+}
+
+// A client that gave up waiting sends again while its first try still runs.
+func TestUpload_ThatMeetsItsOwnFirstTryIsAnsweredAsThat(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for key, want := range map[string]int{"u-1": http.StatusOK, "u-2": http.StatusConflict} {
+		id := b.initialize()
+		slow, rest := io.Pipe()
+		first := b.request(alice, "POST", "/filetransfer/"+id+"/upload", slow, "Content-Type", "application/octet-stream", "Idempotency-Key", key)
+		status := make(chan int)
+		go func() { status <- b.do(first).StatusCode }()
+		_, err := rest.Write([]byte("x"))
+		require.NoError(t, err)
+		require.Eventually(t, func() bool {
+			return b.overview(alice, id).FileTransferStatus == FileTransferStatusUploadStarted
+		}, 5*time.Second, 10*time.Millisecond)
+		b.upload(id, []byte("x"), "Idempotency-Key", "u-1").is(http.StatusOK, "")
+		require.NoError(t, rest.Close())
+		require.Equal(t, want, <-status, key)
+		left, err := filepath.Glob(filepath.Join(b.files, "ft", id, "*"))
+		require.NoError(t, err)
+		require.Len(t, left, 1)
+	}
+}
+
+func TestForms_AtOnceWithOneKeyMakeOneTransfer(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	var wg sync.WaitGroup
+	statuses := make([]int, 6)
+	for i := range statuses {
+		wg.Go(func() { statuses[i] = b.form(formParts(), "Idempotency-Key", "f").StatusCode })
+	}
+	wg.Wait()
+	require.Equal(t, []int{200, 200, 200, 200, 200, 200}, statuses)
 	require.Len(t, b.stored(), 1)
 }
 
