@@ -190,6 +190,14 @@ func TestAuthentication_AsksForATokenWithTheScope(t *testing.T) {
 	b.do(r).is(http.StatusUnauthorized, "FMD-00008")
 }
 
+func TestAuthentication_RefusesTwoCredentials(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	r := b.request(alice, "GET", "/filetransfer/"+b.publish(content), nil)
+	r.Header.Add("Authorization", "Bearer "+b.token(mallory))
+	b.do(r).is(http.StatusUnauthorized, "FMD-00008")
+}
+
 func TestScopes_CoverEveryRoute(t *testing.T) {
 	t.Parallel()
 	r := gin.New()

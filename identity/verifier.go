@@ -70,6 +70,9 @@ type claims struct {
 // Authenticate verifies the bearer token of a request: signature, issuer, audience, life time. The
 // error wraps models.ErrUnauthenticated with a reason for the log; the caller is not told the reason.
 func (v *Verifier) Authenticate(r *http.Request) (models.Caller, error) {
+	if len(r.Header.Values("Authorization")) > 1 {
+		return models.Caller{}, refuse("there is more than one credential") // a proxy may have looked at the other
+	}
 	scheme, raw, found := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !found || !strings.EqualFold(scheme, "Bearer") {
 		return models.Caller{}, refuse("there is no bearer token")
