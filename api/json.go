@@ -1,11 +1,13 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
 	"mime"
 	"net/http"
+	"unicode/utf8"
 
 	"github.com/gin-gonic/gin"
 
@@ -22,8 +24,14 @@ func readJSON(c *gin.Context, into any, refuseUnknown bool) error {
 	if err != nil || kind != "application/json" && kind != "text/json" {
 		return models.ErrMediaType.Because("Send application/json.")
 	}
-	body := http.MaxBytesReader(c.Writer, c.Request.Body, maxJSON)
-	d := json.NewDecoder(body)
+	body, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, maxJSON))
+	if err != nil {
+		return badJSON(err)
+	}
+	if !utf8.Valid(body) { // the decoder would store something else than what was sent
+		return models.InvalidField("$", "The request body is not valid UTF-8.")
+	}
+	d := json.NewDecoder(bytes.NewReader(body))
 	if refuseUnknown {
 		d.DisallowUnknownFields()
 	}

@@ -74,6 +74,7 @@ func TestInitialize_RefusesWhatIsNoRequest(t *testing.T) {
 	b.call(alice, "POST", "/filetransfer", ` `).is(http.StatusBadRequest, "FMD-00001")
 	b.call(alice, "POST", "/filetransfer", `{} {}`).is(http.StatusBadRequest, "FMD-00001")
 	b.call(alice, "POST", "/filetransfer", `[]`).is(http.StatusBadRequest, "FMD-00001")
+	b.call(alice, "POST", "/filetransfer", strings.Replace(toJSON(t, draft()), "a.zip", "\xff.zip", 1)).is(http.StatusBadRequest, "FMD-00001")
 	b.call(alice, "POST", "/filetransfer", `{}`, "Content-Type", "text/plain").is(http.StatusUnsupportedMediaType, "")
 	huge := `{"fileName":"` + strings.Repeat("x", maxJSON) + `"}`
 	p := b.call(alice, "POST", "/filetransfer", huge).is(http.StatusRequestEntityTooLarge, "").problem()
