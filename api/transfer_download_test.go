@@ -99,25 +99,6 @@ func TestDownload_GivesTheFileNameBackAsItCame(t *testing.T) {
 	}
 }
 
-func TestDownload_ThatBreaksOffLeavesItsLineInTheLog(t *testing.T) {
-	t.Parallel()
-	lines := make(chan string, 100)
-	b := setup(t, func(s *Server) { s.Log = slog.New(slog.NewTextHandler(writes(lines), nil)) })
-	id := b.publish(strings.Repeat("x", 32<<20))
-	response, err := http.DefaultClient.Do(b.request(bob, "GET", "/filetransfer/"+id+"/download", nil))
-	require.NoError(t, err)
-	require.NoError(t, response.Body.Close(), "before its end")
-	require.Eventually(t, func() bool { return strings.Contains(<-lines, "download broken off") }, 10*time.Second, time.Millisecond)
-}
-
-// writes sends what is written.
-type writes chan<- string
-
-func (w writes) Write(p []byte) (int, error) {
-	w <- string(p)
-	return len(p), nil
-}
-
 func TestDownload_IsForRecipientsOfPublishedFiles(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -30,7 +30,7 @@ type TransferState struct {
 	Attempt   uuid.UUID // whose content was accepted
 	Size      int64     // bytes
 	Confirmed []models.Party
-	All       bool // every recipient has confirmed, which Status may not tell yet
+	All       bool      // every recipient has confirmed, which Status may not tell yet
 	Since     time.Time // when it entered Status
 }
 
