@@ -30,6 +30,7 @@ type Server struct {
 	proc *process
 	bin  func(string) string
 	cred *syscall.Credential
+	more []string // settings, name=value
 }
 
 var (
@@ -76,8 +77,9 @@ func (s *Server) exec(t testing.TB, statement string) {
 	require.NoError(t, err)
 }
 
-// StartPostgres starts a PostgreSQL that its caller alone uses, and may stop and start again.
-func StartPostgres() (*Server, error) {
+// StartPostgres starts a PostgreSQL that its caller alone uses, and may stop and start again. Settings
+// (name=value) win over ours, of which fsync=off is one.
+func StartPostgres(settings ...string) (*Server, error) {
 	bin, err := postgresPrograms()
 	if err != nil {
 		return nil, err
@@ -86,7 +88,7 @@ func StartPostgres() (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start postgres: %w", err)
 	}
-	s := &Server{dir: dir, bin: bin}
+	s := &Server{dir: dir, bin: bin, more: settings}
 	if s.cred, err = unprivileged(dir); err != nil {
 		return nil, fmt.Errorf("start postgres: %w", err)
 	}
@@ -104,8 +106,14 @@ func StartPostgres() (*Server, error) {
 
 // Start starts the server on its data and waits until it answers.
 func (s *Server) Start() error {
-	cmd := exec.Command(s.bin("postgres"), "-D", filepath.Join(s.dir, "data"), "-p", strconv.Itoa(s.Port),
-		"-h", "127.0.0.1", "-k", s.dir, "-c", "fsync=off", "-c", "max_connections=300", "-c", "log_min_messages=panic")
+	args := []string{
+		"-D", filepath.Join(s.dir, "data"), "-p", strconv.Itoa(s.Port),
+		"-h", "127.0.0.1", "-k", s.dir, "-c", "fsync=off", "-c", "max_connections=300", "-c", "log_min_messages=panic",
+	}
+	for _, setting := range s.more {
+		args = append(args, "-c", setting)
+	}
+	cmd := exec.Command(s.bin("postgres"), args...)
 	cmd.Dir = s.dir
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.cred}
 	proc, err := start(cmd)
