@@ -89,6 +89,9 @@ func startDevstack(ctx context.Context, c *config, ports temporalPorts) (*devsta
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return nil, fmt.Errorf("make data directory: %w", err)
 	}
+	for _, port := range []int{ports.server, ports.ui} {
+		awaitPort(ctx, port)
+	}
 	cmd := exec.Command(program, "--port", strconv.Itoa(ports.server), "--ui-port", strconv.Itoa(ports.ui),
 		"--db", filepath.Join(c.Data, "temporal.db"), "--parent", strconv.Itoa(os.Getpid()), "--log-level", "error")
 	cmd.Stderr = os.Stderr
@@ -121,6 +124,29 @@ func startDevstack(ctx context.Context, c *config, ports temporalPorts) (*devsta
 	}
 	c.TemporalAddress, c.TemporalUI = ready.Address, ready.UI
 	return d, nil
+}
+
+// portWait is how long the port of a devstack may still be taken by the one before it.
+const portWait = 5 * time.Second
+
+// awaitPort waits for a port of Temporal to be free. When a run was killed, its devstack notices within
+// half a second and then ends; who starts the next run at once must not fail because of it. A port that
+// stays taken is reported by the devstack.
+func awaitPort(ctx context.Context, port int) {
+	ctx, cancel := context.WithTimeout(ctx, portWait)
+	defer cancel()
+	for port > 0 {
+		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err == nil {
+			_ = l.Close()
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
 }
 
 // devstackProgram lies beside this program, where `make build` puts both.
