@@ -1,6 +1,8 @@
 package models
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"slices"
 	"time"
@@ -56,14 +58,16 @@ type Recipient struct {
 	TransferID uuid.UUID `gorm:"primaryKey"`
 	Party      Party     `gorm:"primaryKey"`
 	AsGiven    string
-	Ordinal    int    // place in the sender's list
-	GroupNo    int    // 0: confirmed at the transfer's own workflow; n: at its n-th delivery group
-	ResourceID string // as on the transfer, for the recipient's search
+	Ordinal    int // place in the sender's list
+	GroupNo    int // 0: confirmed at the transfer's own workflow; n: at its n-th delivery group
 	Created    time.Time
 	Delivered  *time.Time
 	Confirmed  *time.Time
 
-	TransferStatus        TransferStatus // as on the transfer, for the recipient's search
+	// As on the transfer, for the recipient's search.
+	ResourceID            string
+	ReferenceDigest       string // of its SendersReference
+	TransferStatus        TransferStatus
 	TransferStatusChanged time.Time
 }
 
@@ -111,6 +115,13 @@ type ContentAccess struct {
 	Ended      *time.Time
 	BytesSent  int64
 	Complete   bool // all bytes asked for were sent
+}
+
+// ReferenceDigest stands for a sender's reference where it is only compared: references may be long, and
+// a transfer may have thousands of recipients.
+func ReferenceDigest(reference string) string {
+	sum := sha256.Sum256([]byte(reference))
+	return hex.EncodeToString(sum[:16])
 }
 
 // AttemptKey is where an upload attempt's bytes are kept: unique per attempt and never reused.

@@ -101,10 +101,11 @@ func insertTransfer(tx *gorm.DB, t models.Transfer, to []models.Addressee) error
 		return err
 	}
 	rows := make([]models.Recipient, len(to))
+	digest := models.ReferenceDigest(t.SendersReference)
 	for i, a := range to {
 		rows[i] = models.Recipient{
 			TransferID: t.ID, Party: a.Party, AsGiven: a.AsGiven, Ordinal: i, GroupNo: models.GroupOf(i, len(to)),
-			ResourceID: t.ResourceID, Created: t.Created, TransferStatus: t.Status, TransferStatusChanged: t.Created,
+			ResourceID: t.ResourceID, ReferenceDigest: digest, Created: t.Created, TransferStatus: t.Status, TransferStatusChanged: t.Created,
 		}
 	}
 	if err := tx.CreateInBatches(rows, insertBatch).Error; err != nil {

@@ -70,14 +70,16 @@ func TestWeakness12_AReferenceOfRandomTextIsStoredAndFound(t *testing.T) {
 		s.SendersReference = string(long)
 		_, err := b.AcceptTransfer(t.Context(), s, "run", time.Hour)
 		require.NoError(t, err)
-		q := models.Search{Caller: alice, ResourceID: svc, SendersReference: s.SendersReference, Limit: 10}
-		page, err := b.SearchTransfers(t.Context(), q)
-		require.NoError(t, err)
-		require.Equal(t, []uuid.UUID{s.ID}, page.IDs)
-		q.SendersReference = string(long[:len(long)-1]) + "x"
-		page, err = b.SearchTransfers(t.Context(), q)
-		require.NoError(t, err)
-		require.Empty(t, page.IDs, "all of it counts, not its beginning")
+		for _, caller := range []models.Party{alice, bob} {
+			q := models.Search{Caller: caller, ResourceID: svc, SendersReference: s.SendersReference, Limit: 10}
+			page, err := b.SearchTransfers(t.Context(), q)
+			require.NoError(t, err)
+			require.Equal(t, []uuid.UUID{s.ID}, page.IDs)
+			q.SendersReference = string(long[:len(long)-1]) + "x"
+			page, err = b.SearchTransfers(t.Context(), q)
+			require.NoError(t, err)
+			require.Empty(t, page.IDs, "all of it counts, not its beginning")
+		}
 	})
 }
 

@@ -107,7 +107,7 @@ func (s *Store) sent(ctx context.Context, q models.Search) *gorm.DB {
 func (s *Store) received(ctx context.Context, q models.Search) *gorm.DB {
 	db := s.read.WithContext(ctx).Table("recipients").Where("recipients.party = ? AND recipients.resource_id = ?", q.Caller, q.ResourceID)
 	if q.SendersReference != "" {
-		db = db.Where("EXISTS (SELECT 1 FROM transfers t WHERE t.id = recipients.transfer_id AND t.senders_reference = ?)", q.SendersReference)
+		db = db.Where("recipients.reference_digest = ?", models.ReferenceDigest(q.SendersReference))
 	}
 	if q.RecipientStatus != nil {
 		db = withRecipientStatus(db, *q.RecipientStatus)

@@ -77,6 +77,7 @@ CREATE TABLE recipients (
     ordinal                 integer NOT NULL,
     group_no                integer NOT NULL,
     resource_id             text NOT NULL REFERENCES resources (id),
+    reference_digest        text NOT NULL,
     created                 timestamptz NOT NULL,
     delivered               timestamptz,
     confirmed               timestamptz,
@@ -87,8 +88,11 @@ CREATE TABLE recipients (
 );
 CREATE INDEX recipients_received_by_created ON recipients (party, resource_id, created, transfer_id);
 CREATE INDEX recipients_received_by_status ON recipients (party, resource_id, transfer_status, transfer_status_changed, transfer_id);
+-- A digest, because references may be long and recipients many (models.ReferenceDigest).
+CREATE INDEX recipients_received_by_reference ON recipients (party, resource_id, reference_digest, created, transfer_id);
 CREATE INDEX recipients_unconfirmed ON recipients (party, resource_id, created, transfer_id) WHERE confirmed IS NULL;
 CREATE INDEX recipients_confirmed ON recipients (party, resource_id, created, transfer_id) WHERE confirmed IS NOT NULL;
+CREATE INDEX recipients_unconfirmed_by_status ON recipients (party, resource_id, transfer_status, transfer_status_changed, transfer_id) WHERE confirmed IS NULL;
 CREATE INDEX recipients_of_group ON recipients (transfer_id, group_no) WHERE confirmed IS NULL;
 
 CREATE TABLE status_changes (
