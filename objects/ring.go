@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	blockBytes = 1 << 20
-	ringBlocks = 4 // per upload: one being filled, the others on their way through the hashes
+	blockBytes = 256 << 10
+	ringBlocks = 8 // per upload: one being filled, the others on their way through the hashes
 )
 
 var blockPool = sync.Pool{New: func() any { return &block{buf: make([]byte, blockBytes)} }}
