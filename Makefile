@@ -46,9 +46,9 @@ race: build ## run the tests of the main module with the race detector
 	@scripts/ensure-postgres
 	CGO_ENABLED=1 go test -race ./...
 
-bench: build ## measure, and print figures beside those of peers in the same run
+bench: build ## measure, and print figures beside those of peers in the same run; BENCH="--only upload" chooses
 	@scripts/ensure-postgres
-	go run ./bench
+	go run ./bench $(BENCH)
 
 check: tidy-check generate-check vet lint workflowcheck test ## everything that CI runs
 
