@@ -35,10 +35,10 @@ FROM (SELECT i, pg_temp.draw(i, 'status', 100) AS h, interval '1 year' * (1 - i:
 		date_trunc('milliseconds', now() - interval '1 year' * (1 - i::float8 / $1)) AS at
 	FROM generate_series(1, $1::bigint) i) one;
 
-INSERT INTO transfers (id, resource_id, sender, sender_as_given, senders_reference, file_name, property_list, declared_md5,
+INSERT INTO transfers (id, resource_id, sender, sender_as_given, senders_reference, reference_digest, file_name, property_list, declared_md5,
 	declared_sha256, disable_virus_scan, request_hash, run_id, max_file_size, status, status_text, status_changed, created,
 	upload_deadline, expires, published, content_key, content_generation, content_size, content_md5, content_sha256, content_crc32c)
-SELECT id, 'bench', sender, sender, reference, 'file-' || i || '.bin', '{"customer":"bench"}', '', '', false, md5(i::text) || md5(id::text),
+SELECT id, 'bench', sender, sender, reference, left(encode(sha256(reference::bytea), 'hex'), 32), 'file-' || i || '.bin', '{"customer":"bench"}', '', '', false, md5(i::text) || md5(id::text),
 	id::text, 1 << 30, status, '', CASE status WHEN 0 THEN at WHEN 3 THEN at + interval '1 minute' ELSE at + interval '2 hours' END,
 	at, at + interval '1 day', at + interval '30 days', CASE WHEN status IN (3, 5, 6) THEN at + interval '1 minute' END,
 	CASE WHEN status IN (3, 5, 6) THEN 'ft/' || id || '/' || id ELSE '' END, i, 1 << 20,

@@ -18,6 +18,7 @@ type Transfer struct {
 	Sender           Party
 	SenderAsGiven    string
 	SendersReference string
+	ReferenceDigest  string // of it, see ReferenceDigest
 	FileName         string
 	PropertyList     map[string]string `gorm:"serializer:json"`
 	DeclaredMD5      string            `gorm:"column:declared_md5"`

@@ -71,7 +71,7 @@ func decide(tx *gorm.DB, resource models.Resource, sub models.Submission) error 
 func newTransfer(sub models.Submission, r models.Resource, runID string, now time.Time, uploadWindow time.Duration) models.Transfer {
 	t := models.Transfer{
 		ID: sub.ID, ResourceID: sub.ResourceID, Sender: sub.Sender.Party, SenderAsGiven: sub.Sender.AsGiven,
-		SendersReference: sub.SendersReference, FileName: sub.FileName, PropertyList: sub.PropertyList,
+		SendersReference: sub.SendersReference, ReferenceDigest: models.ReferenceDigest(sub.SendersReference), FileName: sub.FileName, PropertyList: sub.PropertyList,
 		DeclaredMD5: sub.MD5, DeclaredSHA256: sub.SHA256, DisableVirusScan: sub.DisableVirusScan,
 		RequestHash: sub.RequestHash, RunID: runID, MaxFileSize: r.MaxFileSize,
 		Status: models.TransferInitialized, StatusChanged: now, Created: now, Expires: now.Add(r.TimeToLive),
@@ -101,11 +101,10 @@ func insertTransfer(tx *gorm.DB, t models.Transfer, to []models.Addressee) error
 		return err
 	}
 	rows := make([]models.Recipient, len(to))
-	digest := models.ReferenceDigest(t.SendersReference)
 	for i, a := range to {
 		rows[i] = models.Recipient{
 			TransferID: t.ID, Party: a.Party, AsGiven: a.AsGiven, Ordinal: i, GroupNo: models.GroupOf(i, len(to)),
-			ResourceID: t.ResourceID, ReferenceDigest: digest, Created: t.Created, TransferStatus: t.Status, TransferStatusChanged: t.Created,
+			ResourceID: t.ResourceID, ReferenceDigest: t.ReferenceDigest, Created: t.Created, TransferStatus: t.Status, TransferStatusChanged: t.Created,
 		}
 	}
 	if err := tx.CreateInBatches(rows, insertBatch).Error; err != nil {

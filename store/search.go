@@ -87,28 +87,20 @@ func page(hits []hit, q models.Search) models.SearchPage {
 }
 
 // columns name what a search compares, in the table it scans.
-type columns struct{ id, created, status, statusChanged string }
+type columns struct{ id, reference, created, status, statusChanged string }
 
 var (
-	sentColumns     = columns{"transfers.id", "transfers.created", "transfers.status", "transfers.status_changed"}
-	receivedColumns = columns{"recipients.transfer_id", "recipients.created", "recipients.transfer_status", "recipients.transfer_status_changed"}
+	sentColumns     = columns{"transfers.id", "transfers.reference_digest", "transfers.created", "transfers.status", "transfers.status_changed"}
+	receivedColumns = columns{"recipients.transfer_id", "recipients.reference_digest", "recipients.created", "recipients.transfer_status", "recipients.transfer_status_changed"}
 )
 
 func (s *Store) sent(ctx context.Context, q models.Search) *gorm.DB {
 	db := s.read.WithContext(ctx).Table("transfers").Where("transfers.sender = ? AND transfers.resource_id = ?", q.Caller, q.ResourceID)
-	if q.SendersReference != "" {
-		// the first condition is the index's, which cannot hold the whole
-		db = db.Where("substr(transfers.senders_reference, 1, 100) = substr(?, 1, 100) AND transfers.senders_reference = ?",
-			q.SendersReference, q.SendersReference)
-	}
 	return restrict(db, q, sentColumns)
 }
 
 func (s *Store) received(ctx context.Context, q models.Search) *gorm.DB {
 	db := s.read.WithContext(ctx).Table("recipients").Where("recipients.party = ? AND recipients.resource_id = ?", q.Caller, q.ResourceID)
-	if q.SendersReference != "" {
-		db = db.Where("recipients.reference_digest = ?", models.ReferenceDigest(q.SendersReference))
-	}
 	if q.RecipientStatus != nil {
 		db = withRecipientStatus(db, *q.RecipientStatus)
 	}
@@ -129,10 +121,13 @@ func withRecipientStatus(db *gorm.DB, status models.RecipientStatus) *gorm.DB {
 	return db.Where("1 = 0")
 }
 
-// restrict adds the status and chooses the timeline: when the transfer entered the status asked for,
+// restrict adds the reference and the status, and chooses the timeline: when the transfer entered the status asked for,
 // or when it was created.
 func restrict(db *gorm.DB, q models.Search, c columns) *gorm.DB {
 	timeline := c.created
+	if q.SendersReference != "" {
+		db = db.Where(c.reference+" = ?", models.ReferenceDigest(q.SendersReference))
+	}
 	if q.Status != nil {
 		timeline = c.statusChanged
 		stored := *q.Status

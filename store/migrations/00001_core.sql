@@ -38,6 +38,7 @@ CREATE TABLE transfers (
     sender             text NOT NULL,
     sender_as_given    text NOT NULL,
     senders_reference  text NOT NULL,
+    reference_digest   text NOT NULL,
     file_name          text NOT NULL,
     property_list      text NOT NULL,
     declared_md5       text NOT NULL,
@@ -67,8 +68,8 @@ CREATE TABLE transfers (
 -- One index for each order in which a sender's search can ask (search.go).
 CREATE INDEX transfers_sent_by_created ON transfers (sender, resource_id, created, id);
 CREATE INDEX transfers_sent_by_status ON transfers (sender, resource_id, status, status_changed, id);
--- A reference may have 4096 characters and PostgreSQL refuses index rows above 2.7 KB: the beginning is enough.
-CREATE INDEX transfers_sent_by_reference ON transfers (sender, resource_id, substr(senders_reference, 1, 100), created, id);
+-- By digest: a reference may have 4096 characters, and PostgreSQL refuses index rows above 2.7 KB (models.ReferenceDigest).
+CREATE INDEX transfers_sent_by_reference ON transfers (sender, resource_id, reference_digest, created, id);
 
 CREATE TABLE recipients (
     transfer_id             uuid NOT NULL REFERENCES transfers (id),
@@ -88,7 +89,6 @@ CREATE TABLE recipients (
 );
 CREATE INDEX recipients_received_by_created ON recipients (party, resource_id, created, transfer_id);
 CREATE INDEX recipients_received_by_status ON recipients (party, resource_id, transfer_status, transfer_status_changed, transfer_id);
--- A digest, because references may be long and recipients many (models.ReferenceDigest).
 CREATE INDEX recipients_received_by_reference ON recipients (party, resource_id, reference_digest, created, transfer_id);
 CREATE INDEX recipients_unconfirmed ON recipients (party, resource_id, created, transfer_id) WHERE confirmed IS NULL;
 CREATE INDEX recipients_confirmed ON recipients (party, resource_id, created, transfer_id) WHERE confirmed IS NOT NULL;
