@@ -121,14 +121,16 @@ type bundle struct {
 	url     string
 	client  *http.Client
 	files   string
+
+	database string
 }
 
 func setup(t *testing.T, change ...func(*Server)) *bundle {
 	t.Helper()
 	dir := t.TempDir()
-	b := &bundle{t: t, files: filepath.Join(dir, "objects")}
+	b := &bundle{t: t, files: filepath.Join(dir, "objects"), database: "sqlite:" + filepath.Join(dir, "test.db")}
 	var err error
-	b.store, err = store.Open("sqlite:"+filepath.Join(dir, "test.db"), store.Options{})
+	b.store, err = store.Open(b.database, store.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, b.store.Close()) })
 	require.NoError(t, b.store.Migrate(t.Context()))

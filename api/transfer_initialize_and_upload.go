@@ -187,19 +187,11 @@ func (f *form) discard() {
 	if f.early == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(f.c.Request.Context()), cleanUpTime)
-	defer cancel()
 	what := f.early.object
 	if f.key == nil && !f.accepted {
 		what = models.TransferPrefix(f.id) // nobody else knows this id: its directory goes too
 	}
-	err := f.s.Contents.DeleteAll(ctx, what)
-	if err == nil {
-		err = f.s.Uploads.EndUpload(ctx, f.early.id)
-	}
-	if err != nil { // its lease runs out, and then it is collected
-		f.s.Log.WarnContext(ctx, "abandoned upload not discarded yet", "attempt", f.early.id, "error", err.Error())
-	}
+	f.early.discard(f.c.Request.Context(), what)
 	f.early = nil
 }
 

@@ -2,6 +2,8 @@ package api
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand"
@@ -16,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/formidling/formidling/models"
+	"github.com/formidling/formidling/store"
 )
 
 type part struct{ name, value string }
@@ -150,6 +153,40 @@ func TestForm_ThatIsRefusedLeavesNoDirectory(t *testing.T) {
 	left, err := filepath.Glob(filepath.Join(b.files, "ft", "*"))
 	require.NoError(t, err)
 	require.Empty(t, left)
+}
+
+// leaving fails, and leaves what it was given until it can be deleted.
+type leaving struct {
+	Contents
+	down bool
+}
+
+func (l *leaving) Put(ctx context.Context, key string, body io.Reader, limit int64) (models.Content, error) {
+	_, err := l.Contents.Put(ctx, key, body, limit)
+	return models.Content{}, errors.Join(models.ErrUnavailable, err)
+}
+
+func (l *leaving) DeleteAll(ctx context.Context, prefix string) error {
+	if l.down {
+		return models.ErrUnavailable
+	}
+	return l.Contents.DeleteAll(ctx, prefix)
+}
+
+func TestForm_WhoseStorageFailedLeavesNothingForEver(t *testing.T) {
+	t.Parallel()
+	broken := &leaving{}
+	b := setup(t, func(s *Server) { broken.Contents, s.Contents = s.Contents, broken })
+	b.form(formParts()).is(http.StatusServiceUnavailable, "")
+	require.Empty(t, b.stored())
+	broken.down = true
+	b.form(formParts()).is(http.StatusServiceUnavailable, "")
+	require.Len(t, b.stored(), 1)
+	later, err := store.Open(b.database, store.Options{Now: func() time.Time { return time.Now().Add(time.Hour) }})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, later.Close()) }()
+	require.NoError(t, CollectAbandoned(t.Context(), later, b.objects))
+	require.Empty(t, b.stored())
 }
 
 func TestForm_WhoseProcessDiedIsCollected(t *testing.T) {

@@ -119,6 +119,7 @@ func (s *Server) receive(ctx context.Context, a attempt, body io.Reader) (models
 	}
 	content, err := l.put(ctx, body, a.limit)
 	if err != nil {
+		l.discard(ctx, l.object)
 		return 0, err
 	}
 	return s.offer(context.WithoutCancel(ctx), a.transfer, l.id, content)

@@ -50,8 +50,8 @@ func (s *Server) begin(ctx context.Context, transfer *uuid.UUID, a attempt) (*le
 	return l, nil
 }
 
-// put stores the body under the attempt's own key, renewing the lease meanwhile. When it fails nothing
-// is kept and the transfer awaits content as before.
+// put stores the body under the attempt's own key, renewing the lease meanwhile. After a failure the caller
+// discards the attempt, and the transfer awaits content as before.
 func (l *lease) put(ctx context.Context, body io.Reader, limit int64) (models.Content, error) {
 	held, lose := context.WithCancelCause(ctx)
 	done := make(chan struct{})
@@ -63,15 +63,24 @@ func (l *lease) put(ctx context.Context, body io.Reader, limit int64) (models.Co
 	lost := context.Cause(held)
 	lose(nil)
 	<-done
-	if err == nil {
-		return content, nil
+	if err != nil {
+		return models.Content{}, uploadError(err, lost)
 	}
+	return content, nil
+}
+
+// discard gives an attempt up: it removes what is stored under prefix, and only then ends the attempt. As long
+// as that has not succeeded, somebody else finds the leftovers when the lease has run out.
+func (l *lease) discard(ctx context.Context, prefix string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpTime)
 	defer cancel()
-	if end := l.s.Uploads.EndUpload(ctx, l.id); end != nil {
-		l.s.Log.WarnContext(ctx, "upload attempt not ended; its lease runs out", "attempt", l.id, "error", end.Error())
+	err := l.s.Contents.DeleteAll(ctx, prefix)
+	if err == nil {
+		err = l.s.Uploads.EndUpload(ctx, l.id)
 	}
-	return models.Content{}, uploadError(err, lost)
+	if err != nil {
+		l.s.Log.WarnContext(ctx, "upload attempt not discarded yet", "attempt", l.id, "error", err.Error())
+	}
 }
 
 // renew keeps the lease until ctx ends, and ends ctx when the lease is lost.
