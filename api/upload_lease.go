@@ -87,15 +87,22 @@ func (l *lease) discard(ctx context.Context, prefix string) {
 func (l *lease) renew(ctx context.Context, lose context.CancelCauseFunc) {
 	tick := time.NewTicker(leaseRenewal)
 	defer tick.Stop()
+	until := time.Now().Add(leaseTime)
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		// one failure is no loss: the lease holds for several renewals
-		if err := l.s.Uploads.RenewLease(ctx, l.id, leaseTime); errors.Is(err, models.ErrLeaseLost) {
+		asked := time.Now()
+		switch err := l.s.Uploads.RenewLease(ctx, l.id, leaseTime); {
+		case err == nil:
+			until = asked.Add(leaseTime)
+		case errors.Is(err, models.ErrLeaseLost):
 			lose(err)
+			return
+		case time.Now().After(until): // one failure is no loss: the lease holds for several renewals
+			lose(models.ErrLeaseLost)
 			return
 		}
 	}
