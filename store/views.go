@@ -81,16 +81,9 @@ func recipientsOf(db *gorm.DB, id uuid.UUID, scope func(*gorm.DB) *gorm.DB) ([]m
 	if err := scope(db.Where("transfer_id = ?", id)).Order("ordinal").Find(&rows).Error; err != nil {
 		return nil, err
 	}
-	var accesses []models.ContentAccess
-	err := db.Raw(`SELECT party, started FROM content_accesses a WHERE transfer_id = ?
-		AND NOT EXISTS (SELECT 1 FROM content_accesses b WHERE b.transfer_id = a.transfer_id AND b.party = a.party
-			AND (b.started < a.started OR (b.started = a.started AND b.id < a.id)))`, id).Scan(&accesses).Error
+	first, err := firstAccesses(db, id, rows)
 	if err != nil {
 		return nil, err
-	}
-	first := make(map[models.Party]time.Time, len(accesses))
-	for _, a := range accesses {
-		first[a.Party] = a.Started
 	}
 	views := make([]models.RecipientView, len(rows))
 	for i, r := range rows {
@@ -100,4 +93,28 @@ func recipientsOf(db *gorm.DB, id uuid.UUID, scope func(*gorm.DB) *gorm.DB) ([]m
 		}
 	}
 	return views, nil
+}
+
+// firstAccesses tells when each of these recipients began its first download. One that asks for itself, as each
+// does at every step, does not read what thousands of others did.
+func firstAccesses(db *gorm.DB, id uuid.UUID, of []models.Recipient) (map[models.Party]time.Time, error) {
+	if len(of) == 0 {
+		return nil, nil
+	}
+	query := `SELECT party, started FROM content_accesses a WHERE transfer_id = ?
+		AND NOT EXISTS (SELECT 1 FROM content_accesses b WHERE b.transfer_id = a.transfer_id AND b.party = a.party
+			AND (b.started < a.started OR (b.started = a.started AND b.id < a.id)))`
+	args := []any{id}
+	if len(of) == 1 {
+		query, args = query+" AND party = ?", append(args, of[0].Party)
+	}
+	var accesses []models.ContentAccess
+	if err := db.Raw(query, args...).Scan(&accesses).Error; err != nil {
+		return nil, err
+	}
+	first := make(map[models.Party]time.Time, len(accesses))
+	for _, a := range accesses {
+		first[a.Party] = a.Started
+	}
+	return first, nil
 }
