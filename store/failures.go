@@ -38,7 +38,12 @@ func isOutage(err error) bool {
 	case errors.As(err, &pg):
 		return outageCode(pg.Code)
 	}
-	return strings.Contains(err.Error(), "SQLITE_BUSY") || strings.Contains(err.Error(), "database is locked")
+	for _, passing := range []string{"SQLITE_BUSY", "database is locked", "database or disk is full"} {
+		if strings.Contains(err.Error(), passing) {
+			return true
+		}
+	}
+	return false
 }
 
 // outageCode knows the classes of SQLSTATE that pass: connection, resources, operator, deadlock and

@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"net"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"sync"
@@ -113,6 +114,17 @@ func TestOpen_RefusesUnknownDatabases(t *testing.T) {
 		_, err := Open(url, Options{})
 		require.Error(t, err)
 	}
+}
+
+func TestStore_SaysUnavailableWhenItsDiskIsFull(t *testing.T) {
+	t.Parallel()
+	b := setup(t, "sqlite:"+filepath.Join(t.TempDir(), "test.db"))
+	require.NoError(t, b.write.Exec("PRAGMA max_page_count = 1").Error, "it cannot grow any more")
+	require.Eventually(t, func() bool {
+		_, err := b.AcceptTransfer(t.Context(), submission(bob), "run", time.Hour)
+		require.True(t, err == nil || errors.Is(err, models.ErrUnavailable), "%v", err)
+		return err != nil
+	}, 20*time.Second, time.Millisecond)
 }
 
 func TestStore_SaysUnavailableWhenTheDatabaseIsSilent(t *testing.T) {
