@@ -78,8 +78,11 @@ func (s *Server) problem(c *gin.Context, err error) {
 	if errors.Is(e, models.ErrUnauthenticated) {
 		h.Set("WWW-Authenticate", "Bearer")
 	}
-	for _, name := range []string{"ETag", "Content-Disposition", "Content-Length", "Repr-Digest"} {
+	for _, name := range []string{"ETag", "Accept-Ranges", "Content-Disposition", "Content-Length", "Repr-Digest"} {
 		h.Del(name)
+	}
+	if e.Kind != models.KindRange {
+		h.Del("Content-Range")
 	}
 	h.Set("Content-Type", "application/problem+json")
 	c.AbortWithStatusJSON(at.status, Problem{

@@ -129,6 +129,9 @@ func send(w gin.ResponseWriter, from io.Reader, length int64) (sent int64, err e
 			return sent, fmt.Errorf("send file: %w", err)
 		}
 	}
+	if err := connect.Flush(); err != nil { // the last bytes too, while there is a deadline
+		return sent, fmt.Errorf("send file: %w", err)
+	}
 	return sent, connect.SetWriteDeadline(time.Time{})
 }
 

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"github.com/formidling/formidling/models"
@@ -96,6 +97,17 @@ func TestDownload_GivesTheFileNameBackAsItCame(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "attachment", kind)
 		require.Equal(t, name, params["filename"])
+	}
+}
+
+func TestDownload_ThatIsRefusedAtTheLastMomentHasNoHeadersOfAFile(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	id := b.publish(content)
+	require.NoError(t, b.objects.DeleteAll(t.Context(), models.TransferPrefix(uuid.MustParse(id))))
+	a := b.call(bob, "GET", "/filetransfer/"+id+"/download", "", "Range", "bytes=0-3").is(403, "BRO-00007")
+	for _, name := range []string{"Content-Range", "Accept-Ranges", "ETag", "Content-Disposition", "Repr-Digest"} {
+		require.Empty(t, a.Header.Get(name), name)
 	}
 }
 
