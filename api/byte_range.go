@@ -29,7 +29,7 @@ func (s served) status() int {
 // ignored, one behind the end is models.ErrRange. An If-Range that is not the file's ETag asks for all.
 func wanted(header, ifRange, etag string, size int64) (served, error) {
 	whole := served{length: size}
-	spec, isBytes := strings.CutPrefix(header, "bytes=")
+	spec, isBytes := cutPrefixFold(header, "bytes=")
 	if !isBytes || strings.Contains(spec, ",") || ifRange != "" && ifRange != etag {
 		return whole, nil
 	}

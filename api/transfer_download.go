@@ -62,15 +62,16 @@ func (s *Server) prepare(c *gin.Context, id FileTransferID, params HeadFileParam
 	}
 	h := c.Writer.Header()
 	etag := `"` + v.ContentSHA256 + `"`
+	if matches(value(params.IfNoneMatch), etag) { // before the range, as RFC 9110, 13.2.2 has it
+		h.Set("ETag", etag)
+		return v, served{notModified: true}, nil
+	}
 	at, err := wanted(value(params.Range), value(params.IfRange), etag, v.ContentSize)
 	if err != nil {
 		h.Set("Content-Range", fmt.Sprintf("bytes */%d", v.ContentSize))
 		return v, served{}, err
 	}
 	h.Set("ETag", etag)
-	if at.notModified = matches(value(params.IfNoneMatch), etag); at.notModified {
-		return v, at, nil
-	}
 	h.Set("Accept-Ranges", "bytes")
 	h.Set("Content-Type", "application/octet-stream")
 	h.Set("Content-Disposition", disposition(v.FileName))
