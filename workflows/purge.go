@@ -1,6 +1,8 @@
 package workflows
 
 import (
+	"time"
+
 	"github.com/google/uuid"
 	"go.temporal.io/sdk/workflow"
 
@@ -54,7 +56,7 @@ func (t *transfer) discard(ctx workflow.Context) error {
 		if err != nil || left.RunningUntil.IsZero() {
 			return err
 		}
-		if err := workflow.Sleep(ctx, max(0, left.RunningUntil.Sub(workflow.Now(ctx)))); err != nil {
+		if err := workflow.Sleep(ctx, max(time.Second, left.RunningUntil.Sub(workflow.Now(ctx)))); err != nil {
 			return err
 		}
 	}
