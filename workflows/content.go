@@ -31,8 +31,8 @@ func (t *transfer) awaitContent(ctx workflow.Context) error {
 			}
 			switch {
 			case found.Staged != nil && t.offer(*found.Staged):
-			case found.RunningUntil.After(workflow.Now(ctx)):
-				deadline = found.RunningUntil // who is uploading may finish
+			case found.RunningUntil.After(workflow.Now(ctx)) && workflow.Now(ctx).Before(t.state.Terms.Expires):
+				deadline = found.RunningUntil // who is uploading may finish, but not outlive the transfer
 			default:
 				err = t.fail(ctx, "No file was uploaded before the deadline")
 			}

@@ -121,6 +121,27 @@ func TestTransfer_LetsARunningUploadFinishAfterTheDeadline(t *testing.T) {
 	published.ok()
 }
 
+func TestTransfer_DoesNotOutliveItselfForAnUploadThatNeverEnds(t *testing.T) {
+	t.Parallel()
+	b := setup(t, bob)
+	start := b.env.Now()
+	accept := b.accept
+	b.accept = func() (models.Acceptance, error) {
+		a, err := accept()
+		a.Expires = start.Add(25 * time.Hour)
+		return a, err
+	}
+	b.runningUntil = start.Add(24*time.Hour + time.Minute)
+	for n := range 600 {
+		b.after(24*time.Hour+time.Duration(n)*15*time.Second, func() { b.runningUntil = b.env.Now().Add(time.Minute) })
+	}
+	b.after(27*time.Hour, func() { b.runningUntil = time.Time{} })
+	var failed time.Time
+	b.fail = func() error { failed = b.env.Now(); return nil }
+	require.Equal(t, "Failed", b.run(t).Status)
+	require.LessOrEqual(t, failed.Sub(start), 25*time.Hour+time.Minute)
+}
+
 func TestTransfer_FailsOnAChecksumMismatch(t *testing.T) {
 	t.Parallel()
 	b := setup(t, bob)
