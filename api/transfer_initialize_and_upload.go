@@ -54,7 +54,7 @@ func (s *Server) initializeAndUpload(c *gin.Context, key *string) (uuid.UUID, mo
 	f := &form{s: s, c: c, id: id, key: key}
 	status, err := f.read(parts)
 	if err != nil {
-		f.discard()
+		f.discard(c.Request.Context())
 	}
 	return id, status, err
 }
@@ -161,7 +161,7 @@ func (f *form) finish() (models.TransferStatus, error) {
 		return 0, err
 	}
 	if !v.EffectiveStatus.AwaitsContent() {
-		f.discard() // a repeated request: the first one's file stays
+		f.discard(ctx) // a repeated request: the first one's file stays
 		return f.s.uploadedBefore(ctx, v, value(f.key))
 	}
 	if f.content.Size > v.MaxFileSize {
@@ -174,7 +174,7 @@ func (f *form) finish() (models.TransferStatus, error) {
 // adopt gives the file to the transfer; from then on the transfer's workflow cleans up.
 func (f *form) adopt(ctx context.Context) (models.TransferStatus, error) {
 	if err := f.s.Uploads.AdoptUpload(ctx, f.early.id, f.id); err != nil {
-		f.discard()
+		f.discard(ctx)
 		return 0, err
 	}
 	adopted := f.early.id
@@ -183,7 +183,7 @@ func (f *form) adopt(ctx context.Context) (models.TransferStatus, error) {
 }
 
 // discard removes a file that found no transfer.
-func (f *form) discard() {
+func (f *form) discard(ctx context.Context) {
 	if f.early == nil {
 		return
 	}
@@ -191,7 +191,7 @@ func (f *form) discard() {
 	if f.key == nil && !f.accepted {
 		what = models.TransferPrefix(f.id) // nobody else knows this id: its directory goes too
 	}
-	f.early.discard(f.c.Request.Context(), what)
+	f.early.discard(ctx, what)
 	f.early = nil
 }
 
