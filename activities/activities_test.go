@@ -9,7 +9,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/temporal"
-	"go.temporal.io/sdk/testsuite"
 
 	"github.com/formidling/formidling/models"
 )
@@ -68,10 +67,10 @@ func TestVerifyContent_ComparesWithWhatWasDeclaredAndWithWhatIsStored(t *testing
 	t.Parallel()
 	other := uint32(8)
 	for fault, spoil := range map[string][]func(*fake){
-		"":            {func(*fake) {}, func(f *fake) { f.transfer.DeclaredMD5 = "" }, func(f *fake) { f.stored.CRC32C = nil }},
-		FaultChecksum: {func(f *fake) { f.content.MD5 = "x" }, func(f *fake) { f.content.SHA256 = "x" }},
-		FaultSize:     {func(f *fake) { f.transfer.MaxFileSize = 9 }},
-		FaultStored: {
+		"":                   {func(*fake) {}, func(f *fake) { f.transfer.DeclaredMD5 = "" }, func(f *fake) { f.stored.CRC32C = nil }},
+		models.FaultChecksum: {func(f *fake) { f.content.MD5 = "x" }, func(f *fake) { f.content.SHA256 = "x" }},
+		models.FaultSize:     {func(f *fake) { f.transfer.MaxFileSize = 9 }},
+		models.FaultStored: {
 			func(f *fake) { f.stored.Size = 9 }, func(f *fake) { f.stored.Generation = 3 },
 			func(f *fake) { f.stored.CRC32C = &other }, func(f *fake) { f.statErr = models.ErrObjectNotFound },
 		},
@@ -111,15 +110,10 @@ func TestPurge_MarksTheFileBeforeItDeletesTheBytes(t *testing.T) {
 func TestAuthorize_NamesItsRun(t *testing.T) {
 	t.Parallel()
 	f := right()
-	env := new(testsuite.WorkflowTestSuite).NewTestActivityEnvironment()
-	a := New(f, f, f, time.Hour)
-	env.RegisterActivity(a)
-	result, err := env.ExecuteActivity(a.Authorize, AuthorizeInput{})
+	out, err := New(f, f, f, time.Hour).Authorize(t.Context(), AuthorizeInput{RunID: "run"})
 	require.NoError(t, err)
-	var out AuthorizeResult
-	require.NoError(t, result.Get(&out))
 	require.Equal(t, 3, out.Acceptance.Recipients)
-	require.NotEmpty(t, f.runID)
+	require.Equal(t, "run", f.runID)
 }
 
 func TestRefusal_RetriesOnlyWhatMayPass(t *testing.T) {

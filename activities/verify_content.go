@@ -18,13 +18,6 @@ type VerifyContentResult struct {
 	Size  int64  // bytes
 }
 
-// What can be wrong with content. The first text is the reference's (section 2.2).
-const (
-	FaultChecksum = "Checksum mismatch"
-	FaultSize     = "File size exceeds maximum"
-	FaultStored   = "The stored file differs from what was received"
-)
-
 // VerifyContent compares the staged content with what the sender declared and with what storage reports.
 // Safe to repeat: it only reads. Refuses with models.ErrNoFileYet when nothing is staged.
 func (a *Activities) VerifyContent(ctx context.Context, in VerifyContentInput) (VerifyContentResult, error) {
@@ -43,12 +36,12 @@ func faultOf(t models.Transfer, c models.Content, stored models.StoredObject, pr
 	switch {
 	case !present, stored.Size != c.Size, stored.Generation != c.Generation,
 		stored.CRC32C != nil && *stored.CRC32C != c.CRC32C:
-		return FaultStored
+		return models.FaultStored
 	case c.Size > t.MaxFileSize:
-		return FaultSize
+		return models.FaultSize
 	case t.DeclaredMD5 != "" && t.DeclaredMD5 != c.MD5,
 		t.DeclaredSHA256 != "" && t.DeclaredSHA256 != c.SHA256:
-		return FaultChecksum
+		return models.FaultChecksum
 	}
 	return ""
 }

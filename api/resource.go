@@ -2,7 +2,6 @@ package api
 
 import (
 	"net/http"
-	"strings"
 
 	"github.com/gin-gonic/gin"
 
@@ -74,12 +73,9 @@ func ref[T any](v T) *T { return &v }
 
 // organisationInPath reads an organisation number with or without its scheme.
 func organisationInPath(given string) (models.Party, error) {
-	if !strings.Contains(given, ":") {
-		given = "0192:" + given
-	}
-	p, err := models.ParseParty(given)
+	p, err := models.ParseOrganisation(given)
 	if err != nil {
-		return p, models.InvalidField("organization", "Organization numbers should be on the form countrycode:organizationnumber (e.g. 0192:910753614) or urn:altinn:organization:identifier-no:organizationnumber")
+		return p, models.InvalidField("organization", models.PartyRule)
 	}
 	return p, nil
 }

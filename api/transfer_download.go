@@ -89,10 +89,7 @@ func (s *Server) serve(c *gin.Context, v models.TransferView, at served) error {
 	ctx := c.Request.Context()
 	bytes, err := s.Contents.Open(ctx, v.Content(), at.first, at.length)
 	if err != nil {
-		if errors.Is(err, models.ErrObjectNotFound) { // purged since we looked
-			return models.ErrNotReadyForDownload
-		}
-		return err
+		return s.missing(ctx, v, caller(c), err)
 	}
 	defer func() { _ = bytes.Close() }()
 	access, err := s.Downloads.BeginAccess(ctx, v.ID, caller(c), at.first, at.length)
@@ -112,6 +109,22 @@ func (s *Server) serve(c *gin.Context, v models.TransferView, at served) error {
 		panic(http.ErrAbortHandler) // the only way to say that the body is short
 	}
 	return nil
+}
+
+// missing says why the object of a published file could not be opened: it was purged since we looked, or
+// it is lost, which is a fault of ours.
+func (s *Server) missing(ctx context.Context, v models.TransferView, by models.Party, cause error) error {
+	if !errors.Is(cause, models.ErrObjectNotFound) {
+		return cause
+	}
+	now, err := s.Views.TransferFor(ctx, v.ID, by)
+	switch {
+	case err != nil:
+		return err
+	case now.Status.Downloadable():
+		return fmt.Errorf("%w: the object of transfer %s is not in storage", models.ErrInternal, v.ID)
+	}
+	return models.ErrNotReadyForDownload
 }
 
 // send copies in windows, each with its own deadline. Gin's writer hides ReadFrom, and with it

@@ -152,6 +152,9 @@ func (f *form) finish() (models.TransferStatus, error) {
 	if f.early == nil {
 		return 0, models.InvalidField(filePart, "The FileTransfer field is required.")
 	}
+	if err := f.fits(ctx); err != nil {
+		return 0, err
+	}
 	if err := f.s.initialize(ctx, caller(f.c), f.draft, f.id, value(f.key)); err != nil {
 		return 0, err
 	}
@@ -169,6 +172,24 @@ func (f *form) finish() (models.TransferStatus, error) {
 	}
 	status, err := f.adopt(context.WithoutCancel(ctx))
 	return f.s.unlessBefore(ctx, v, value(f.key), status, err)
+}
+
+// fits refuses a file that is too large for its service before there is a transfer that could never have it.
+// Who may not send is told nothing about the service here.
+func (f *form) fits(ctx context.Context) error {
+	id := models.ResourceID(f.draft.ResourceID)
+	if models.CheckResourceID(f.draft.ResourceID) != nil {
+		return nil // initialize names all that is wrong
+	}
+	right, err := f.s.Services.RightOf(ctx, id, caller(f.c))
+	if err != nil || !right.MaySend {
+		return err
+	}
+	r, err := f.s.Services.ResourceByID(ctx, id)
+	if err == nil && f.content.Size > r.MaxFileSize {
+		return models.ErrFileTooLarge.Exceeded(r.MaxFileSize, f.content.Size)
+	}
+	return err
 }
 
 // adopt gives the file to the transfer; from then on the transfer's workflow cleans up.

@@ -115,6 +115,7 @@ func TestForm_LeavesNothingWhenItIsRefused(t *testing.T) {
 	b.ok(owner, "PUT", "/resource/"+svc, `{"maxFileTransferSize":5}`)
 	p := b.form(formParts()).is(http.StatusBadRequest, "BRO-00016").problem()
 	require.Equal(t, int64(5), *p.Limit)
+	require.Len(t, b.found(alice, ""), 1, "only the one whose checksum differed became a transfer")
 	b.call(alice, "POST", "/filetransfer/upload", "x", "Content-Type", "text/plain").is(http.StatusUnsupportedMediaType, "")
 	b.call(alice, "POST", "/filetransfer/upload", "--x\r\nhalf", "Content-Type", "multipart/form-data; boundary=x").is(http.StatusBadRequest, "")
 	require.Empty(t, b.stored())

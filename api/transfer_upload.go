@@ -87,7 +87,9 @@ func (s *Server) uploadedBefore(ctx context.Context, v models.TransferView, key 
 		return 0, models.ErrAlreadyUploaded
 	case status == models.TransferUploadProcessing:
 		status, err = s.Transfers.ContentReceived(ctx, v.ID, *staged)
-	case status == models.TransferFailed:
+	case status == models.TransferFailed && key != "":
+		return 0, models.ContentFault(v.StatusText)
+	case !status.Downloadable() && status != models.TransferPurged:
 		return 0, models.ErrAlreadyUploaded
 	}
 	if err == nil && key == "" {

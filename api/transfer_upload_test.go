@@ -95,6 +95,10 @@ func TestUpload_OfOtherContentThanDeclaredFailsTheTransfer(t *testing.T) {
 		b.call(bob, "GET", "/filetransfer/"+id+"/download", "").is(http.StatusForbidden, "BRO-00007")
 		b.upload(id, []byte("other")).is(http.StatusConflict, "BRO-00004")
 	}
+	id := b.initialize(func(d map[string]any) { d["checksum"] = md5Hex([]byte("other")) })
+	for range 2 { // the first answer is repeated
+		b.upload(id, []byte("this"), "Idempotency-Key", "u").is(http.StatusBadRequest, "BRO-00009")
+	}
 	require.Empty(t, b.stored())
 }
 

@@ -10,6 +10,24 @@ type Content struct {
 	CRC32C     uint32 // Castagnoli
 }
 
+// What can be wrong with content; they become the status text. The first is the reference's (section 2.2).
+const (
+	FaultChecksum = "Checksum mismatch"
+	FaultSize     = "File size exceeds maximum"
+	FaultStored   = "The stored file differs from what was received"
+)
+
+// ContentFault is the error that the sender is told of a fault.
+func ContentFault(text string) *Error {
+	switch text {
+	case FaultChecksum:
+		return ErrChecksumMismatch
+	case FaultSize:
+		return ErrFileTooLarge
+	}
+	return ErrStoredDiffers
+}
+
 // StoredObject is what object storage itself reports of an object.
 type StoredObject struct {
 	Generation int64

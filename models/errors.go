@@ -97,10 +97,8 @@ const codeInvalid = "FMD-00001"
 // The catalogue. Codes, messages and kinds of BRO entries are the reference's (section 1.2).
 var (
 	ErrTransferNotFound      = &Error{Kind: KindNotFound, Code: "BRO-00001", Message: "The requested file transfer was not found"}
-	ErrNotServiceOwner       = &Error{Kind: KindInvalid, Code: "BRO-00002", Message: "Service owner needs to be configured to use the broker API"}
 	ErrNoFileYet             = &Error{Kind: KindInvalid, Code: "BRO-00003", Message: "No file uploaded yet"}
 	ErrAlreadyUploaded       = &Error{Kind: KindConflict, Code: "BRO-00004", Message: "A file transfer has already been, or attempted to be, created. Create a new file transfer resource to try again."}
-	ErrResourceUnknown       = &Error{Kind: KindForbidden, Code: "BRO-00005", Message: "The resource needs to be registered as an Altinn 3 resource and it has to be associated with a service owner"}
 	ErrNoAccess              = &Error{Kind: KindUnauthorized, Code: "BRO-00006", Message: "You must use a bearer token that represents a system user with access to the resource in the Resource Rights Registry"}
 	ErrNotReadyForDownload   = &Error{Kind: KindForbidden, Code: "BRO-00007", Message: "The requested file transfer's file is not ready for download. See file transfer status."}
 	ErrUploadFailed          = &Error{Kind: KindInternal, Code: "BRO-00008", Message: "Error occurred while uploading file See /details for more information."}
@@ -122,7 +120,6 @@ var (
 	ErrRequiredPartyOne      = &Error{Kind: KindInvalid, Code: "BRO-00027", Message: "When required party is specified and the required party is not the sender, the number of recipients can only be one."}
 	ErrRecipientWithoutRight = &Error{Kind: KindInvalid, Code: "BRO-00028", Message: "All recipients need to be in the access list of the resource."}
 	ErrRange                 = &Error{Kind: KindRange, Code: "BRO-00029", Message: "The requested byte range is not satisfiable."}
-	ErrNoCaller              = &Error{Kind: KindInvalid, Code: "BRO-07001", Message: "Caller organization id could not be determined"}
 	ErrOwnerExists           = &Error{Kind: KindConflict, Code: "BRO-07002", Message: "Service owner already exists"}
 	ErrOwnerNotFound         = &Error{Kind: KindNotFound, Code: "BRO-07004", Message: "Service owner not found"}
 
@@ -137,7 +134,6 @@ var (
 	ErrNoSuchRoute      = &Error{Kind: KindNotFound, Code: "FMD-00010", Message: "There is nothing at this path."}
 	ErrObjectExists     = &Error{Kind: KindConflict, Code: "FMD-00011", Message: "An object with this key exists."}
 	ErrObjectNotFound   = &Error{Kind: KindNotFound, Code: "FMD-00012", Message: "There is no such object."}
-	ErrTooManyParties   = &Error{Kind: KindInvalid, Code: "FMD-00013", Message: "The number of recipients exceeds the maximum."}
 	ErrMovedOn          = &Error{Kind: KindConflict, Code: "FMD-00015", Message: "The file transfer has moved on meanwhile. See file transfer status."}
 	ErrLeaseLost        = &Error{Kind: KindConflict, Code: "FMD-00016", Message: "The upload was given up because it stood still for too long. Nothing of it was kept; send it again."}
 	ErrAcceptedBefore   = &Error{Kind: KindConflict, Code: "FMD-00017", Message: "This transfer was accepted before."}

@@ -37,6 +37,17 @@ func ParseParty(s string) (Party, error) {
 	return Party(m[1] + ":" + m[2]), nil
 }
 
+// ParseOrganisation reads what ParseParty does, and a bare number for a Norwegian one.
+func ParseOrganisation(s string) (Party, error) {
+	if !strings.Contains(s, ":") {
+		s = schemeNorway + ":" + s
+	}
+	return ParseParty(s)
+}
+
+// PartyRule is the reference's message for what is no organisation (section 1.3, sender).
+const PartyRule = "Organization numbers should be on the form countrycode:organizationnumber (e.g. 0192:910753614) or urn:altinn:organization:identifier-no:organizationnumber"
+
 // Number returns the organisation number without its scheme.
 func (p Party) Number() string {
 	_, n, _ := strings.Cut(string(p), ":")

@@ -1,9 +1,6 @@
 package models
 
-import (
-	"strings"
-	"time"
-)
+import "time"
 
 // Limits and defaults of a service's policy (reference 1.5, 2.6).
 const (
@@ -150,13 +147,9 @@ func applyRequiredParty(r *Resource, p ResourcePatch) error {
 		r.RequiredParty = ""
 		return nil
 	}
-	given := *p.RequiredParty
-	if !strings.Contains(given, ":") {
-		given = schemeNorway + ":" + given // the reference's clients send the bare number too
-	}
-	party, err := ParseParty(given)
+	party, err := ParseOrganisation(*p.RequiredParty) // the reference's clients send the bare number too
 	if err != nil {
-		return InvalidField("requiredParty", "Organization numbers should be on the form countrycode:organizationnumber (e.g. 0192:910753614) or urn:altinn:organization:identifier-no:organizationnumber")
+		return InvalidField("requiredParty", PartyRule)
 	}
 	r.RequiredParty = party
 	return nil

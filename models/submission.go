@@ -179,7 +179,7 @@ func (c *checker) sender(given string) Addressee {
 	if given == "" {
 		c.add("sender", "The sender field is required.")
 	} else if err != nil {
-		c.add("sender", "Organization numbers should be on the form countrycode:organizationnumber (e.g. 0192:910753614) or urn:altinn:organization:identifier-no:organizationnumber")
+		c.add("sender", PartyRule)
 	}
 	return Addressee{Party: p, AsGiven: given}
 }

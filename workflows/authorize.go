@@ -15,7 +15,7 @@ func (t *transfer) authorize(ctx workflow.Context) error {
 		return nil
 	}
 	var out activities.AuthorizeResult
-	err := do(ctx, "authorize", a.Authorize, activities.AuthorizeInput{Submission: t.sub}, &out)
+	err := do(ctx, "authorize", a.Authorize, activities.AuthorizeInput{Submission: t.sub, RunID: workflow.GetInfo(ctx).OriginalRunID}, &out)
 	t.decided, t.state.Terms = true, out.Acceptance
 	switch {
 	case activities.IsRefusal(err):

@@ -81,20 +81,10 @@ func (t *transfer) judge(ctx workflow.Context, attempt uuid.UUID) error {
 		if err := t.fail(ctx, found.Fault); err != nil {
 			return err
 		}
-		return activities.Refusal(fault(found.Fault))
+		return activities.Refusal(models.ContentFault(found.Fault))
 	}
 	t.state.Attempt, t.state.Size = attempt, found.Size
 	return t.deliver(ctx)
-}
-
-func fault(text string) error {
-	switch text {
-	case activities.FaultChecksum:
-		return models.ErrChecksumMismatch
-	case activities.FaultSize:
-		return models.ErrFileTooLarge
-	}
-	return models.ErrStoredDiffers
 }
 
 // fail ends the transfer, unless its sender cancelled it at the same moment.

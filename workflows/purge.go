@@ -28,16 +28,14 @@ func (t *transfer) awaitGrace(ctx workflow.Context) error {
 
 // purge ends the life: whatever bytes there are go, and the transfer is Purged if it had a file.
 func (t *transfer) purge(ctx workflow.Context) error {
+	gone := false
 	if t.state.Status.Downloadable() {
 		var left activities.DiscardContentResult
 		err := doOn(ctx, QueueBytes, "purge the file", a.Purge, activities.PurgeInput{Transfer: t.sub.ID}, &left)
-		switch {
-		case activities.IsRefusal(err): // the sender cancelled first
+		if activities.IsRefusal(err) { // the sender cancelled first
 			err = t.concede(ctx)
-		case err == nil && left.RunningUntil.IsZero():
-			t.endGroups(ctx)
-			return t.enter(ctx, models.TransferPurged, "")
-		case err == nil:
+		} else if err == nil {
+			gone = left.RunningUntil.IsZero()
 			err = t.enter(ctx, models.TransferPurged, "")
 		}
 		if err != nil {
@@ -45,6 +43,9 @@ func (t *transfer) purge(ctx workflow.Context) error {
 		}
 	}
 	t.endGroups(ctx)
+	if gone {
+		return nil
+	}
 	return t.discard(ctx)
 }
 

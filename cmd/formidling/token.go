@@ -25,11 +25,7 @@ func tokenCommand() *cobra.Command {
 	cmd.Flags().StringVar(&scope, "scope", strings.Join([]string{models.ScopeWrite, models.ScopeRead, models.ScopeServiceOwner}, " "), "scopes, separated by spaces")
 	cmd.Flags().DurationVar(&life, "life", time.Hour, "how long the token is valid, at most 24h")
 	cmd.RunE = configured(func(_ context.Context, c config) error {
-		given := organisation
-		if !strings.Contains(given, ":") {
-			given = "0192:" + given
-		}
-		party, err := models.ParseParty(given)
+		party, err := models.ParseOrganisation(organisation)
 		if err != nil {
 			return fmt.Errorf("--org %q: it must be an organisation number of 9 digits", organisation)
 		}
