@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"sort"
 	"strings"
 	"testing"
@@ -21,6 +22,9 @@ import (
 	"github.com/formidling/formidling/worker"
 	"github.com/formidling/formidling/workflows"
 )
+
+// identities name the machine and process that recorded.
+var identities = regexp.MustCompile(`"identity":\s*"[^"]*"`)
 
 var record = flag.Bool("record", false, "write testdata/*.json from the code as it is")
 
@@ -50,6 +54,7 @@ func recordHistories(t *testing.T) {
 	write := func(name string, h *historypb.History) {
 		raw, err := temporalproto.CustomJSONMarshalOptions{Indent: " "}.Marshal(h)
 		require.NoError(t, err)
+		raw = identities.ReplaceAll(raw, []byte(`"identity": "worker"`))
 		require.NoError(t, os.MkdirAll("testdata", 0o755))
 		require.NoError(t, os.WriteFile(filepath.Join("testdata", name+".json"), raw, 0o644))
 	}
