@@ -68,7 +68,7 @@ type form struct {
 
 	draft   models.Draft
 	text    int    // bytes of all fields so far
-	early   *lease // of a file that came before all metadata
+	stored  *lease // of the file, until a transfer adopts it
 	content models.Content
 
 	accepted bool // the transfer exists, and others may upload to it
@@ -98,7 +98,7 @@ func (f *form) read(parts *multipart.Reader) (models.TransferStatus, error) {
 }
 
 func (f *form) file(part *multipart.Part) error {
-	if f.early != nil {
+	if f.stored != nil {
 		return models.InvalidField(filePart, "There is more than one file.")
 	}
 	release, err := f.s.slot()
@@ -113,7 +113,7 @@ func (f *form) file(part *multipart.Part) error {
 	if err != nil {
 		return err
 	}
-	f.early = l
+	f.stored = l
 	if f.content, err = l.put(f.c.Request.Context(), clientsPart{part}, maxForm); err != nil {
 		return formError(err)
 	}
@@ -149,7 +149,7 @@ func formError(err error) error {
 // finish initializes the transfer and gives it its file.
 func (f *form) finish() (models.TransferStatus, error) {
 	ctx := f.c.Request.Context()
-	if f.early == nil {
+	if f.stored == nil {
 		return 0, models.InvalidField(filePart, "The FileTransfer field is required.")
 	}
 	if err := f.fits(ctx); err != nil {
@@ -194,26 +194,26 @@ func (f *form) fits(ctx context.Context) error {
 
 // adopt gives the file to the transfer; from then on the transfer's workflow cleans up.
 func (f *form) adopt(ctx context.Context) (models.TransferStatus, error) {
-	if err := f.s.Uploads.AdoptUpload(ctx, f.early.id, f.id); err != nil {
+	if err := f.s.Uploads.AdoptUpload(ctx, f.stored.id, f.id); err != nil {
 		f.discard(ctx)
 		return 0, err
 	}
-	adopted := f.early.id
-	f.early = nil
+	adopted := f.stored.id
+	f.stored = nil
 	return f.s.offer(ctx, f.id, adopted, f.content)
 }
 
 // discard removes a file that found no transfer.
 func (f *form) discard(ctx context.Context) {
-	if f.early == nil {
+	if f.stored == nil {
 		return
 	}
-	what := f.early.object
+	what := f.stored.object
 	if f.key == nil && !f.accepted {
 		what = models.TransferPrefix(f.id) // nobody else knows this id: its directory goes too
 	}
-	f.early.discard(ctx, what)
-	f.early = nil
+	f.stored.discard(ctx, what)
+	f.stored = nil
 }
 
 // propertyField matches Metadata.PropertyList[key] and Metadata.PropertyList.key.
