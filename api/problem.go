@@ -25,21 +25,20 @@ var statuses = map[models.Kind]struct {
 	status  int
 	section string
 }{
-	models.KindInternal:       {http.StatusInternalServerError, "section-15.6.1"},
-	models.KindInvalid:        {http.StatusBadRequest, "section-15.5.1"},
-	models.KindUnauthorized:   {http.StatusUnauthorized, "section-15.5.2"},
-	models.KindForbidden:      {http.StatusForbidden, "section-15.5.4"},
-	models.KindNotFound:       {http.StatusNotFound, "section-15.5.5"},
-	kindNoMethod:              {http.StatusMethodNotAllowed, "section-15.5.6"},
-	models.KindTimeout:        {http.StatusRequestTimeout, "section-15.5.9"},
-	models.KindConflict:       {http.StatusConflict, "section-15.5.10"},
-	models.KindTooLarge:       {http.StatusRequestEntityTooLarge, "section-15.5.14"},
-	models.KindMediaType:      {http.StatusUnsupportedMediaType, "section-15.5.16"},
-	models.KindRange:          {http.StatusRequestedRangeNotSatisfiable, "section-15.5.17"},
-	models.KindMismatchedKey:  {http.StatusUnprocessableEntity, "section-15.5.21"},
-	models.KindTooManyRequest: {http.StatusTooManyRequests, "section-15.5.1"},
-	models.KindUnavailable:    {http.StatusServiceUnavailable, "section-15.6.4"},
-	models.KindStorageFull:    {http.StatusInsufficientStorage, "section-15.6"},
+	models.KindInternal:      {http.StatusInternalServerError, "section-15.6.1"},
+	models.KindInvalid:       {http.StatusBadRequest, "section-15.5.1"},
+	models.KindUnauthorized:  {http.StatusUnauthorized, "section-15.5.2"},
+	models.KindForbidden:     {http.StatusForbidden, "section-15.5.4"},
+	models.KindNotFound:      {http.StatusNotFound, "section-15.5.5"},
+	kindNoMethod:             {http.StatusMethodNotAllowed, "section-15.5.6"},
+	models.KindTimeout:       {http.StatusRequestTimeout, "section-15.5.9"},
+	models.KindConflict:      {http.StatusConflict, "section-15.5.10"},
+	models.KindTooLarge:      {http.StatusRequestEntityTooLarge, "section-15.5.14"},
+	models.KindMediaType:     {http.StatusUnsupportedMediaType, "section-15.5.16"},
+	models.KindRange:         {http.StatusRequestedRangeNotSatisfiable, "section-15.5.17"},
+	models.KindMismatchedKey: {http.StatusUnprocessableEntity, "section-15.5.21"},
+	models.KindUnavailable:   {http.StatusServiceUnavailable, "section-15.6.4"},
+	models.KindStorageFull:   {http.StatusInsufficientStorage, "section-15.6"},
 }
 
 // statusClientGone is nginx's status for a client that closed the connection; no RFC has one.

@@ -10,20 +10,19 @@ type Kind int
 
 // The kinds of failure. Their order is of no meaning; they are never stored.
 const (
-	KindInternal       Kind = iota // a fault of ours: no text of it leaves the process
-	KindInvalid                    // the request breaks a rule; Fields names where
-	KindUnauthorized               // the credential does not carry the right
-	KindForbidden                  // known caller, not allowed in this state or scope
-	KindNotFound                   // unknown to this caller
-	KindConflict                   // the state does not allow it
-	KindRange                      // byte range outside the file
-	KindMismatchedKey              // an Idempotency-Key was used before with another request
-	KindTooManyRequest             // the caller asks too often or too much at once
-	KindUnavailable                // something we need is down: the same request may succeed later
-	KindStorageFull                // no room for the bytes
-	KindTimeout                    // the caller stood still for too long
-	KindTooLarge                   // a request larger than the operation takes
-	KindMediaType                  // a request in another form than the operation takes
+	KindInternal      Kind = iota // a fault of ours: no text of it leaves the process
+	KindInvalid                   // the request breaks a rule; Fields names where
+	KindUnauthorized              // the credential does not carry the right
+	KindForbidden                 // known caller, not allowed in this state or scope
+	KindNotFound                  // unknown to this caller
+	KindConflict                  // the state does not allow it
+	KindRange                     // byte range outside the file
+	KindMismatchedKey             // an Idempotency-Key was used before with another request
+	KindUnavailable               // something we need is down: the same request may succeed later
+	KindStorageFull               // no room for the bytes
+	KindTimeout                   // the caller stood still for too long
+	KindTooLarge                  // a request larger than the operation takes
+	KindMediaType                 // a request in another form than the operation takes
 )
 
 // FieldError names one field of a request and what is wrong with it.
@@ -55,7 +54,7 @@ func (e *Error) Is(target error) bool {
 
 // Retryable tells whether the same request may succeed later without a change.
 func (e *Error) Retryable() bool {
-	return e.Kind == KindUnavailable || e.Kind == KindStorageFull || e.Kind == KindTooManyRequest
+	return e.Kind == KindUnavailable || e.Kind == KindStorageFull
 }
 
 // Exceeded returns a copy of e that tells the limit and the value that exceeded it.
