@@ -45,6 +45,28 @@ func ParseOrganisation(s string) (Party, error) {
 	return ParseParty(s)
 }
 
+// ValidNorwegianNumber tells whether nine digits are an organisation number: the last one is a check digit,
+// modulo 11 with weights 3, 2, 7, 6, 5, 4, 3, 2.
+func ValidNorwegianNumber(digits string) bool {
+	if len(digits) != 9 {
+		return false
+	}
+	sum := 0
+	for i, weight := range []int{3, 2, 7, 6, 5, 4, 3, 2, 1} {
+		if digits[i] < '0' || digits[i] > '9' {
+			return false
+		}
+		sum += weight * int(digits[i]-'0')
+	}
+	return sum%11 == 0
+}
+
+// Norwegian is the Party of a Norwegian organisation number.
+func Norwegian(number string) Party { return Party(schemeNorway + ":" + number) }
+
+// IsNorwegian tells whether the number is one of the Norwegian register.
+func (p Party) IsNorwegian() bool { return strings.HasPrefix(string(p), schemeNorway+":") }
+
 // PartyRule is the reference's message for what is no organisation (section 1.3, sender).
 const PartyRule = "Organization numbers should be on the form countrycode:organizationnumber (e.g. 0192:910753614) or urn:altinn:organization:identifier-no:organizationnumber"
 
@@ -56,7 +78,7 @@ func (p Party) Number() string {
 
 // URN returns the form that events use (reference 2.4). Only Norwegian numbers have one; others keep their scheme.
 func (p Party) URN() string {
-	if strings.HasPrefix(string(p), schemeNorway+":") {
+	if p.IsNorwegian() {
 		return urnOrganization + p.Number()
 	}
 	return string(p)
