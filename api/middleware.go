@@ -135,13 +135,18 @@ func (s *Server) authenticate(c *gin.Context) {
 	c.Set(keyCaller, caller)
 	if !caller.Has(scopes[route]...) {
 		s.problem(c, models.ErrMissingScope)
+		return
+	}
+	if err := s.Rights.CheckCaller(c.Request.Context(), caller); err != nil {
+		s.problem(c, err)
 	}
 }
 
-// caller is who the credential says the request is from.
-func caller(c *gin.Context) models.Party {
-	return c.MustGet(keyCaller).(models.Caller).Party
-}
+// actor is whose credential the request carries.
+func actor(c *gin.Context) models.Caller { return c.MustGet(keyCaller).(models.Caller) }
+
+// caller is the organisation that the request is from.
+func caller(c *gin.Context) models.Party { return actor(c).Party }
 
 // acceptable refuses an Accept header that leaves out JSON, where JSON is all there is (reference 1.1).
 func acceptable(c *gin.Context) {

@@ -39,30 +39,36 @@ type Uploads interface {
 	AdoptUpload(ctx context.Context, attempt, transfer uuid.UUID) error
 	RenewLease(ctx context.Context, attempt uuid.UUID, lease time.Duration) error
 	EndUpload(ctx context.Context, attempt uuid.UUID) error
-	StageContent(ctx context.Context, transfer, attempt uuid.UUID, c models.Content) error
+	StageContent(ctx context.Context, transfer, attempt uuid.UUID, c models.Content, by models.Caller) error
 	StagedAttempt(ctx context.Context, transfer uuid.UUID, idempotencyKey string) (*uuid.UUID, error)
 }
 
 // Downloads appends facts about downloads.
 type Downloads interface {
-	BeginAccess(ctx context.Context, transfer uuid.UUID, party models.Party, first, length int64) (uuid.UUID, error)
+	BeginAccess(ctx context.Context, transfer uuid.UUID, by models.Caller, first, length int64) (uuid.UUID, error)
 	EndAccess(ctx context.Context, access uuid.UUID, sent int64) error
 }
 
 // Services keeps service owners, their services and who may use them.
 type Services interface {
-	InsertServiceOwner(ctx context.Context, organisation models.Party, name string) error
+	InsertServiceOwner(ctx context.Context, by models.Caller, name string) error
 	ServiceOwner(ctx context.Context, organisation models.Party) (models.ServiceOwner, error)
-	PutResource(ctx context.Context, owner models.Party, id string, patch models.ResourcePatch) error
+	PutResource(ctx context.Context, by models.Caller, id string, patch models.ResourcePatch, cond models.Condition) (models.Resource, error)
 	ResourceByID(ctx context.Context, id string) (models.Resource, error)
-	RightOf(ctx context.Context, resource string, organisation models.Party) (models.Right, error)
 }
 
-// Rights is administered by service owners.
+// Rights answers who may do what now.
 type Rights interface {
-	PutRight(ctx context.Context, owner models.Party, right models.Right) error
-	DeleteRight(ctx context.Context, owner models.Party, resource string, organisation models.Party) error
-	Rights(ctx context.Context, owner models.Party, resource string) ([]models.Right, error)
+	CheckCaller(ctx context.Context, by models.Caller) error
+	Permit(ctx context.Context, resource string, q models.Question) error
+	RightsOf(ctx context.Context, resource string, organisation models.Party) (send, receive bool, err error)
+}
+
+// Grants is administered by service owners.
+type Grants interface {
+	PutGrant(ctx context.Context, by models.Caller, g models.Grant, cond models.Condition) (models.Grant, error)
+	DeleteGrant(ctx context.Context, by models.Caller, resource string, organisation models.Party, cond models.Condition) error
+	Grants(ctx context.Context, owner models.Party, resource string, after models.Party, limit int) ([]models.Grant, error)
 }
 
 // Contents is the object storage.

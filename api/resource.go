@@ -33,7 +33,7 @@ func (s *Server) PutResource(c *gin.Context, id ResourceID) {
 		err = models.CheckResourceID(id)
 	}
 	if err == nil {
-		err = s.Services.PutResource(c.Request.Context(), caller(c), models.ResourceID(id), patchOf(body))
+		_, err = s.Services.PutResource(c.Request.Context(), actor(c), models.ResourceID(id), patchOf(body), models.Condition{Unconditional: true})
 	}
 	if err != nil {
 		s.problem(c, err)

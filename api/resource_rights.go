@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"net/http"
 
 	"github.com/gin-gonic/gin"
@@ -11,9 +12,9 @@ import (
 // ListRights lists who may do what in a service of the caller.
 func (s *Server) ListRights(c *gin.Context, id ResourceID) {
 	err := models.CheckResourceID(id)
-	var rights []models.Right
+	var rights []models.Grant
 	if err == nil {
-		rights, err = s.Rights.Rights(c.Request.Context(), caller(c), models.ResourceID(id))
+		rights, err = s.Grants.Grants(c.Request.Context(), caller(c), models.ResourceID(id), "", 100)
 	}
 	if err != nil {
 		s.problem(c, err)
@@ -39,7 +40,7 @@ func (s *Server) PutRight(c *gin.Context, id ResourceID, organization Organizati
 		party, err = rightInPath(id, organization)
 	}
 	if err == nil {
-		err = s.putRight(c, models.Right{ResourceID: models.ResourceID(id), Organisation: party, MaySend: *body.Send, MayReceive: *body.Receive})
+		err = s.putRight(c, models.Grant{ResourceID: models.ResourceID(id), Organisation: party, Terms: models.Terms{Effect: models.EffectAllow, MaySend: *body.Send, MayReceive: *body.Receive}})
 	}
 	if err != nil {
 		s.problem(c, err)
@@ -48,20 +49,21 @@ func (s *Server) PutRight(c *gin.Context, id ResourceID, organization Organizati
 	c.Status(http.StatusNoContent)
 }
 
-func (s *Server) putRight(c *gin.Context, r models.Right) error {
+func (s *Server) putRight(c *gin.Context, r models.Grant) error {
 	if !r.MaySend && !r.MayReceive {
-		return s.Rights.DeleteRight(c.Request.Context(), caller(c), r.ResourceID, r.Organisation)
+		return s.Grants.DeleteGrant(c.Request.Context(), actor(c), r.ResourceID, r.Organisation, models.Condition{Unconditional: true})
 	}
-	return s.Rights.PutRight(c.Request.Context(), caller(c), r)
+	_, err := s.Grants.PutGrant(c.Request.Context(), actor(c), r, models.Condition{Unconditional: true})
+	return err
 }
 
 // DeleteRight takes all rights of an organisation in a service of the caller.
 func (s *Server) DeleteRight(c *gin.Context, id ResourceID, organization Organization) {
 	party, err := rightInPath(id, organization)
 	if err == nil {
-		err = s.Rights.DeleteRight(c.Request.Context(), caller(c), models.ResourceID(id), party)
+		err = s.Grants.DeleteGrant(c.Request.Context(), actor(c), models.ResourceID(id), party, models.Condition{Unconditional: true})
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, models.ErrEntryNotFound) {
 		s.problem(c, err)
 		return
 	}

@@ -25,15 +25,17 @@ type Ports struct {
 	Downloads     Downloads
 	Services      Services
 	Rights        Rights
+	Grants        Grants
 	Contents      Contents
 	Log           *slog.Logger
 }
 
 // Settings are the limits of one installation.
 type Settings struct {
-	MaxRecipients int    // of one transfer
-	UploadSlots   int    // uploads at once in this process
-	Environment   string // what GET /serviceowner calls this installation
+	MaxRecipients int           // of one transfer
+	UploadSlots   int           // uploads at once in this process
+	Environment   string        // what GET /serviceowner calls this installation
+	RecheckRight  time.Duration // of a running download; 0: 10 s
 }
 
 // New makes a server. Handler serves it.

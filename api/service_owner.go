@@ -20,7 +20,7 @@ func (s *Server) CreateServiceOwner(c *gin.Context) {
 		err = models.CheckText("name", body.Name)
 	}
 	if err == nil {
-		err = s.Services.InsertServiceOwner(c.Request.Context(), caller(c), body.Name)
+		err = s.Services.InsertServiceOwner(c.Request.Context(), actor(c), body.Name)
 	}
 	if err != nil {
 		s.problem(c, err)

@@ -143,7 +143,7 @@ func setup(t *testing.T, change ...func(*Server)) *bundle {
 	b.door = &door{Store: b.store, objs: b.objects, acts: activities.New(b.store, b.store, b.objects, time.Hour)}
 	b.server = New(Ports{
 		Authenticator: verifier, Transfers: b.door, Views: b.store, Uploads: b.store, Downloads: b.store,
-		Services: b.store, Rights: b.store, Contents: b.objects, Log: slog.New(slog.DiscardHandler),
+		Services: b.store, Rights: b.store, Grants: b.store, Contents: b.objects, Log: slog.New(slog.DiscardHandler),
 	}, Settings{MaxRecipients: 200, UploadSlots: 8, Environment: "test"})
 	for _, c := range change {
 		c(b.server)

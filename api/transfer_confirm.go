@@ -13,14 +13,15 @@ import (
 
 // ConfirmDownload records that the calling recipient has the file (reference 1.3, confirm download).
 func (s *Server) ConfirmDownload(c *gin.Context, id FileTransferID) {
-	if err := s.confirm(c.Request.Context(), id, caller(c)); err != nil {
+	if err := s.confirm(c.Request.Context(), id, actor(c)); err != nil {
 		s.problem(c, err)
 		return
 	}
 	c.Status(http.StatusNoContent)
 }
 
-func (s *Server) confirm(ctx context.Context, id uuid.UUID, by models.Party) error {
+func (s *Server) confirm(ctx context.Context, id uuid.UUID, actor models.Caller) error {
+	by := actor.Party
 	v, err := s.Views.TransferFor(ctx, id, by)
 	if err != nil {
 		return err
@@ -41,6 +42,10 @@ func (s *Server) confirm(ctx context.Context, id uuid.UUID, by models.Party) err
 		return models.ErrNotPublished
 	case r.FirstAccess == nil:
 		return models.ErrNotDownloaded
+	}
+	// here and not in the workflow: an update that was refused stays refused, though the right may come back
+	if err := s.Rights.Permit(ctx, v.ResourceID, models.Question{Action: models.ActionReceive, From: v.Sender, By: actor}); err != nil {
+		return err
 	}
 	if err = s.Transfers.Confirm(ctx, id, r.GroupNo, by); errors.Is(err, models.ErrNotPublished) {
 		return s.confirmForgotten(ctx, id, r.GroupNo, by)

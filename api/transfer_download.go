@@ -60,6 +60,9 @@ func (s *Server) prepare(c *gin.Context, id FileTransferID, params HeadFileParam
 	if !v.Status.Downloadable() {
 		return v, served{}, models.ErrNotReadyForDownload
 	}
+	if err := s.Rights.Permit(c.Request.Context(), v.ResourceID, receiving(c, v)); err != nil {
+		return v, served{}, err
+	}
 	h := c.Writer.Header()
 	etag := `"` + v.ContentSHA256 + `"`
 	if matches(value(params.IfNoneMatch), etag) { // before the range, as RFC 9110, 13.2.2 has it
@@ -92,13 +95,15 @@ func (s *Server) serve(c *gin.Context, v models.TransferView, at served) error {
 		return s.missing(ctx, v, caller(c), err)
 	}
 	defer func() { _ = bytes.Close() }()
-	access, err := s.Downloads.BeginAccess(ctx, v.ID, caller(c), at.first, at.length)
+	access, err := s.Downloads.BeginAccess(ctx, v.ID, actor(c), at.first, at.length)
 	if err != nil {
 		return err
 	}
+	right, stop := s.watchRight(c, v)
+	defer stop()
 	c.Status(at.status())
 	c.Writer.WriteHeaderNow()
-	sent, failed := send(c.Writer, bytes, at.length)
+	sent, failed := send(c.Writer, bytes, at.length, right)
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpTime)
 	defer cancel()
 	if err := s.Downloads.EndAccess(end, access, sent); err != nil {
@@ -129,7 +134,7 @@ func (s *Server) missing(ctx context.Context, v models.TransferView, by models.P
 
 // send copies in windows, each with its own deadline. Gin's writer hides ReadFrom, and with it
 // sendfile(2); the connection's own writer has it.
-func send(w gin.ResponseWriter, from io.Reader, length int64) (sent int64, err error) {
+func send(w gin.ResponseWriter, from io.Reader, length int64, right *standing) (sent int64, err error) {
 	var to io.Writer = w
 	if inner, ok := w.(interface{ Unwrap() http.ResponseWriter }); ok {
 		to = inner.Unwrap()
@@ -137,6 +142,9 @@ func send(w gin.ResponseWriter, from io.Reader, length int64) (sent int64, err e
 	connect := http.NewResponseController(w)
 	for sent < length {
 		_ = connect.SetWriteDeadline(time.Now().Add(WritePatience)) // test recorders have no connection
+		if err := right.lost(); err != nil {
+			return sent, err
+		}
 		n, err := io.CopyN(to, from, min(downloadWindow, length-sent))
 		sent += n
 		if err != nil {

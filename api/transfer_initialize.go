@@ -20,7 +20,7 @@ func (s *Server) InitializeFileTransfer(c *gin.Context, params InitializeFileTra
 		err = readJSON(c, &body, false)
 	}
 	if err == nil {
-		err = s.initialize(c.Request.Context(), caller(c), draftOf(body), id, value(params.IdempotencyKey))
+		err = s.initialize(c.Request.Context(), actor(c), draftOf(body), id, value(params.IdempotencyKey))
 	}
 	if err != nil {
 		s.problem(c, err)
@@ -52,15 +52,15 @@ func value[T any](p *T) T {
 
 // initialize checks a draft and has its workflow accept it under this id. The same key of the same
 // sender always names the same transfer: models.ErrKeyReused when the draft is another one.
-func (s *Server) initialize(ctx context.Context, by models.Party, d models.Draft, id uuid.UUID, key string) error {
+func (s *Server) initialize(ctx context.Context, by models.Caller, d models.Draft, id uuid.UUID, key string) error {
 	sub, err := models.NewSubmission(d, s.MaxRecipients)
 	if err != nil {
 		return err
 	}
-	if sub.Sender.Party != by {
+	if sub.Sender.Party != by.Party {
 		return models.ErrNoAccess
 	}
-	sub.ID, sub.IdempotencyKey = id, key
+	sub.ID, sub.IdempotencyKey, sub.By = id, key, by
 	if known, err := s.acceptedBefore(ctx, sub); known || err != nil {
 		return err
 	}

@@ -155,7 +155,7 @@ func (f *form) finish() (models.TransferStatus, error) {
 	if err := f.fits(ctx); err != nil {
 		return 0, err
 	}
-	if err := f.s.initialize(ctx, caller(f.c), f.draft, f.id, value(f.key)); err != nil {
+	if err := f.s.initialize(ctx, actor(f.c), f.draft, f.id, value(f.key)); err != nil {
 		return 0, err
 	}
 	f.accepted = true
@@ -181,8 +181,8 @@ func (f *form) fits(ctx context.Context) error {
 	if models.CheckResourceID(f.draft.ResourceID) != nil {
 		return nil // initialize names all that is wrong
 	}
-	right, err := f.s.Services.RightOf(ctx, id, caller(f.c))
-	if err != nil || !right.MaySend {
+	send, _, err := f.s.Rights.RightsOf(ctx, id, caller(f.c))
+	if err != nil || !send {
 		return err
 	}
 	r, err := f.s.Services.ResourceByID(ctx, id)
@@ -200,7 +200,7 @@ func (f *form) adopt(ctx context.Context) (models.TransferStatus, error) {
 	}
 	adopted := f.stored.id
 	f.stored = nil
-	return f.s.offer(ctx, f.id, adopted, f.content)
+	return f.s.offer(ctx, f.id, adopted, f.content, actor(f.c))
 }
 
 // discard removes a file that found no transfer.

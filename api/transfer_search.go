@@ -40,8 +40,8 @@ func (s *Server) SearchFileTransfers(c *gin.Context, params SearchFileTransfersP
 
 // mayLookInto refuses who has no right in a service and found nothing there.
 func (s *Server) mayLookInto(c *gin.Context, resource string) error {
-	right, err := s.Services.RightOf(c.Request.Context(), resource, caller(c))
-	if err == nil && !right.MaySend && !right.MayReceive {
+	send, receive, err := s.Rights.RightsOf(c.Request.Context(), resource, caller(c))
+	if err == nil && !send && !receive {
 		return models.ErrNoAccess
 	}
 	return err

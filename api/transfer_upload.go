@@ -40,7 +40,11 @@ func (s *Server) upload(c *gin.Context, id uuid.UUID, key string) (models.Transf
 		if n := c.Request.ContentLength; n > v.MaxFileSize {
 			return 0, models.ErrFileTooLarge.Exceeded(v.MaxFileSize, n)
 		}
-		status, err := s.receive(ctx, attempt{transfer: id, key: key, limit: v.MaxFileSize}, s.patient(c))
+		q := models.Question{Action: models.ActionUpload, From: v.Sender, By: actor(c)}
+		if err := s.Rights.Permit(ctx, v.ResourceID, q); err != nil { // before the body, and again when it is there
+			return 0, err
+		}
+		status, err := s.receive(ctx, attempt{transfer: id, key: key, limit: v.MaxFileSize, by: actor(c)}, s.patient(c))
 		return s.unlessBefore(ctx, v, key, status, err)
 	}
 	return s.uploadedBefore(ctx, v, key)
@@ -103,6 +107,7 @@ type attempt struct {
 	transfer uuid.UUID
 	key      string // Idempotency-Key, or empty
 	limit    int64  // bytes
+	by       models.Caller
 }
 
 // receive stores a body for a transfer that awaits one and tells its workflow.
@@ -124,18 +129,20 @@ func (s *Server) receive(ctx context.Context, a attempt, body io.Reader) (models
 		l.discard(ctx, l.object)
 		return 0, err
 	}
-	return s.offer(context.WithoutCancel(ctx), a.transfer, l.id, content)
+	return s.offer(context.WithoutCancel(ctx), a.transfer, l.id, content, a.by)
 }
 
 // offer makes durable bytes known: first to the store, where the workflow finds them if this process
-// ends, then to the workflow. Bytes that come too late are removed.
-func (s *Server) offer(ctx context.Context, transfer, id uuid.UUID, content models.Content) (models.TransferStatus, error) {
-	err := s.Uploads.StageContent(ctx, transfer, id, content)
-	var status models.TransferStatus
-	if err == nil {
-		status, err = s.Transfers.ContentReceived(ctx, transfer, id)
+// ends, then to the workflow. Bytes that come too late, or from who lost the right meanwhile, are removed.
+func (s *Server) offer(ctx context.Context, transfer, id uuid.UUID, content models.Content, by models.Caller) (models.TransferStatus, error) {
+	if err := s.Uploads.StageContent(ctx, transfer, id, content, by); err != nil {
+		if e, refused := models.AsError(err); refused && !e.Retryable() {
+			(&lease{s: s, id: id}).discard(ctx, content.Key)
+		}
+		return 0, err
 	}
-	if errors.Is(err, models.ErrAlreadyUploaded) || errors.Is(err, models.ErrLeaseLost) {
+	status, err := s.Transfers.ContentReceived(ctx, transfer, id)
+	if errors.Is(err, models.ErrAlreadyUploaded) {
 		// if this fails the workflow discards them at the transfer's end
 		_ = s.Contents.DeleteAll(ctx, content.Key)
 	}

@@ -16,6 +16,11 @@ type Client struct {
 	Expires      time.Time // at most MaxClientLife after Created
 }
 
+// Audited implements Audited.
+func (c Client) Audited() map[string]any {
+	return map[string]any{"clientId": c.ID, "name": c.Name, "jwks": c.Keys, "expires": c.Expires}
+}
+
 // MaxClientLife is how long registered keys may be used, as with Maskinporten.
 const MaxClientLife = 366 * 24 * time.Hour
 
@@ -27,6 +32,11 @@ type CredentialLock struct {
 	Issuers      []string `gorm:"serializer:json"` // names of external issuers
 	Version      int64
 	Updated      time.Time
+}
+
+// Audited implements Audited.
+func (l CredentialLock) Audited() map[string]any {
+	return map[string]any{"certificates": l.Certificates, "keys": l.Keys, "issuers": l.Issuers}
 }
 
 // Permits tells whether a credential may act for the organisation of the lock.

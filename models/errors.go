@@ -23,6 +23,8 @@ const (
 	KindTimeout                   // the caller stood still for too long
 	KindTooLarge                  // a request larger than the operation takes
 	KindMediaType                 // a request in another form than the operation takes
+	KindNoCondition               // something would be changed without a condition on what is there
+	KindCondition                 // what is there is not what the caller's condition says
 )
 
 // FieldError names one field of a request and what is wrong with it.
@@ -140,5 +142,21 @@ var (
 	ErrStalled          = &Error{Kind: KindTimeout, Code: "FMD-00019", Message: "No bytes arrived for too long. Nothing of the file was kept; send it again."}
 	ErrRequestTooLarge  = &Error{Kind: KindTooLarge, Code: "FMD-00020", Message: "The request is larger than this operation takes."}
 	ErrMediaType        = &Error{Kind: KindMediaType, Code: "FMD-00021", Message: "The request's Content-Type is not the one this operation takes."}
-	ErrInternal         = &Error{Kind: KindInternal, Code: "FMD-00014", Message: "Something went wrong at our end."}
+	ErrAssertionUsed    = &Error{Kind: KindUnauthorized, Code: "FMD-00022", Message: "The assertion was used before."}
+	ErrClientNotFound   = &Error{Kind: KindNotFound, Code: "FMD-00023", Message: "There is no such client."}
+
+	ErrPreconditionRequired = &Error{Kind: KindNoCondition, Code: "FMD-00024", Message: "This exists: send If-Match with the ETag that you read, so that no change of somebody else is lost, or If-Match: *."}
+	ErrPreconditionFailed   = &Error{Kind: KindCondition, Code: "FMD-00025", Message: "What is stored is not what your If-Match or If-None-Match asks for. Read it again."}
+	ErrEntryNotFound        = &Error{Kind: KindNotFound, Code: "FMD-00026", Message: "There is no such entry in the registry."}
+	ErrServiceClosed        = &Error{Kind: KindForbidden, Code: "FMD-00027", Message: "The service is closed for new transfers."}
+	ErrLoginMethodRefused   = &Error{Kind: KindForbidden, Code: "FMD-00028", Message: "The service does not accept this way of logging in."}
+	ErrSupplierRefused      = &Error{Kind: KindForbidden, Code: "FMD-00029", Message: "The service does not accept this supplier."}
+	ErrOwnCertificate       = &Error{Kind: KindForbidden, Code: "FMD-00031", Message: "Only the organisation itself may do this, with its own certificate."}
+	ErrNotForSuppliers      = &Error{Kind: KindForbidden, Code: "FMD-00032", Message: "Only the organisation itself may do this, not a supplier that acts for it."}
+	ErrAnswered             = &Error{Kind: KindConflict, Code: "FMD-00033", Message: "The access request was answered before."}
+	ErrLocksOut             = &Error{Kind: KindConflict, Code: "FMD-00034", Message: "The lock would refuse the very credential that sets it."}
+	ErrNotApplied           = &Error{Kind: KindConflict, Code: "FMD-00036", Message: "Nothing of the batch was applied, because another row was refused."}
+	ErrRequestPending       = &Error{Kind: KindConflict, Code: "FMD-00035", Message: "An access request of yours for this service is waiting for its answer."}
+
+	ErrInternal = &Error{Kind: KindInternal, Code: "FMD-00014", Message: "Something went wrong at our end."}
 )

@@ -1,14 +1,20 @@
 package models
 
-import "time"
+import (
+	"fmt"
+	"slices"
+	"time"
+)
 
 // Limits and defaults of a service's policy (reference 1.5, 2.6).
 const (
-	MaxFileSizeLimit  int64 = 1_677_721_600_000 // bytes: 32 MiB x 50,000
-	DefaultTimeToLive       = 30 * 24 * time.Hour
-	MaxTimeToLive           = 365 * 24 * time.Hour
-	DefaultGrace            = 2 * time.Hour
-	MaxGrace                = 24 * time.Hour
+	MaxFileSizeLimit     int64 = 1_677_721_600_000 // bytes: 32 MiB x 50,000
+	DefaultTimeToLive          = 30 * 24 * time.Hour
+	MaxTimeToLive              = 365 * 24 * time.Hour
+	DefaultGrace               = 2 * time.Hour
+	MaxGrace                   = 24 * time.Hour
+	MaxRecipientsLimit         = 20_000
+	maxAcceptedSuppliers       = 1000
 )
 
 // ServiceOwner is an organisation that administers services of its own.
@@ -17,6 +23,9 @@ type ServiceOwner struct {
 	Name         string
 	Created      time.Time
 }
+
+// Audited implements Audited.
+func (o ServiceOwner) Audited() map[string]any { return map[string]any{"name": o.Name} }
 
 // Resource is a broker service with its policy. It belongs for ever to the organisation that made it.
 type Resource struct {
@@ -30,10 +39,38 @@ type Resource struct {
 	UseManifestShim     bool          // kept for clients that send it; has no effect
 	ServiceCode         string
 	EditionCode         int32
-	Version             int64
-	Created             time.Time
-	Updated             time.Time
+
+	MaxRecipients          int            // of one transfer; 0: as many as the installation allows
+	RecipientsSeeEachOther bool           // else a recipient sees itself only
+	LoginMethods           []LoginMethod  `gorm:"serializer:json"` // empty: all
+	VirusScan              VirusScan      // of every file before it is published
+	Suppliers              SupplierPolicy // who may act for senders and recipients
+	AcceptedSuppliers      []Party        `gorm:"serializer:json"` // for SuppliersListed
+	Closed                 *time.Time     // nil: new transfers are taken
+
+	Version int64 // of the audit entry that wrote the policy
+	Created time.Time
+	Updated time.Time
 }
+
+// SupplierPolicy says which suppliers a service accepts. A supplier always needs a delegation, too.
+type SupplierPolicy string
+
+// The policies about suppliers.
+const (
+	SuppliersAny    SupplierPolicy = "any"
+	SuppliersNone   SupplierPolicy = "none"
+	SuppliersListed SupplierPolicy = "listed"
+)
+
+// VirusScan says whether files are scanned before they are published.
+type VirusScan string
+
+// Scanning is off unless the service asks for it.
+const (
+	ScanOff      VirusScan = "off"
+	ScanRequired VirusScan = "required"
+)
 
 // ResourcePatch is what a service owner asks to change; nil means leave as it is.
 type ResourcePatch struct {
@@ -45,20 +82,29 @@ type ResourcePatch struct {
 	ServiceCode         *string
 	EditionCode         *int32
 	RequiredParty       *string // empty disables
+
+	MaxRecipients          *int // 0: as many as the installation allows
+	RecipientsSeeEachOther *bool
+	LoginMethods           *[]string
+	VirusScan              *string
+	Suppliers              *string
+	AcceptedSuppliers      *[]string
+	Closed                 *bool
 }
 
 // NewResource returns a service with the default policy.
 func NewResource(id string, owner Party) Resource {
 	return Resource{
 		ID: id, Owner: owner, MaxFileSize: MaxFileSizeLimit, TimeToLive: DefaultTimeToLive,
-		PurgeAfterConfirmed: true, Grace: DefaultGrace,
+		PurgeAfterConfirmed: true, Grace: DefaultGrace, LoginMethods: []LoginMethod{},
+		VirusScan: ScanOff, Suppliers: SuppliersAny, AcceptedSuppliers: []Party{},
 	}
 }
 
 // Apply returns the policy with the patch's fields in place, or the error of the first bad field.
 // Rules and codes are the reference's (section 1.5); where it accepted durations below zero, we refuse.
-func (r Resource) Apply(p ResourcePatch) (Resource, error) {
-	steps := []func(*Resource, ResourcePatch) error{applySize, applyTimeToLive, applyGrace, applyShim, applyRequiredParty}
+func (r Resource) Apply(p ResourcePatch, now time.Time) (Resource, error) {
+	steps := []func(*Resource, ResourcePatch) error{applySize, applyTimeToLive, applyGrace, applyShim, applyRequiredParty, applyParties, applyLogin, applyScan, applySuppliers}
 	for _, step := range steps {
 		if err := step(&r, p); err != nil {
 			return Resource{}, err
@@ -66,6 +112,13 @@ func (r Resource) Apply(p ResourcePatch) (Resource, error) {
 	}
 	if p.PurgeAfterConfirmed != nil {
 		r.PurgeAfterConfirmed = *p.PurgeAfterConfirmed
+	}
+	switch {
+	case p.Closed == nil:
+	case !*p.Closed:
+		r.Closed = nil
+	case r.Closed == nil:
+		r.Closed = &now
 	}
 	return r, nil
 }
@@ -155,38 +208,80 @@ func applyRequiredParty(r *Resource, p ResourcePatch) error {
 	return nil
 }
 
-// Right says what one organisation may do in one service.
-type Right struct {
-	ResourceID   string `gorm:"primaryKey"`
-	Organisation Party  `gorm:"primaryKey"`
-	MaySend      bool
-	MayReceive   bool
-}
-
-// Decide tells whether sender may send to recipients in the service, given the rights of all
-// parties involved. One recipient without right refuses the whole transfer. The order of checks
-// is the reference's: sender (6), recipients (28), required party (27, 26).
-func (r Resource) Decide(sender Party, recipients []Party, rights []Right) error {
-	may := make(map[Party]Right, len(rights))
-	for _, right := range rights {
-		may[right.Organisation] = right
+func applyParties(r *Resource, p ResourcePatch) error {
+	if p.RecipientsSeeEachOther != nil {
+		r.RecipientsSeeEachOther = *p.RecipientsSeeEachOther
 	}
-	if !may[sender].MaySend {
-		return ErrNoAccess
-	}
-	for _, p := range recipients {
-		if !may[p].MayReceive {
-			return ErrRecipientWithoutRight
-		}
-	}
-	if r.RequiredParty == "" || r.RequiredParty == sender {
+	if p.MaxRecipients == nil {
 		return nil
 	}
-	if len(recipients) != 1 {
-		return ErrRequiredPartyOne
+	if *p.MaxRecipients < 0 || *p.MaxRecipients > MaxRecipientsLimit {
+		return InvalidField("maxRecipients", fmt.Sprintf("maxRecipients must be between 0 and %d; 0 stands for as many as the installation allows.", MaxRecipientsLimit))
 	}
-	if recipients[0] != r.RequiredParty {
-		return ErrRequiredPartyAbsent
+	r.MaxRecipients = *p.MaxRecipients
+	return nil
+}
+
+func applyLogin(r *Resource, p ResourcePatch) error {
+	if p.LoginMethods == nil {
+		return nil
+	}
+	r.LoginMethods = []LoginMethod{}
+	for _, given := range *p.LoginMethods {
+		m := LoginMethod(given)
+		if !slices.Contains(LoginMethods(), m) {
+			return InvalidField("loginMethods", fmt.Sprintf("A login method must be one of %v.", LoginMethods()))
+		}
+		if !slices.Contains(r.LoginMethods, m) {
+			r.LoginMethods = append(r.LoginMethods, m)
+		}
 	}
 	return nil
+}
+
+func applyScan(r *Resource, p ResourcePatch) error {
+	if p.VirusScan == nil {
+		return nil
+	}
+	r.VirusScan = VirusScan(*p.VirusScan)
+	if r.VirusScan != ScanOff && r.VirusScan != ScanRequired {
+		return InvalidField("virusScan", "virusScan must be off or required.")
+	}
+	return nil
+}
+
+func applySuppliers(r *Resource, p ResourcePatch) error {
+	if p.Suppliers != nil {
+		r.Suppliers = SupplierPolicy(*p.Suppliers)
+		if !slices.Contains([]SupplierPolicy{SuppliersAny, SuppliersNone, SuppliersListed}, r.Suppliers) {
+			return InvalidField("suppliers", "suppliers must be any, none or listed.")
+		}
+	}
+	if p.AcceptedSuppliers == nil {
+		return nil
+	}
+	if len(*p.AcceptedSuppliers) > maxAcceptedSuppliers {
+		return InvalidField("acceptedSuppliers", fmt.Sprintf("At most %d suppliers can be listed.", maxAcceptedSuppliers))
+	}
+	r.AcceptedSuppliers = []Party{}
+	for i, given := range *p.AcceptedSuppliers {
+		party, err := ParseOrganisation(given)
+		if err != nil {
+			return InvalidField(fmt.Sprintf("acceptedSuppliers[%d]", i), PartyRule)
+		}
+		r.AcceptedSuppliers = append(r.AcceptedSuppliers, party)
+	}
+	return nil
+}
+
+// Audited implements Audited.
+func (r Resource) Audited() map[string]any {
+	return map[string]any{
+		"owner": r.Owner, "maxFileTransferSize": r.MaxFileSize, "fileTransferTimeToLive": FormatDuration(r.TimeToLive),
+		"purgeFileTransferAfterAllRecipientsConfirmed": r.PurgeAfterConfirmed, "purgeFileTransferGracePeriod": FormatDuration(r.Grace),
+		"requiredParty": r.RequiredParty, "useManifestFileShim": r.UseManifestShim, "externalServiceCodeLegacy": r.ServiceCode,
+		"externalServiceEditionCodeLegacy": r.EditionCode, "maxRecipients": r.MaxRecipients,
+		"recipientsSeeEachOther": r.RecipientsSeeEachOther, "loginMethods": r.LoginMethods, "virusScan": r.VirusScan,
+		"suppliers": r.Suppliers, "acceptedSuppliers": r.AcceptedSuppliers, "closed": r.Closed,
+	}
 }

@@ -55,6 +55,7 @@ type Submission struct {
 	DisableVirusScan bool
 	IdempotencyKey   string // empty when the client gave none
 	RequestHash      string // of everything above but the ID and the key; hex
+	By               Caller // whose credential sent it
 }
 
 var (
@@ -153,6 +154,14 @@ func (c *checker) text(field, value string, limit int) {
 		c.add(field, "The %s field is required.", field)
 	case n > limit:
 		c.add(field, "The field %s must be a string with a minimum length of 1 and a maximum length of %d.", field, limit)
+	}
+	c.clean(field, value)
+}
+
+// length bounds a text that may be empty, in characters.
+func (c *checker) length(field, value string, limit int) {
+	if utf8.RuneCountInString(value) > limit {
+		c.add(field, "The field %s must be a string with a maximum length of %d.", field, limit)
 	}
 	c.clean(field, value)
 }

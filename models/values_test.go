@@ -97,24 +97,6 @@ func TestNewSubmission_TellsAllThatIsWrongAtOnce(t *testing.T) {
 	require.Equal(t, KindInvalid, e.Kind)
 }
 
-func TestDecide_RefusesTheWholeForOne(t *testing.T) {
-	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		parties := []Party{"a", "b", "c", "d"}
-		var rights []Right
-		for _, p := range parties {
-			rights = append(rights, Right{Organisation: p, MaySend: rapid.Bool().Draw(t, "send"), MayReceive: rapid.Bool().Draw(t, "receive")})
-		}
-		to := rapid.SliceOfNDistinct(rapid.SampledFrom(parties[1:]), 1, 3, rapid.ID).Draw(t, "to")
-		err := Resource{}.Decide("a", to, rights)
-		all := rights[0].MaySend
-		for _, p := range to {
-			all = all && rights[p[0]-'a'].MayReceive
-		}
-		require.Equal(t, all, err == nil)
-	})
-}
-
 func TestGroups_CoverEveryRecipientOnce(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

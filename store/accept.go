@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"gorm.io/gorm"
-	"gorm.io/gorm/clause"
 
 	"github.com/formidling/formidling/models"
 )
@@ -14,14 +13,13 @@ import (
 // AcceptTransfer decides whether the submission may go ahead and, if so, inserts the transfer, its
 // recipients and the first event, all in one transaction. The service row is locked for share
 // meanwhile, so a change of rights comes either before the decision or after the insert.
-// The refusals are models.ErrNoAccess and the others of Resource.Decide.
+// The refusals are models.ErrNoAccess and the others of Resource.Verdict.
 // Safe to repeat by the same run; another run's transfer is reported as a duplicate.
 func (s *Store) AcceptTransfer(ctx context.Context, sub models.Submission, runID string, uploadWindow time.Duration) (models.Acceptance, error) {
 	var accepted models.Acceptance
 	err := s.transact(ctx, "accept transfer", func(tx *gorm.DB) error {
-		var resource models.Resource
-		err := tx.Clauses(clause.Locking{Strength: "SHARE"}).Take(&resource, "id = ?", sub.ResourceID).Error
-		if errors.Is(err, gorm.ErrRecordNotFound) {
+		resource, err := shareResource(tx, sub.ResourceID)
+		if errors.Is(err, models.ErrResourceNotConfigured) {
 			return models.ErrNoAccess // the reference does not tell an unknown service from a closed one
 		} else if err != nil {
 			return err
@@ -36,7 +34,7 @@ func (s *Store) AcceptTransfer(ctx context.Context, sub models.Submission, runID
 			accepted.Duplicate = known.RunID != runID
 			return nil
 		}
-		if err := decide(tx, resource, sub); err != nil {
+		if err := s.permit(tx, resource, sending(sub)); err != nil {
 			return err
 		}
 		accepted = acceptance(t, resource, len(sub.Recipients))
@@ -55,17 +53,13 @@ func transferOf(tx *gorm.DB, sub models.Submission) (*models.Transfer, error) {
 	return &found[0], nil
 }
 
-func decide(tx *gorm.DB, resource models.Resource, sub models.Submission) error {
-	parties := make([]models.Party, 0, len(sub.Recipients)+1)
-	parties = append(parties, sub.Sender.Party)
-	for _, r := range sub.Recipients {
-		parties = append(parties, r.Party)
+func sending(sub models.Submission) models.Question {
+	q := models.Question{Action: models.ActionSend, From: sub.Sender.Party, By: sub.By, To: make([]models.Party, len(sub.Recipients))}
+	for i, r := range sub.Recipients {
+		q.To[i] = r.Party
 	}
-	var rights []models.Right
-	if err := tx.Find(&rights, "resource_id = ? AND organisation IN ?", resource.ID, parties).Error; err != nil {
-		return err
-	}
-	return resource.Decide(parties[0], parties[1:], rights)
+	q.By.Party = sub.Sender.Party
+	return q
 }
 
 func newTransfer(sub models.Submission, r models.Resource, runID string, now time.Time, uploadWindow time.Duration) models.Transfer {

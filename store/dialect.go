@@ -3,6 +3,7 @@ package store
 import (
 	"io/fs"
 	"regexp"
+	"strings"
 	"testing/fstest"
 
 	"github.com/pressly/goose/v3"
@@ -29,12 +30,12 @@ var sqliteTypes = map[string]string{"timestamptz": "datetime", "uuid": "text", "
 
 var typeWords = regexp.MustCompile(`\b(timestamptz|uuid|bigint)\b`)
 
-// translate returns the migrations in this dialect. There is one text for both databases, so that
-// they cannot drift apart.
+// translate returns the migrations in this dialect. There is one text for both databases, so that they cannot
+// drift apart; only what needs a trigger has two, named for the database: 00003_audit.postgres.sql.
 func (d dialect) translate(files fs.FS, dir string) (fs.FS, error) {
 	sub, err := fs.Sub(files, dir)
-	if err != nil || d == dialectPostgres {
-		return sub, err
+	if err != nil {
+		return nil, err
 	}
 	names, err := fs.Glob(sub, "*.sql")
 	if err != nil {
@@ -45,6 +46,17 @@ func (d dialect) translate(files fs.FS, dir string) (fs.FS, error) {
 		text, err := fs.ReadFile(sub, name)
 		if err != nil {
 			return nil, err
+		}
+		plain, own, special := strings.Cut(strings.TrimSuffix(name, ".sql"), ".")
+		if special {
+			if own == string(d) {
+				out[plain+".sql"] = &fstest.MapFile{Data: text}
+			}
+			continue
+		}
+		if d == dialectPostgres {
+			out[name] = &fstest.MapFile{Data: text}
+			continue
 		}
 		text = typeWords.ReplaceAllFunc(text, func(w []byte) []byte { return []byte(sqliteTypes[string(w)]) })
 		out[name] = &fstest.MapFile{Data: text}

@@ -119,12 +119,17 @@ func (s *Store) EndUpload(ctx context.Context, attempt uuid.UUID) error {
 	})
 }
 
-// StageContent records that the bytes of a running attempt are durable.
+// StageContent records that the bytes of a running attempt are durable. The sender's right is checked again in
+// the same transaction: whoever lost it meanwhile is refused as models.Resource.Verdict says.
 // models.ErrLeaseLost when the attempt no longer runs, ErrAlreadyUploaded when the transfer no longer
 // awaits content, or another attempt was staged first: two must not both be told that theirs is the file.
-func (s *Store) StageContent(ctx context.Context, transfer, attempt uuid.UUID, c models.Content) error {
+func (s *Store) StageContent(ctx context.Context, transfer, attempt uuid.UUID, c models.Content, by models.Caller) error {
 	return s.transact(ctx, "stage content", func(tx *gorm.DB) error {
-		if err := awaitsFirstContent(tx, transfer); err != nil {
+		t, err := awaitsFirstContent(tx, transfer)
+		if err != nil {
+			return err
+		}
+		if err := s.permitShared(tx, t.ResourceID, models.Question{Action: models.ActionUpload, From: t.Sender, By: by}); err != nil {
 			return err
 		}
 		now := s.clock()
@@ -143,16 +148,16 @@ func (s *Store) StageContent(ctx context.Context, transfer, attempt uuid.UUID, c
 }
 
 // awaitsFirstContent keeps everybody else from staging until the transaction ends, or says that somebody did.
-func awaitsFirstContent(tx *gorm.DB, transfer uuid.UUID) error {
+func awaitsFirstContent(tx *gorm.DB, transfer uuid.UUID) (models.Transfer, error) {
 	t, err := lockTransfer(tx, transfer)
 	if err != nil {
-		return err
+		return t, err
 	}
 	f, err := factsOf(tx, transfer)
 	if err == nil && (t.Status != models.TransferInitialized || f.Staged != nil) {
-		return models.ErrAlreadyUploaded
+		err = models.ErrAlreadyUploaded
 	}
-	return err
+	return t, err
 }
 
 func lostUnless(done *gorm.DB) error {
@@ -224,8 +229,9 @@ func (s *Store) StagedAttempt(ctx context.Context, transfer uuid.UUID, idempoten
 }
 
 // BeginAccess records that bytes are about to be served to a recipient. models.ErrNotReadyForDownload
-// when the file is not there for it. It excludes cancelling and purging at the same moment.
-func (s *Store) BeginAccess(ctx context.Context, transfer uuid.UUID, party models.Party, first, length int64) (uuid.UUID, error) {
+// when the file is not there for it, and the refusals of models.Resource.Verdict when it may no longer receive.
+// It excludes cancelling, purging and the loss of the right at the same moment.
+func (s *Store) BeginAccess(ctx context.Context, transfer uuid.UUID, by models.Caller, first, length int64) (uuid.UUID, error) {
 	id, err := uuid.NewV7()
 	if err != nil {
 		return id, err
@@ -238,8 +244,11 @@ func (s *Store) BeginAccess(ctx context.Context, transfer uuid.UUID, party model
 		if !t.Status.Downloadable() {
 			return models.ErrNotReadyForDownload
 		}
+		if err := s.permitShared(tx, t.ResourceID, models.Question{Action: models.ActionReceive, From: t.Sender, By: by}); err != nil {
+			return err
+		}
 		return tx.Create(&models.ContentAccess{
-			ID: id, TransferID: transfer, Party: party, FirstByte: first, Length: length, Started: s.clock(),
+			ID: id, TransferID: transfer, Party: by.Party, FirstByte: first, Length: length, Started: s.clock(),
 		}).Error
 	})
 }

@@ -103,7 +103,7 @@ func TestAcceptTransfer_MayBeRepeatedByItsRunOnly(t *testing.T) {
 		s := submission(bob)
 		first, err := b.AcceptTransfer(t.Context(), s, "run", time.Hour)
 		require.NoError(t, err)
-		require.NoError(t, b.DeleteRight(t.Context(), owner, svc, alice))
+		require.NoError(t, b.DeleteGrant(t.Context(), as(owner), svc, alice, always))
 		again, err := b.AcceptTransfer(t.Context(), s, "run", time.Hour)
 		require.NoError(t, err, "what was accepted stays accepted")
 		require.Equal(t, first, again)
@@ -146,7 +146,9 @@ func TestWeakness4_OfTwoUploadsTheFirstStays(t *testing.T) {
 		results := make([]error, len(attempts))
 		var wg sync.WaitGroup
 		for i, a := range attempts {
-			wg.Go(func() { results[i] = b.StageContent(t.Context(), id, a, models.Content{Generation: 1, Size: 3}) })
+			wg.Go(func() {
+				results[i] = b.StageContent(t.Context(), id, a, models.Content{Generation: 1, Size: 3}, as(alice))
+			})
 		}
 		wg.Wait()
 		winner := slices.Index(results, nil)
@@ -197,7 +199,7 @@ func TestCancelTransfer_HoldsUntilTheFirstDownload(t *testing.T) {
 		id := b.publish(t, bob)
 		require.NoError(t, b.CancelTransfer(t.Context(), id))
 		require.NoError(t, b.CancelTransfer(t.Context(), id))
-		_, err := b.BeginAccess(t.Context(), id, bob, 0, 3)
+		_, err := b.BeginAccess(t.Context(), id, as(bob), 0, 3)
 		require.ErrorIs(t, err, models.ErrNotReadyForDownload)
 		require.Equal(t, []string{"published", "cancelled"}, b.events(t, bob))
 
@@ -220,7 +222,7 @@ func TestUploadAttempt_CannotBeStagedAfterItsLease(t *testing.T) {
 		require.False(t, until.IsZero())
 		b.clock.advance(2 * time.Minute)
 		require.ErrorIs(t, b.RenewLease(ctx, attempt, time.Minute), models.ErrLeaseLost)
-		require.ErrorIs(t, b.StageContent(ctx, id, attempt, models.Content{}), models.ErrLeaseLost)
+		require.ErrorIs(t, b.StageContent(ctx, id, attempt, models.Content{}, as(alice)), models.ErrLeaseLost)
 		staged, until, err := b.UploadFacts(ctx, id)
 		require.NoError(t, err)
 		require.Nil(t, staged)

@@ -45,12 +45,18 @@ func (s *Store) checkVersion(ctx context.Context) error {
 	return nil
 }
 
-func newestMigration() int64 {
+// newestMigration is the highest number that a file's name begins with.
+func newestMigration() (newest int64) {
 	files, err := fs.Glob(migrations, "migrations/*.sql")
 	if err != nil {
 		return 0 // the pattern is constant and valid
 	}
-	return int64(len(files))
+	for _, f := range files {
+		if n, err := goose.NumericComponent(f); err == nil {
+			newest = max(newest, n)
+		}
+	}
+	return newest
 }
 
 func (s *Store) migrator() (*goose.Provider, error) {

@@ -10,15 +10,27 @@ import (
 	"github.com/formidling/formidling/models"
 )
 
-// InsertServiceOwner registers an organisation as a service owner. models.ErrOwnerExists for the second time.
-func (s *Store) InsertServiceOwner(ctx context.Context, organisation models.Party, name string) error {
-	return s.transact(ctx, "insert service owner", func(tx *gorm.DB) error {
-		done := tx.Clauses(clause.OnConflict{DoNothing: true}).
-			Create(&models.ServiceOwner{Organisation: organisation, Name: name, Created: s.clock()})
+// change runs fn in one transaction of the registry. It has connections of its own, so that taking a right
+// away never waits behind uploads.
+func (s *Store) change(ctx context.Context, what string, fn func(tx *gorm.DB) error) error {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	return unavailable(what, s.registry.WithContext(ctx).Transaction(fn))
+}
+
+// InsertServiceOwner registers the caller's organisation as a service owner. models.ErrOwnerExists for the second time.
+func (s *Store) InsertServiceOwner(ctx context.Context, by models.Caller, name string) error {
+	return s.change(ctx, "insert service owner", func(tx *gorm.DB) error {
+		o := models.ServiceOwner{Organisation: by.Party, Name: name, Created: s.clock()}
+		done := tx.Clauses(clause.OnConflict{DoNothing: true}).Create(&o)
 		if done.Error == nil && done.RowsAffected == 0 {
 			return models.ErrOwnerExists
 		}
-		return done.Error
+		if done.Error != nil {
+			return done.Error
+		}
+		_, err := s.record(tx, by, models.Change{Chain: by.Party, Action: "owner.put", Subject: "owner/" + string(by.Party), After: o})
+		return err
 	})
 }
 
@@ -28,10 +40,15 @@ func (s *Store) ServiceOwner(ctx context.Context, organisation models.Party) (mo
 	defer cancel()
 	var o models.ServiceOwner
 	err := s.read.WithContext(ctx).Take(&o, "organisation = ?", organisation).Error
+	return o, unavailable("read service owner", absent(err, models.ErrOwnerNotFound))
+}
+
+// absent makes GORM's not-found error one of ours.
+func absent(err error, ours *models.Error) error {
 	if errors.Is(err, gorm.ErrRecordNotFound) {
-		err = models.ErrOwnerNotFound
+		return ours
 	}
-	return o, unavailable("read service owner", err)
+	return err
 }
 
 // ResourceByID returns a service, or models.ErrResourceNotConfigured.
@@ -45,41 +62,82 @@ func (s *Store) ResourceByID(ctx context.Context, id string) (models.Resource, e
 func resource(db *gorm.DB, id string) (models.Resource, error) {
 	var r models.Resource
 	err := db.Take(&r, "id = ?", id).Error
-	if errors.Is(err, gorm.ErrRecordNotFound) {
-		err = models.ErrResourceNotConfigured
-	}
-	return r, err
+	return r, absent(err, models.ErrResourceNotConfigured)
 }
 
-// PutResource makes a service of its owner, or changes the fields that the patch gives. The first to
-// name a service owns it for ever: models.ErrNoAccess for anyone else, models.ErrOwnerNotConfigured
-// for who is no service owner yet.
-func (s *Store) PutResource(ctx context.Context, owner models.Party, id string, patch models.ResourcePatch) error {
-	return s.transact(ctx, "put resource", func(tx *gorm.DB) error {
-		var owners []models.ServiceOwner
-		if err := tx.Limit(1).Find(&owners, "organisation = ?", owner).Error; err != nil {
-			return err
+// ResourcesOf lists an owner's services by id, those after one.
+func (s *Store) ResourcesOf(ctx context.Context, owner models.Party, after string, limit int) ([]models.Resource, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	var out []models.Resource
+	err := s.read.WithContext(ctx).Order("id").Limit(limit).Find(&out, "owner = ? AND id > ?", owner, after).Error
+	return out, unavailable("list resources", err)
+}
+
+// PutResource makes a service of the caller, or changes the fields that the patch gives. The first to name a
+// service owns it for ever: models.ErrNoAccess for anyone else, models.ErrOwnerNotConfigured for who is no
+// service owner yet.
+func (s *Store) PutResource(ctx context.Context, by models.Caller, id string, patch models.ResourcePatch, cond models.Condition) (models.Resource, error) {
+	var out models.Resource
+	err := s.change(ctx, "put resource", func(tx *gorm.DB) error {
+		before, err := lockResource(tx, by.Party, id)
+		if errors.Is(err, models.ErrResourceNotConfigured) {
+			before, err = s.newResource(tx, by.Party, id)
 		}
-		if len(owners) == 0 {
-			return models.ErrOwnerNotConfigured
-		}
-		now := s.clock()
-		made := models.NewResource(id, owner)
-		made.Created, made.Updated = now, now
-		if err := tx.Clauses(clause.OnConflict{DoNothing: true}).Create(&made).Error; err != nil {
-			return err
-		}
-		r, err := lockResource(tx, owner, id)
 		if err != nil {
 			return err
 		}
-		if r, err = r.Apply(patch); err != nil {
+		if err := cond.Check(before.Version); err != nil {
 			return err
 		}
-		r.Updated = now
-		r.Version++
-		return tx.Save(&r).Error
+		if out, err = before.Apply(patch, s.clock()); err != nil {
+			return err
+		}
+		c := models.Change{Chain: by.Party, ResourceID: id, Action: "resource.put", Subject: "resource/" + id, After: out}
+		if before.Version != 0 {
+			c.Before = before
+		}
+		if out.Version, err = s.record(tx, by, c); err != nil {
+			return err
+		}
+		out.Updated = s.clock()
+		return tx.Save(&out).Error
 	})
+	return out, err
+}
+
+// newResource inserts a service, unless somebody else did meanwhile. The owner's row is held, so that two new
+// services at once do not pass the quota together.
+func (s *Store) newResource(tx *gorm.DB, owner models.Party, id string) (models.Resource, error) {
+	var owners []models.ServiceOwner
+	made := models.NewResource(id, owner)
+	if err := tx.Clauses(clause.Locking{Strength: "UPDATE"}).Limit(1).Find(&owners, "organisation = ?", owner).Error; err != nil {
+		return made, err
+	}
+	if len(owners) == 0 {
+		return made, models.ErrOwnerNotConfigured
+	}
+	if err := underQuota(tx.Model(&models.Resource{}).Where("owner = ?", owner), "services", s.quotas.Services, 1); err != nil {
+		return made, err
+	}
+	made.Created, made.Updated = s.clock(), s.clock()
+	done := tx.Clauses(clause.OnConflict{DoNothing: true}).Create(&made)
+	if done.Error == nil && done.RowsAffected == 0 {
+		return lockResource(tx, owner, id)
+	}
+	return made, done.Error
+}
+
+// underQuota refuses to add more rows to a query than a quota allows.
+func underQuota(rows *gorm.DB, what string, limit, more int64) error {
+	var have int64
+	if err := rows.Count(&have).Error; err != nil {
+		return err
+	}
+	if have+more > limit {
+		return models.ErrQuota(what, limit, have+more)
+	}
+	return nil
 }
 
 // lockResource reads a service of this owner for change. A change of the service or its rights holds
@@ -92,58 +150,11 @@ func lockResource(tx *gorm.DB, owner models.Party, id string) (models.Resource, 
 	return r, err
 }
 
-// PutRight gives an organisation exactly these rights in a service of the owner.
-func (s *Store) PutRight(ctx context.Context, owner models.Party, right models.Right) error {
-	return s.changeRights(ctx, owner, right.ResourceID, func(tx *gorm.DB) error {
-		return tx.Clauses(clause.OnConflict{UpdateAll: true}).Create(&right).Error
-	})
-}
-
-// DeleteRight takes all rights of an organisation in a service of the owner. Safe to repeat.
-func (s *Store) DeleteRight(ctx context.Context, owner models.Party, id string, organisation models.Party) error {
-	return s.changeRights(ctx, owner, id, func(tx *gorm.DB) error {
-		return tx.Delete(&models.Right{}, "resource_id = ? AND organisation = ?", id, organisation).Error
-	})
-}
-
-// changeRights also moves the service row: its lock keeps a late acceptance out, its version tells of the change.
-func (s *Store) changeRights(ctx context.Context, owner models.Party, id string, change func(*gorm.DB) error) error {
-	return s.transact(ctx, "change rights", func(tx *gorm.DB) error {
-		r, err := lockResource(tx, owner, id)
-		if err != nil {
-			return err
-		}
-		if err := change(tx); err != nil {
-			return err
-		}
-		return tx.Model(&r).Updates(map[string]any{"version": r.Version + 1, "updated": s.clock()}).Error
-	})
-}
-
-// Rights lists the rights in a service of the owner, by organisation.
-func (s *Store) Rights(ctx context.Context, owner models.Party, id string) ([]models.Right, error) {
-	ctx, cancel := bounded(ctx)
-	defer cancel()
+// ownResource reads a service of this owner.
+func (s *Store) ownResource(ctx context.Context, owner models.Party, id string) (models.Resource, error) {
 	r, err := s.ResourceByID(ctx, id)
-	if err != nil {
-		return nil, err
+	if err == nil && r.Owner != owner {
+		return r, models.ErrNoAccess
 	}
-	if r.Owner != owner {
-		return nil, models.ErrNoAccess
-	}
-	var rights []models.Right
-	err = s.read.WithContext(ctx).Order("organisation").Find(&rights, "resource_id = ?", id).Error
-	return rights, unavailable("list rights", err)
-}
-
-// RightOf returns what an organisation may do in a service; nothing when there is no such right or service.
-func (s *Store) RightOf(ctx context.Context, id string, organisation models.Party) (models.Right, error) {
-	ctx, cancel := bounded(ctx)
-	defer cancel()
-	var found []models.Right
-	err := s.read.WithContext(ctx).Limit(1).Find(&found, "resource_id = ? AND organisation = ?", id, organisation).Error
-	if err != nil || len(found) == 0 {
-		return models.Right{ResourceID: id, Organisation: organisation}, unavailable("read right", err)
-	}
-	return found[0], nil
+	return r, err
 }

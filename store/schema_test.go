@@ -21,7 +21,15 @@ import (
 var tables = []any{
 	models.ServiceOwner{},
 	models.Resource{},
-	models.Right{},
+	models.Grant{},
+	models.AccessList{},
+	models.AccessListMember{},
+	models.AccessListConnection{},
+	models.Delegation{},
+	models.AccessRequest{},
+	models.Client{},
+	models.CredentialLock{},
+	models.AuditEntry{},
 	models.Transfer{},
 	models.Recipient{},
 	models.StatusChange{},
@@ -149,5 +157,5 @@ func TestStore_SaysUnavailableWhenTheDatabaseIsDown(t *testing.T) {
 	require.ErrorIs(t, s.Ready(t.Context()), models.ErrUnavailable)
 	_, err = s.ResourceByID(t.Context(), "x")
 	require.ErrorIs(t, err, models.ErrUnavailable)
-	require.ErrorIs(t, s.InsertServiceOwner(t.Context(), owner, "x"), models.ErrUnavailable)
+	require.ErrorIs(t, s.InsertServiceOwner(t.Context(), as(owner), "x"), models.ErrUnavailable)
 }

@@ -2,7 +2,8 @@
 //
 // Rows of a transfer are changed by the activities of that transfer's own workflow alone (accept.go,
 // deliver.go, confirm.go, end.go); the API appends facts that decide nothing by themselves (facts.go)
-// and reads (views.go, search.go). Services and rights are ordinary resources (resources.go).
+// and reads (views.go, search.go). Services and rights are ordinary resources, each change of which is
+// audited (resources.go, grants.go, access_lists.go, …, audit.go); decide.go asks them.
 package store
 
 import (
@@ -10,33 +11,42 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"runtime"
 	"strings"
 	"time"
 
-	"github.com/glebarez/sqlite"
 	"gorm.io/driver/postgres"
 	"gorm.io/gorm"
 	"gorm.io/gorm/logger"
+
+	"github.com/formidling/formidling/models"
 )
 
 // Store is a handle to one database; it is safe for concurrent use.
 type Store struct {
 	read, write *gorm.DB // the same handle on PostgreSQL; SQLite has one writer and many readers
+	registry    *gorm.DB // for changes of the registry; connections of its own on PostgreSQL
 	dialect     dialect
 	now         func() time.Time
+	quotas      models.Quotas
 }
 
 // Options set what differs between installations and tests.
 type Options struct {
 	MaxConns int              // of PostgreSQL, per process; 0: 20
 	Now      func() time.Time // the clock; nil: the system's
+	Quotas   *models.Quotas   // nil: the default
 }
+
+// registryConns is how many connections to PostgreSQL are kept for changes of the registry alone.
+const registryConns = 4
 
 // Open connects to postgres://… or sqlite:FILE. It does not dial PostgreSQL before the first use,
 // so a process can start while the database is down; use Ready.
 func Open(url string, o Options) (*Store, error) {
-	s := &Store{now: o.Now}
+	s := &Store{now: o.Now, quotas: models.DefaultQuotas()}
+	if o.Quotas != nil {
+		s.quotas = *o.Quotas
+	}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -46,9 +56,13 @@ func Open(url string, o Options) (*Store, error) {
 		s.dialect = dialectPostgres
 		s.write, err = openPostgres(url, o.MaxConns)
 		s.read = s.write
+		if err == nil {
+			s.registry, err = openPostgres(url, registryConns)
+		}
 	case strings.HasPrefix(url, "sqlite:"):
 		s.dialect = dialectSQLite
 		err = s.openSQLite(strings.TrimPrefix(url, "sqlite:"))
+		s.registry = s.write
 	default:
 		err = errors.New("the address is of no known form (postgres://… or sqlite:FILE)")
 	}
@@ -87,35 +101,10 @@ func openPostgres(url string, maxConns int) (*gorm.DB, error) {
 	return db, nil
 }
 
-// openSQLite opens a file twice: SQLite allows one writer at a time, and a queue in our process is
-// fairer and faster than its busy-wait. Readers go on beside the writer in WAL mode.
-func (s *Store) openSQLite(file string) (err error) {
-	pragmas := "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_time_format=sqlite"
-	if s.write, err = openSQLitePool(file+pragmas+"&_txlock=immediate", 1); err != nil {
-		return err
-	}
-	s.read, err = openSQLitePool(file+pragmas+"&_pragma=query_only(1)", max(4, runtime.NumCPU()))
-	return err
-}
-
-func openSQLitePool(dsn string, conns int) (*gorm.DB, error) {
-	db, err := gorm.Open(sqlite.Open(dsn), config())
-	if err != nil {
-		return nil, err
-	}
-	pool, err := db.DB()
-	if err != nil {
-		return nil, err
-	}
-	pool.SetMaxOpenConns(conns)
-	pool.SetMaxIdleConns(conns)
-	return db, nil
-}
-
 // Close ends all connections.
 func (s *Store) Close() error {
 	var errs []error
-	for _, db := range []*gorm.DB{s.read, s.write} {
+	for _, db := range []*gorm.DB{s.read, s.write, s.registry} {
 		if pool, err := db.DB(); err != nil {
 			errs = append(errs, err)
 		} else {

@@ -24,6 +24,11 @@ const (
 	svc   = "tax-files"
 )
 
+// always is the condition of tests that are not about conditions.
+var always = models.Condition{Unconditional: true}
+
+func as(p models.Party) models.Caller { return models.Caller{Party: p} }
+
 // bundle is one database with a service in which alice may send and bob and carol may receive.
 type bundle struct {
 	*Store
@@ -72,8 +77,9 @@ func setup(t testing.TB, url string) *bundle {
 	b.Store = s
 	ctx := context.Background()
 	require.NoError(t, s.Migrate(ctx))
-	require.NoError(t, s.InsertServiceOwner(ctx, owner, "The tax office"))
-	require.NoError(t, s.PutResource(ctx, owner, svc, models.ResourcePatch{}))
+	require.NoError(t, s.InsertServiceOwner(ctx, models.Caller{Party: owner}, "The tax office"))
+	_, err = s.PutResource(ctx, as(owner), svc, models.ResourcePatch{}, always)
+	require.NoError(t, err)
 	b.grant(t, alice, true, false)
 	b.grant(t, bob, false, true)
 	b.grant(t, carol, false, true)
@@ -82,7 +88,9 @@ func setup(t testing.TB, url string) *bundle {
 
 func (b *bundle) grant(t testing.TB, p models.Party, send, receive bool) {
 	t.Helper()
-	require.NoError(t, b.PutRight(context.Background(), owner, models.Right{ResourceID: svc, Organisation: p, MaySend: send, MayReceive: receive}))
+	g := models.Grant{ResourceID: svc, Organisation: p, Terms: models.Terms{Effect: models.EffectAllow, MaySend: send, MayReceive: receive}}
+	_, err := b.PutGrant(context.Background(), as(owner), g, always)
+	require.NoError(t, err)
 }
 
 func submission(recipients ...models.Party) models.Submission {
@@ -108,7 +116,7 @@ func (b *bundle) stage(t testing.TB, id uuid.UUID) uuid.UUID {
 	t.Helper()
 	attempt := uuid.New()
 	require.NoError(t, b.BeginUpload(context.Background(), attemptOf(id, attempt, nil), time.Minute))
-	require.NoError(t, b.StageContent(context.Background(), id, attempt, models.Content{Generation: 1, Size: 3, MD5: "m", SHA256: "s", CRC32C: 4_000_000_000}))
+	require.NoError(t, b.StageContent(context.Background(), id, attempt, models.Content{Generation: 1, Size: 3, MD5: "m", SHA256: "s", CRC32C: 4_000_000_000}, as(alice)))
 	return attempt
 }
 
@@ -121,7 +129,7 @@ func (b *bundle) publish(t testing.TB, recipients ...models.Party) uuid.UUID {
 
 func (b *bundle) download(t testing.TB, id uuid.UUID, p models.Party) {
 	t.Helper()
-	access, err := b.BeginAccess(context.Background(), id, p, 0, 3)
+	access, err := b.BeginAccess(context.Background(), id, as(p), 0, 3)
 	require.NoError(t, err)
 	require.NoError(t, b.EndAccess(context.Background(), access, 3))
 }

@@ -63,11 +63,21 @@ func setupReal(t *testing.T, o client.Options) *real {
 		require.NoError(t, s.Close())
 	})
 	r.work(t)
-	require.NoError(t, s.InsertServiceOwner(t.Context(), owner, "owner"))
+	require.NoError(t, s.InsertServiceOwner(t.Context(), models.Caller{Party: owner}, "owner"))
 	none := "PT0S"
-	require.NoError(t, s.PutResource(t.Context(), owner, svc, models.ResourcePatch{Grace: &none}))
-	require.NoError(t, s.PutRight(t.Context(), owner, models.Right{ResourceID: svc, Organisation: alice, MaySend: true}))
+	_, err = s.PutResource(t.Context(), models.Caller{Party: owner}, svc, models.ResourcePatch{Grace: &none}, models.Condition{Unconditional: true})
+	require.NoError(t, err)
+	grant(t, s, alice, models.Terms{MaySend: true})
 	return r
+}
+
+// grant lets an organisation use the service.
+func grant(t *testing.T, s *store.Store, p models.Party, terms models.Terms) {
+	t.Helper()
+	terms.Effect = models.EffectAllow
+	g := models.Grant{ResourceID: svc, Organisation: p, Terms: terms}
+	_, err := s.PutGrant(t.Context(), models.Caller{Party: owner}, g, models.Condition{Unconditional: true})
+	require.NoError(t, err)
 }
 
 func (r *real) work(t *testing.T) {
@@ -85,7 +95,7 @@ func (r *real) submission(t *testing.T, recipients ...models.Party) models.Submi
 		PropertyList: map[string]string{"k": "secret-property"},
 	}
 	for _, p := range recipients {
-		require.NoError(t, r.PutRight(t.Context(), owner, models.Right{ResourceID: svc, Organisation: p, MayReceive: true}))
+		grant(t, r.Store, p, models.Terms{MayReceive: true})
 		s.Recipients = append(s.Recipients, models.Addressee{Party: p, AsGiven: string(p)})
 	}
 	return s
@@ -99,7 +109,7 @@ func (r *real) stage(t *testing.T, id uuid.UUID) uuid.UUID {
 	require.NoError(t, r.BeginUpload(t.Context(), models.UploadAttempt{ID: attempt, TransferID: &id, ObjectKey: key}, time.Minute))
 	c, err := r.objects.Put(t.Context(), key, strings.NewReader("content"), 100)
 	require.NoError(t, err)
-	require.NoError(t, r.StageContent(t.Context(), id, attempt, c))
+	require.NoError(t, r.StageContent(t.Context(), id, attempt, c, models.Caller{Party: alice}))
 	return attempt
 }
 
@@ -118,7 +128,7 @@ func (r *real) confirm(t *testing.T, s models.Submission, p models.Party) error 
 	t.Helper()
 	v, err := r.TransferFor(t.Context(), s.ID, p)
 	require.NoError(t, err)
-	if _, err := r.BeginAccess(t.Context(), s.ID, p, 0, 1); err != nil {
+	if _, err := r.BeginAccess(t.Context(), s.ID, models.Caller{Party: p}, 0, 1); err != nil {
 		return err
 	}
 	return r.door.Confirm(t.Context(), s.ID, v.Recipients[0].GroupNo, p)
@@ -193,12 +203,12 @@ func TestClient_GivesTheSameAnswerToTheSameSubmission(t *testing.T) {
 func TestClient_TellsWhyATransferWasRefused(t *testing.T) {
 	r := setupReal(t, client.Options{})
 	s := r.submission(t, bob)
-	require.NoError(t, r.DeleteRight(t.Context(), owner, svc, bob))
+	require.NoError(t, r.DeleteGrant(t.Context(), models.Caller{Party: owner}, svc, bob, models.Condition{Unconditional: true}))
 	_, err := r.door.Initialize(t.Context(), s)
 	require.ErrorIs(t, err, models.ErrRecipientWithoutRight)
 	out, _ := r.ended(t, workflows.TransferID(s.ID))
 	require.Equal(t, "Refused", out.Status)
-	require.NoError(t, r.PutRight(t.Context(), owner, models.Right{ResourceID: svc, Organisation: bob, MayReceive: true}))
+	grant(t, r.Store, bob, models.Terms{MayReceive: true})
 	_, err = r.door.Initialize(t.Context(), s)
 	require.NoError(t, err, "what was refused may be tried again")
 }
@@ -297,7 +307,7 @@ func TestEncryption_HidesTheSendersWords(t *testing.T) {
 	_, h := r.ended(t, workflows.TransferID(s.ID))
 	require.NotContains(t, h.String(), "secret")
 	refused := r.submission(t, carol)
-	require.NoError(t, r.DeleteRight(t.Context(), owner, svc, carol))
+	require.NoError(t, r.DeleteGrant(t.Context(), models.Caller{Party: owner}, svc, carol, models.Condition{Unconditional: true}))
 	_, err = r.door.Initialize(t.Context(), refused)
 	require.ErrorIs(t, err, models.ErrRecipientWithoutRight, "errors come through encrypted")
 	require.NotContains(t, r.history(t, workflows.TransferID(refused.ID)).String(), "secret")

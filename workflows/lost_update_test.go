@@ -57,7 +57,7 @@ func TestTransfer_HearsAgainOfWhatTheDatabaseRecorded(t *testing.T) {
 			r, k, restart := setupMortal(t)
 			s := r.publish(t, bob)
 			if name == "confirm" {
-				_, err := r.BeginAccess(t.Context(), s.ID, bob, 0, 1)
+				_, err := r.BeginAccess(t.Context(), s.ID, models.Caller{Party: bob}, 0, 1)
 				require.NoError(t, err)
 			}
 			k.kill = restart.kill
@@ -111,9 +111,10 @@ func setupMortal(t *testing.T) (*real, *killer, *mortal) {
 	k := &killer{Store: s}
 	r := &real{Store: s, objects: files, acts: activities.New(k, s, files, time.Hour)}
 	m.start(t, r)
-	require.NoError(t, s.InsertServiceOwner(t.Context(), owner, "owner"))
+	require.NoError(t, s.InsertServiceOwner(t.Context(), models.Caller{Party: owner}, "owner"))
 	none := "PT0S"
-	require.NoError(t, s.PutResource(t.Context(), owner, svc, models.ResourcePatch{Grace: &none}))
-	require.NoError(t, s.PutRight(t.Context(), owner, models.Right{ResourceID: svc, Organisation: alice, MaySend: true}))
+	_, err = s.PutResource(t.Context(), models.Caller{Party: owner}, svc, models.ResourcePatch{Grace: &none}, models.Condition{Unconditional: true})
+	require.NoError(t, err)
+	grant(t, s, alice, models.Terms{MaySend: true})
 	return r, k, m
 }

@@ -72,7 +72,7 @@ func recordHistories(t *testing.T) {
 	finish("cancelled", cancelled)
 
 	refused := r.submission(t, bob)
-	require.NoError(t, r.DeleteRight(t.Context(), owner, svc, bob))
+	require.NoError(t, r.DeleteGrant(t.Context(), models.Caller{Party: owner}, svc, bob, models.Condition{Unconditional: true}))
 	_, err := r.door.Initialize(t.Context(), refused)
 	require.ErrorIs(t, err, models.ErrRecipientWithoutRight)
 	finish("refused", refused)

@@ -139,7 +139,7 @@ func (p *parts) apiHandler() (http.Handler, error) {
 	}
 	server := api.New(api.Ports{
 		Authenticator: verifier, Transfers: workflows.NewClient(p.temporal), Views: p.store, Uploads: p.store,
-		Downloads: p.store, Services: p.store, Rights: p.store, Contents: p.objects, Log: p.log,
+		Downloads: p.store, Services: p.store, Rights: p.store, Grants: p.store, Contents: p.objects, Log: p.log,
 	}, api.Settings{MaxRecipients: p.config.MaxRecipients, UploadSlots: p.config.UploadSlots, Environment: p.config.Environment})
 	return server.Handler()
 }

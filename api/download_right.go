@@ -1,0 +1,62 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/formidling/formidling/models"
+)
+
+// recheckRight is how often the right to a running download is looked at again, and so about how long one goes
+// on after the right was taken away.
+const recheckRight = 10 * time.Second
+
+func receiving(c *gin.Context, v models.TransferView) models.Question {
+	return models.Question{Action: models.ActionReceive, From: v.Sender, To: []models.Party{caller(c)}, By: actor(c)}
+}
+
+// standing is the right to a running download.
+type standing struct{ cause atomic.Pointer[models.Error] }
+
+// lost is why the download must end; nil as long as it need not.
+func (s *standing) lost() error {
+	if e := s.cause.Load(); e != nil {
+		return e
+	}
+	return nil
+}
+
+// watchRight ends a running download whose recipient loses the right to it, a stalled one too.
+func (s *Server) watchRight(c *gin.Context, v models.TransferView) (right *standing, stop func()) {
+	right = &standing{}
+	ctx, cancel := context.WithCancel(c.Request.Context())
+	question, connect := receiving(c, v), http.NewResponseController(c.Writer)
+	every := s.RecheckRight
+	if every <= 0 {
+		every = recheckRight
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			e, refused := models.AsError(s.Rights.Permit(ctx, v.ResourceID, question))
+			if refused && !e.Retryable() { // a database that is down for a moment ends nothing
+				right.cause.Store(e)
+				_ = connect.SetWriteDeadline(time.Unix(1, 0)) // a write that waits ends now
+				return
+			}
+		}
+	}()
+	return right, func() { cancel(); <-done }
+}

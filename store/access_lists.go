@@ -1,0 +1,192 @@
+package store
+
+import (
+	"context"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"github.com/formidling/formidling/models"
+)
+
+// AccessListOf returns a list, or models.ErrEntryNotFound.
+func (s *Store) AccessListOf(ctx context.Context, owner models.Party, id string) (models.AccessList, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	var l models.AccessList
+	err := s.read.WithContext(ctx).Take(&l, "owner = ? AND id = ?", owner, id).Error
+	return l, unavailable("read access list", absent(err, models.ErrEntryNotFound))
+}
+
+// AccessLists lists an owner's lists by id, those after one.
+func (s *Store) AccessLists(ctx context.Context, owner models.Party, after string, limit int) ([]models.AccessList, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	var out []models.AccessList
+	err := s.read.WithContext(ctx).Order("id").Limit(limit).Find(&out, "owner = ? AND id > ?", owner, after).Error
+	return out, unavailable("list access lists", err)
+}
+
+// PutAccessList makes a list of the caller, or changes its name and description.
+func (s *Store) PutAccessList(ctx context.Context, by models.Caller, l models.AccessList, cond models.Condition) (models.AccessList, error) {
+	l.Owner = by.Party
+	err := s.change(ctx, "put access list", func(tx *gorm.DB) error {
+		owner, err := s.lockOwner(tx, by.Party)
+		if err != nil {
+			return err
+		}
+		before, exists, err := lockList(tx, by.Party, l.ID)
+		if err != nil {
+			return err
+		}
+		if err := cond.Check(before.Version); err != nil {
+			return err
+		}
+		if err := l.Check(); err != nil {
+			return err
+		}
+		c := models.Change{Chain: owner, Action: "access-list.put", Subject: "access-list/" + l.ID, After: l}
+		l.Created = s.clock()
+		if exists {
+			c.Before, l.Created = before, before.Created
+		} else if err := underQuota(tx.Model(&models.AccessList{}).Where("owner = ?", owner), "access lists", s.quotas.Lists, 1); err != nil {
+			return err
+		}
+		if l.Version, err = s.record(tx, by, c); err != nil {
+			return err
+		}
+		l.Updated = s.clock()
+		return tx.Save(&l).Error
+	})
+	return l, err
+}
+
+// lockOwner holds the row of a service owner: models.ErrOwnerNotConfigured for who is none.
+func (s *Store) lockOwner(tx *gorm.DB, owner models.Party) (models.Party, error) {
+	var found []models.ServiceOwner
+	err := tx.Clauses(clause.Locking{Strength: "UPDATE"}).Limit(1).Find(&found, "organisation = ?", owner).Error
+	if err == nil && len(found) == 0 {
+		err = models.ErrOwnerNotConfigured
+	}
+	return owner, err
+}
+
+func lockList(tx *gorm.DB, owner models.Party, id string) (l models.AccessList, exists bool, err error) {
+	var found []models.AccessList
+	err = tx.Clauses(clause.Locking{Strength: "UPDATE"}).Limit(1).Find(&found, "owner = ? AND id = ?", owner, id).Error
+	if len(found) > 0 {
+		return found[0], true, err
+	}
+	return l, false, err
+}
+
+// lockConnected holds the services that a list is connected to, so that no acceptance sees half a change.
+func lockConnected(tx *gorm.DB, owner models.Party, list string) error {
+	var held []models.Resource
+	return tx.Clauses(clause.Locking{Strength: "UPDATE"}).Order("id").Select("id").
+		Find(&held, "id IN (SELECT resource_id FROM access_list_connections WHERE owner = ? AND list_id = ?)", owner, list).Error
+}
+
+// changeList runs fn on a list of the caller whose version fits, and writes its new version. fn says what it changed.
+func (s *Store) changeList(ctx context.Context, by models.Caller, id string, cond models.Condition, fn func(tx *gorm.DB) (models.Change, error)) (version int64, err error) {
+	err = s.change(ctx, "change access list", func(tx *gorm.DB) error {
+		l, exists, err := lockList(tx, by.Party, id)
+		if err == nil && !exists {
+			err = models.ErrEntryNotFound
+		}
+		if err == nil {
+			err = cond.Check(l.Version)
+		}
+		if err == nil {
+			err = lockConnected(tx, by.Party, id)
+		}
+		if err != nil {
+			return err
+		}
+		c, err := fn(tx)
+		if err != nil {
+			return err
+		}
+		c.Chain, c.Subject = by.Party, "access-list/"+id
+		if version, err = s.record(tx, by, c); err != nil {
+			return err
+		}
+		return tx.Model(&models.AccessList{}).Where("owner = ? AND id = ?", by.Party, id).
+			Updates(map[string]any{"version": version, "updated": s.clock()}).Error
+	})
+	return version, err
+}
+
+// DeleteAccessList deletes a list of the caller with its members and its connections.
+func (s *Store) DeleteAccessList(ctx context.Context, by models.Caller, id string, cond models.Condition) error {
+	_, err := s.changeList(ctx, by, id, cond, func(tx *gorm.DB) (models.Change, error) {
+		before, _, err := lockList(tx, by.Party, id)
+		for _, rows := range []any{&models.AccessListConnection{}, &models.AccessListMember{}} {
+			if err == nil {
+				err = tx.Delete(rows, "owner = ? AND list_id = ?", by.Party, id).Error
+			}
+		}
+		if err == nil {
+			err = tx.Delete(&models.AccessList{}, "owner = ? AND id = ?", by.Party, id).Error
+		}
+		return models.Change{Action: "access-list.delete", Before: before}, err
+	})
+	return err
+}
+
+// AccessListMembers lists the members of a list by organisation, those after one.
+func (s *Store) AccessListMembers(ctx context.Context, owner models.Party, id string, after models.Party, limit int) ([]models.AccessListMember, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	if _, err := s.AccessListOf(ctx, owner, id); err != nil {
+		return nil, err
+	}
+	var out []models.AccessListMember
+	err := s.read.WithContext(ctx).Order("organisation").Limit(limit).
+		Find(&out, "owner = ? AND list_id = ? AND organisation > ?", owner, id, after).Error
+	return out, unavailable("list members", err)
+}
+
+// ChangeMembers adds and removes members of a list of the caller, and returns the list's new version.
+func (s *Store) ChangeMembers(ctx context.Context, by models.Caller, id string, m models.MemberChange, cond models.Condition) (version int64, err error) {
+	for _, p := range m.Put {
+		if err := p.Check(); err != nil {
+			return 0, err
+		}
+	}
+	return s.changeList(ctx, by, id, cond, func(tx *gorm.DB) (models.Change, error) {
+		var have []models.AccessListMember
+		if err := tx.Order("organisation").Find(&have, "owner = ? AND list_id = ?", by.Party, id).Error; err != nil {
+			return models.Change{}, err
+		}
+		before, after := m.Difference(have)
+		if total := int64(len(have) - len(before.Put) + len(after.Put)); total > s.quotas.Members {
+			return models.Change{}, models.ErrQuota("members", s.quotas.Members, total)
+		}
+		c := models.Change{Action: "access-list.members", Before: before, After: after}
+		return c, s.writeMembers(tx, by.Party, id, after)
+	})
+}
+
+func (s *Store) writeMembers(tx *gorm.DB, owner models.Party, id string, m models.MemberChange) error {
+	for rest := m.Remove; len(rest) > 0; {
+		batch := rest[:min(len(rest), insertBatch)]
+		rest = rest[len(batch):]
+		if err := tx.Delete(&models.AccessListMember{}, "owner = ? AND list_id = ? AND organisation IN ?", owner, id, batch).Error; err != nil {
+			return err
+		}
+	}
+	if len(m.Put) == 0 {
+		return nil
+	}
+	now := s.clock()
+	rows := make([]models.AccessListMember, len(m.Put))
+	for i, p := range m.Put {
+		p.Owner, p.ListID = owner, id
+		if p.Since.IsZero() {
+			p.Since = now
+		}
+		rows[i] = p
+	}
+	return tx.Clauses(clause.OnConflict{UpdateAll: true}).CreateInBatches(rows, insertBatch).Error
+}

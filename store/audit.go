@@ -1,0 +1,154 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/formidling/formidling/models"
+)
+
+// record appends changes of one chain to the audit and returns the sequence number of the first. The rows
+// that were changed take their number as version, so a version never comes back. The database links the
+// entries (migrations/00003); the head of the chain stays locked until the transaction ends.
+func (s *Store) record(tx *gorm.DB, by models.Caller, changes ...models.Change) (first int64, err error) {
+	at := s.clock()
+	for rest := changes; len(rest) > 0; {
+		batch := rest[:min(len(rest), insertBatch)]
+		rest = rest[len(batch):]
+		args := make([]any, 0, 5*len(batch))
+		for _, c := range batch {
+			text, err := models.NewAuditText(by, at, c)
+			if err != nil {
+				return 0, err
+			}
+			args = append(args, c.Chain, at, c.ResourceID, c.Subject, text)
+		}
+		rows := strings.TrimSuffix(strings.Repeat("(?, 0, ?, ?, ?, ?, '', ''),", len(batch)), ",")
+		err := tx.Exec("INSERT INTO audit_entries (chain, seq, at, resource_id, subject, entry, prev, hash) VALUES "+rows, args...).Error
+		if err != nil {
+			return 0, err
+		}
+	}
+	var last int64
+	if err := tx.Raw("SELECT seq FROM audit_heads WHERE chain = ?", changes[0].Chain).Scan(&last).Error; err != nil {
+		return 0, err
+	}
+	return last - int64(len(changes)) + 1, nil
+}
+
+// AuditPage bounds a question for audit entries.
+type AuditPage struct {
+	After int64 // sequence number
+	Limit int
+}
+
+// AuditOf lists an organisation's chain, oldest first.
+func (s *Store) AuditOf(ctx context.Context, chain models.Party, page AuditPage) ([]models.AuditEntry, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	var out []models.AuditEntry
+	err := s.read.WithContext(ctx).Order("seq").Limit(page.Limit).Find(&out, "chain = ? AND seq > ?", chain, page.After).Error
+	return out, unavailable("list audit", err)
+}
+
+// AuditOfResource lists what changed in a service and in the access lists of its owner, oldest first.
+func (s *Store) AuditOfResource(ctx context.Context, owner models.Party, resource string, page AuditPage) ([]models.AuditEntry, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	if _, err := s.ownResource(ctx, owner, resource); err != nil {
+		return nil, err
+	}
+	var out []models.AuditEntry
+	err := s.read.WithContext(ctx).Order("seq").Limit(page.Limit).
+		Find(&out, "chain = ? AND seq > ? AND (resource_id = ? OR (resource_id = '' AND subject LIKE 'access-list/%'))", owner, page.After, resource).Error
+	return out, unavailable("list audit", err)
+}
+
+// AuditFault is what is wrong with a chain.
+type AuditFault struct {
+	Chain models.Party
+	Seq   int64
+	Text  string
+}
+
+// Error implements error.
+func (f AuditFault) Error() string { return fmt.Sprintf("%s, entry %d: %s", f.Chain, f.Seq, f.Text) }
+
+// VerifyAudit computes every link of every chain anew, and returns how many chains and entries are right. A
+// chain that was changed, cut or reordered by somebody with access to the database gives an AuditFault.
+func (s *Store) VerifyAudit(ctx context.Context) (chains int, entries int64, err error) {
+	type head struct {
+		Chain models.Party
+		Seq   int64
+		Hash  string
+	}
+	var heads []head
+	if err := s.read.WithContext(ctx).Table("audit_heads").Order("chain").Find(&heads).Error; err != nil {
+		return 0, 0, unavailable("read audit heads", err)
+	}
+	var orphan models.AuditEntry
+	found := s.read.WithContext(ctx).Limit(1).Find(&orphan, "chain NOT IN (SELECT chain FROM audit_heads)")
+	if found.Error != nil {
+		return 0, 0, unavailable("read audit", found.Error)
+	}
+	if found.RowsAffected > 0 {
+		return 0, 0, AuditFault{orphan.Chain, orphan.Seq, "the chain has no head"}
+	}
+	for _, h := range heads {
+		last := models.AuditEntry{Chain: h.Chain}
+		for {
+			page, err := s.AuditOf(ctx, h.Chain, AuditPage{After: last.Seq, Limit: 1000})
+			if err != nil {
+				return chains, entries, err
+			}
+			for _, e := range page {
+				if last.Seq == h.Seq {
+					break // added since the heads were read
+				}
+				if err := follows(last, e); err != nil {
+					return chains, entries, err
+				}
+				last = e
+				entries++
+			}
+			if len(page) == 0 || last.Seq == h.Seq {
+				break
+			}
+		}
+		if last.Seq != h.Seq || last.Hash != h.Hash {
+			return chains, entries, AuditFault{h.Chain, last.Seq + 1, "the end of the chain is missing"}
+		}
+		chains++
+	}
+	return chains, entries, nil
+}
+
+// follows checks that an entry is the next link after another, and that its columns say what its text says.
+func follows(last, e models.AuditEntry) error {
+	fault := func(text string) error { return AuditFault{e.Chain, e.Seq, text} }
+	if e.Seq != last.Seq+1 {
+		return AuditFault{e.Chain, last.Seq + 1, "the entry is missing"}
+	}
+	if e.Prev != last.Hash {
+		return fault("it does not follow the entry before it")
+	}
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s\n%d\n%s", e.Prev, e.Seq, e.Entry))
+	if hex.EncodeToString(sum[:]) != e.Hash {
+		return fault("it was changed: its hash is another")
+	}
+	var text models.AuditText
+	if err := json.Unmarshal([]byte(e.Entry), &text); err != nil {
+		return fault("its text cannot be read")
+	}
+	if !text.At.Truncate(time.Microsecond).Equal(e.At) || text.Resource != e.ResourceID || text.Subject != e.Subject {
+		return fault("its columns do not say what its text says")
+	}
+	return nil
+}

@@ -1,0 +1,245 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"github.com/formidling/formidling/models"
+)
+
+// asked is the parties of a question as a table: the first is the one who acts.
+var asked = map[dialect]string{
+	dialectPostgres: "SELECT value AS organisation, place - 1 AS place FROM jsonb_array_elements_text(CAST(@parties AS jsonb)) WITH ORDINALITY AS e(value, place)",
+	dialectSQLite:   "SELECT value AS organisation, key AS place FROM json_each(@parties)",
+}
+
+// refusedSQL finds who has no right, of the one who acts (place 0) and the recipients. It says the same as
+// models.Registry.Find over the rules of all of them; TestDecide_TheDatabaseAgreesWithTheModel proves it.
+const refusedSQL = `
+WITH asked AS (%s),
+rules AS (
+	SELECT g.organisation, g.effect, g.may_send, g.may_receive, g.reply_only, g.accepts_replies
+	FROM asked a JOIN grants g ON g.resource_id = @resource AND g.organisation = a.organisation
+	WHERE (g.valid_from IS NULL OR g.valid_from <= @at) AND (g.valid_to IS NULL OR g.valid_to > @at)
+	AND (g.effect = 'block' OR g.supplier = '' OR g.organisation <> @actor OR @supplier = '' OR g.supplier = @supplier)
+	UNION ALL
+	SELECT m.organisation, c.effect, c.may_send, c.may_receive, c.reply_only, c.accepts_replies
+	FROM access_list_connections c
+	JOIN access_list_members m ON m.owner = c.owner AND m.list_id = c.list_id
+	JOIN asked a ON a.organisation = m.organisation
+	WHERE c.resource_id = @resource
+	AND (c.valid_from IS NULL OR c.valid_from <= @at) AND (c.valid_to IS NULL OR c.valid_to > @at)
+	AND (m.valid_from IS NULL OR m.valid_from <= @at) AND (m.valid_to IS NULL OR m.valid_to > @at)
+),
+joined AS (
+	SELECT organisation,
+		max(CASE WHEN effect = 'allow' AND may_send AND NOT reply_only THEN 1 ELSE 0 END) AS sends,
+		max(CASE WHEN effect = 'allow' AND may_send THEN 1 ELSE 0 END) AS replies,
+		max(CASE WHEN effect = 'allow' AND may_receive THEN 1 ELSE 0 END) AS receives,
+		max(CASE WHEN effect = 'allow' AND accepts_replies THEN 1 ELSE 0 END) AS accepts,
+		max(CASE WHEN effect = 'block' AND may_send THEN 1 ELSE 0 END) AS no_send,
+		max(CASE WHEN effect = 'block' AND may_receive THEN 1 ELSE 0 END) AS no_receive
+	FROM rules GROUP BY organisation
+),
+standings AS (
+	SELECT organisation, sends * (1 - no_send) AS sends, replies * (1 - no_send) AS replies,
+		receives * (1 - no_receive) AS receives, accepts * (1 - no_receive) AS accepts
+	FROM joined
+)
+SELECT a.place, a.organisation FROM asked a LEFT JOIN standings s ON s.organisation = a.organisation
+WHERE a.place = 0 AND coalesce(CASE WHEN @sending THEN s.replies ELSE s.receives END, 0) = 0
+	OR a.place > 0 AND (coalesce(s.receives, 0) = 0
+		OR coalesce((SELECT sends FROM standings WHERE organisation = @actor), 0) = 0 AND coalesce(s.accepts, 0) = 0)
+ORDER BY a.place LIMIT @most`
+
+// find lets the database look a question up. The order and the names of refused recipients end after those
+// that an error names.
+func (s *Store) find(tx *gorm.DB, resource string, q models.Question) (models.Findings, error) {
+	parties := []models.Party{q.By.Party}
+	if q.Action.Sends() {
+		parties = append([]models.Party{q.From}, q.To...)
+	}
+	list, err := json.Marshal(parties)
+	if err != nil {
+		return models.Findings{}, err
+	}
+	var refused []struct {
+		Place        int
+		Organisation models.Party
+	}
+	err = tx.Raw(fmt.Sprintf(refusedSQL, asked[s.dialect]), map[string]any{
+		"parties": string(list), "resource": resource, "at": q.At, "actor": parties[0], "supplier": q.By.Supplier,
+		"sending": q.Action.Sends(), "most": models.MaxNamed + 1,
+	}).Scan(&refused).Error
+	f := models.Findings{Actor: true, Delegated: true}
+	for _, r := range refused {
+		if r.Place == 0 {
+			f.Actor = false
+		} else {
+			f.Refused = append(f.Refused, r.Organisation)
+		}
+	}
+	if err == nil && q.NeedsDelegation() {
+		f.Delegated, err = delegated(tx, resource, q)
+	}
+	return f, err
+}
+
+// delegated keeps the delegation that a supplier uses until the transaction ends, so that taking it away comes
+// before or after, never between.
+func delegated(tx *gorm.DB, resource string, q models.Question) (bool, error) {
+	may := "may_receive"
+	if q.Action.Sends() {
+		may = "may_send"
+	}
+	var found []models.Delegation
+	err := share(tx).Where("(valid_from IS NULL OR valid_from <= ?) AND (valid_to IS NULL OR valid_to > ?)", q.At, q.At).
+		Limit(1).Find(&found, "principal = ? AND supplier = ? AND resource_id IN ? AND "+may, q.By.Party, q.By.Supplier, []string{"", resource}).Error
+	return len(found) > 0, err
+}
+
+func share(tx *gorm.DB) *gorm.DB { return tx.Clauses(clause.Locking{Strength: "SHARE"}) }
+
+// permit answers a question by the registry as it is in this transaction. The caller holds the service's row.
+func (s *Store) permit(tx *gorm.DB, r models.Resource, q models.Question) error {
+	q.At = s.clock() // after the lock: a moment of now, not of when the request came
+	f, err := s.find(tx, r.ID, q)
+	if err != nil {
+		return err
+	}
+	if err := r.Verdict(q, f); err != nil {
+		return err
+	}
+	return lockPermits(tx, q.By)
+}
+
+// shareResource reads a service and keeps its rights as they are until the transaction ends.
+func shareResource(tx *gorm.DB, id string) (models.Resource, error) {
+	return resource(share(tx), id)
+}
+
+// permitShared holds the service's row and answers a question.
+func (s *Store) permitShared(tx *gorm.DB, id string, q models.Question) error {
+	r, err := shareResource(tx, id)
+	if err != nil {
+		return err
+	}
+	return s.permit(tx, r, q)
+}
+
+// Permit answers whether a party may do something in a service now: nil for yes, else the refusals of
+// models.Resource.Verdict. An unknown service is refused as one without rights.
+func (s *Store) Permit(ctx context.Context, resource string, q models.Question) error {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	r, err := s.ResourceByID(ctx, resource)
+	if errors.Is(err, models.ErrResourceNotConfigured) {
+		return models.ErrNoAccess
+	} else if err != nil {
+		return err
+	}
+	return unavailable("check rights", s.permit(s.read.WithContext(ctx), r, q))
+}
+
+// RegistryOf loads what is known about some organisations in a service, to explain a decision.
+func (s *Store) RegistryOf(ctx context.Context, id string, q models.Question) (models.Registry, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	var none models.Registry
+	r, err := s.ResourceByID(ctx, id)
+	if err != nil {
+		return none, err
+	}
+	rules, err := s.rules(s.read.WithContext(ctx), id, append([]models.Party{q.From, q.By.Party}, q.To...))
+	if err != nil {
+		return none, unavailable("read rights", err)
+	}
+	var delegations []models.Delegation
+	err = s.read.WithContext(ctx).Find(&delegations, "principal = ? AND supplier = ?", q.By.Party, q.By.Supplier).Error
+	return models.NewRegistry(r, rules, delegations), unavailable("read delegations", err)
+}
+
+// rules reads every rule of a service about some organisations, valid or not.
+func (s *Store) rules(tx *gorm.DB, resource string, of []models.Party) ([]models.Rule, error) {
+	var grants []models.Grant
+	if err := tx.Order("organisation").Find(&grants, "resource_id = ? AND organisation IN ?", resource, of).Error; err != nil {
+		return nil, err
+	}
+	rules := make([]models.Rule, 0, len(grants))
+	for _, g := range grants {
+		rules = append(rules, models.Rule{Organisation: g.Organisation, Terms: g.Terms, Supplier: g.Supplier})
+	}
+	var connections []models.AccessListConnection
+	if err := tx.Order("list_id").Find(&connections, "resource_id = ?", resource).Error; err != nil {
+		return nil, err
+	}
+	for _, c := range connections {
+		var members []models.AccessListMember
+		if err := tx.Order("organisation").Find(&members, "owner = ? AND list_id = ? AND organisation IN ?", c.Owner, c.ListID, of).Error; err != nil {
+			return nil, err
+		}
+		for _, m := range members {
+			rules = append(rules, models.NewListRule(c, m))
+		}
+	}
+	return rules, nil
+}
+
+// RightsOf tells in short what an organisation may do in a service now; nothing when there is no such service.
+func (s *Store) RightsOf(ctx context.Context, id string, organisation models.Party) (send, receive bool, err error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	by := models.Caller{Party: organisation}
+	for action, may := range map[models.Action]*bool{models.ActionUpload: &send, models.ActionReceive: &receive} {
+		q := models.Question{Action: action, From: organisation, By: by, At: s.clock()}
+		f, err := s.find(s.read.WithContext(ctx), id, q)
+		if err != nil {
+			return false, false, unavailable("read rights", err)
+		}
+		*may = f.Actor
+	}
+	return send, receive, nil
+}
+
+// lockPermits refuses a credential that the organisation it is of does not let act (models.CredentialLock). The
+// lock stays as it is until the transaction ends.
+func lockPermits(tx *gorm.DB, by models.Caller) error {
+	holders := []models.Party{by.Holder()}
+	if by.DelegationStated { // the issuer speaks for the principal too
+		holders = append(holders, by.Party)
+	}
+	var locks []models.CredentialLock
+	if err := share(tx).Find(&locks, "organisation IN ?", holders).Error; err != nil {
+		return err
+	}
+	for _, l := range locks {
+		if by.Credential.Method != "" && !l.Permits(by.Credential) {
+			return fmt.Errorf("%w (the organisation's credential lock does not name it)", models.ErrUnauthenticated)
+		}
+	}
+	return nil
+}
+
+// CheckCaller refuses a credential that its organisation locked out, and a supplier to which nobody delegated.
+// It is asked at each request; Permit asks more closely.
+func (s *Store) CheckCaller(ctx context.Context, by models.Caller) error {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	tx := s.read.WithContext(ctx)
+	if err := lockPermits(tx, by); err != nil || by.Supplier == "" || by.DelegationStated {
+		return unavailable("check credential", err)
+	}
+	var found []models.Delegation
+	at := s.clock()
+	err := tx.Where("(valid_from IS NULL OR valid_from <= ?) AND (valid_to IS NULL OR valid_to > ?)", at, at).
+		Limit(1).Find(&found, "principal = ? AND supplier = ?", by.Party, by.Supplier).Error
+	if err == nil && len(found) == 0 {
+		err = fmt.Errorf("%w (its organisation has not delegated to the supplier)", models.ErrUnauthenticated)
+	}
+	return unavailable("check delegation", err)
+}
