@@ -13,14 +13,9 @@ type Condition struct {
 // ErrPreconditionRequired when something would be changed blindly, ErrPreconditionFailed when it is not as required.
 func (c Condition) Check(stored int64) error {
 	switch {
-	case c.Version != 0:
-		if stored != c.Version {
-			return ErrPreconditionFailed
-		}
-	case c.Exists && stored == 0, c.Absent && stored != 0:
+	case c.Version != 0 && stored != c.Version, c.Exists && stored == 0, c.Absent && stored != 0:
 		return ErrPreconditionFailed
-	case c.Exists, c.Absent, c.Unconditional:
-	case stored != 0:
+	case stored != 0 && c.Version == 0 && !c.Exists && !c.Unconditional:
 		return ErrPreconditionRequired
 	}
 	return nil

@@ -11,14 +11,18 @@ import (
 )
 
 // AcceptTransfer decides whether the submission may go ahead and, if so, inserts the transfer, its
-// recipients and the first event, all in one transaction. The service row is locked for share
-// meanwhile, so a change of rights comes either before the decision or after the insert.
+// recipients and the first event, all in one transaction. The registry is held meanwhile, so a change of
+// rights comes either before the decision or after the insert.
 // The refusals are models.ErrNoAccess and the others of Resource.Verdict.
 // Safe to repeat by the same run; another run's transfer is reported as a duplicate.
 func (s *Store) AcceptTransfer(ctx context.Context, sub models.Submission, runID string, uploadWindow time.Duration) (models.Acceptance, error) {
 	var accepted models.Acceptance
 	err := s.transact(ctx, "accept transfer", func(tx *gorm.DB) error {
-		resource, err := shareResource(tx, sub.ResourceID)
+		q := sending(sub)
+		if err := s.decideIn(tx, sub.ResourceID, q.By); err != nil {
+			return err
+		}
+		resource, err := resource(tx, sub.ResourceID)
 		if errors.Is(err, models.ErrResourceNotConfigured) {
 			return models.ErrNoAccess // the reference does not tell an unknown service from a closed one
 		} else if err != nil {
@@ -34,7 +38,7 @@ func (s *Store) AcceptTransfer(ctx context.Context, sub models.Submission, runID
 			accepted.Duplicate = known.RunID != runID
 			return nil
 		}
-		if err := s.permit(tx, resource, sending(sub)); err != nil {
+		if err := s.permit(tx, resource, q); err != nil {
 			return err
 		}
 		accepted = acceptance(t, resource, len(sub.Recipients))

@@ -74,7 +74,7 @@ func (s *Store) changeConnection(ctx context.Context, by models.Caller, n models
 			err = models.ErrEntryNotFound
 		}
 		if err == nil {
-			_, err = lockResource(tx, by.Party, n.ResourceID)
+			_, err = s.holdResource(tx, by.Party, n.ResourceID)
 		}
 		if err != nil {
 			return err

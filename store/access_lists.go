@@ -80,11 +80,17 @@ func lockList(tx *gorm.DB, owner models.Party, id string) (l models.AccessList, 
 	return l, false, err
 }
 
-// lockConnected holds the services that a list is connected to, so that no acceptance sees half a change.
-func lockConnected(tx *gorm.DB, owner models.Party, list string) error {
-	var held []models.Resource
-	return tx.Clauses(clause.Locking{Strength: "UPDATE"}).Order("id").Select("id").
-		Find(&held, "id IN (SELECT resource_id FROM access_list_connections WHERE owner = ? AND list_id = ?)", owner, list).Error
+// holdConnected holds the services that a list is connected to, so that no acceptance sees half a change.
+func (s *Store) holdConnected(tx *gorm.DB, owner models.Party, list string) error {
+	var ids []string
+	err := tx.Model(&models.AccessListConnection{}).Where("owner = ? AND list_id = ?", owner, list).Order("resource_id").Pluck("resource_id", &ids).Error
+	if err != nil {
+		return err
+	}
+	for i, id := range ids {
+		ids[i] = resourceHold(id)
+	}
+	return s.alone(tx, ids...)
 }
 
 // changeList runs fn on a list of the caller whose version fits, and writes its new version. fn says what it changed.
@@ -98,7 +104,7 @@ func (s *Store) changeList(ctx context.Context, by models.Caller, id string, con
 			err = cond.Check(l.Version)
 		}
 		if err == nil {
-			err = lockConnected(tx, by.Party, id)
+			err = s.holdConnected(tx, by.Party, id)
 		}
 		if err != nil {
 			return err

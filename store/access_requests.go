@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 
 	"github.com/google/uuid"
 	"gorm.io/gorm"
@@ -15,7 +16,7 @@ import (
 func (s *Store) RequestAccess(ctx context.Context, by models.Caller, r models.AccessRequest) (models.AccessRequest, error) {
 	r.Organisation, r.State = by.Party, models.RequestPending
 	err := s.change(ctx, "request access", func(tx *gorm.DB) error {
-		of, err := shareResource(tx, r.ResourceID)
+		of, err := resource(tx, r.ResourceID)
 		if err != nil {
 			return err
 		}
@@ -101,11 +102,11 @@ func (s *Store) AnswerAccessRequest(ctx context.Context, by models.Caller, id uu
 		if err := absent(tx.Take(&r, "id = ?", id).Error, models.ErrEntryNotFound); err != nil {
 			return err
 		}
-		held, err := resource(tx.Clauses(clause.Locking{Strength: "UPDATE"}), r.ResourceID)
-		if err == nil && held.Owner != by.Party {
+		_, err := s.holdResource(tx, by.Party, r.ResourceID)
+		if errors.Is(err, models.ErrNoAccess) {
 			err = models.ErrEntryNotFound
 		}
-		if err == nil { // read again: the service's row orders the answers
+		if err == nil { // read again: the hold orders the answers
 			err = tx.Take(&r, "id = ?", id).Error
 		}
 		if err == nil {

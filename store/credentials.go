@@ -103,6 +103,11 @@ func (s *Store) CredentialLockOf(ctx context.Context, organisation models.Party)
 // so is not among them.
 func (s *Store) PutCredentialLock(ctx context.Context, by models.Caller, l models.CredentialLock, cond models.Condition) (models.CredentialLock, error) {
 	l.Organisation = by.Party
+	for _, list := range []*[]string{&l.Certificates, &l.Keys, &l.Issuers} {
+		if *list == nil {
+			*list = []string{}
+		}
+	}
 	if !l.Permits(by.Credential) {
 		return l, models.ErrLocksOut
 	}
@@ -135,8 +140,11 @@ func (s *Store) changeLock(ctx context.Context, by models.Caller, cond models.Co
 	judge func(*gorm.DB, *models.CredentialLock) (models.Change, error), write func(tx *gorm.DB, version int64) error,
 ) error {
 	return s.change(ctx, "change credential lock", func(tx *gorm.DB) error {
+		if err := s.alone(tx, organisationHold(by.Party)); err != nil {
+			return err
+		}
 		var found []models.CredentialLock
-		if err := tx.Clauses(clause.Locking{Strength: "UPDATE"}).Limit(1).Find(&found, "organisation = ?", by.Party).Error; err != nil {
+		if err := tx.Limit(1).Find(&found, "organisation = ?", by.Party).Error; err != nil {
 			return err
 		}
 		var before *models.CredentialLock

@@ -7,7 +7,6 @@ import (
 	"fmt"
 
 	"gorm.io/gorm"
-	"gorm.io/gorm/clause"
 
 	"github.com/formidling/formidling/models"
 )
@@ -90,22 +89,18 @@ func (s *Store) find(tx *gorm.DB, resource string, q models.Question) (models.Fi
 	return f, err
 }
 
-// delegated keeps the delegation that a supplier uses until the transaction ends, so that taking it away comes
-// before or after, never between.
 func delegated(tx *gorm.DB, resource string, q models.Question) (bool, error) {
 	may := "may_receive"
 	if q.Action.Sends() {
 		may = "may_send"
 	}
 	var found []models.Delegation
-	err := share(tx).Where("(valid_from IS NULL OR valid_from <= ?) AND (valid_to IS NULL OR valid_to > ?)", q.At, q.At).
+	err := tx.Where("(valid_from IS NULL OR valid_from <= ?) AND (valid_to IS NULL OR valid_to > ?)", q.At, q.At).
 		Limit(1).Find(&found, "principal = ? AND supplier = ? AND resource_id IN ? AND "+may, q.By.Party, q.By.Supplier, []string{"", resource}).Error
 	return len(found) > 0, err
 }
 
-func share(tx *gorm.DB) *gorm.DB { return tx.Clauses(clause.Locking{Strength: "SHARE"}) }
-
-// permit answers a question by the registry as it is in this transaction. The caller holds the service's row.
+// permit answers a question by the registry as it is. In a transaction that holds it (decideIn) the answer stays true.
 func (s *Store) permit(tx *gorm.DB, r models.Resource, q models.Question) error {
 	q.At = s.clock() // after the lock: a moment of now, not of when the request came
 	f, err := s.find(tx, r.ID, q)
@@ -118,14 +113,12 @@ func (s *Store) permit(tx *gorm.DB, r models.Resource, q models.Question) error 
 	return lockPermits(tx, q.By)
 }
 
-// shareResource reads a service and keeps its rights as they are until the transaction ends.
-func shareResource(tx *gorm.DB, id string) (models.Resource, error) {
-	return resource(share(tx), id)
-}
-
-// permitShared holds the service's row and answers a question.
-func (s *Store) permitShared(tx *gorm.DB, id string, q models.Question) error {
-	r, err := shareResource(tx, id)
+// permitHeld holds the registry and answers a question.
+func (s *Store) permitHeld(tx *gorm.DB, id string, q models.Question) error {
+	if err := s.decideIn(tx, id, q.By); err != nil {
+		return err
+	}
+	r, err := resource(tx, id)
 	if err != nil {
 		return err
 	}
@@ -206,15 +199,14 @@ func (s *Store) RightsOf(ctx context.Context, id string, organisation models.Par
 	return send, receive, nil
 }
 
-// lockPermits refuses a credential that the organisation it is of does not let act (models.CredentialLock). The
-// lock stays as it is until the transaction ends.
+// lockPermits refuses a credential that the organisation it is of does not let act (models.CredentialLock).
 func lockPermits(tx *gorm.DB, by models.Caller) error {
 	holders := []models.Party{by.Holder()}
 	if by.DelegationStated { // the issuer speaks for the principal too
 		holders = append(holders, by.Party)
 	}
 	var locks []models.CredentialLock
-	if err := share(tx).Find(&locks, "organisation IN ?", holders).Error; err != nil {
+	if err := tx.Find(&locks, "organisation IN ?", holders).Error; err != nil {
 		return err
 	}
 	for _, l := range locks {

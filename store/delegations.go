@@ -5,7 +5,6 @@ import (
 	"errors"
 
 	"gorm.io/gorm"
-	"gorm.io/gorm/clause"
 
 	"github.com/formidling/formidling/models"
 )
@@ -42,7 +41,7 @@ func (s *Store) delegations(ctx context.Context, where string, of models.Party) 
 func (s *Store) PutDelegation(ctx context.Context, by models.Caller, d models.Delegation, cond models.Condition) (models.Delegation, error) {
 	d.Principal = by.Party
 	err := s.change(ctx, "put delegation", func(tx *gorm.DB) error {
-		before, exists, err := lockDelegation(tx, d)
+		before, exists, err := s.holdDelegation(tx, d)
 		if err == nil {
 			err = cond.Check(before.Version)
 		}
@@ -71,7 +70,7 @@ func (s *Store) PutDelegation(ctx context.Context, by models.Caller, d models.De
 func (s *Store) DeleteDelegation(ctx context.Context, by models.Caller, d models.Delegation, cond models.Condition) error {
 	d.Principal = by.Party
 	return s.change(ctx, "delete delegation", func(tx *gorm.DB) error {
-		before, exists, err := lockDelegation(tx, d)
+		before, exists, err := s.holdDelegation(tx, d)
 		if err == nil {
 			err = cond.Check(before.Version)
 		}
@@ -89,9 +88,12 @@ func (s *Store) DeleteDelegation(ctx context.Context, by models.Caller, d models
 	})
 }
 
-func lockDelegation(tx *gorm.DB, d models.Delegation) (before models.Delegation, exists bool, err error) {
-	err = tx.Clauses(clause.Locking{Strength: "UPDATE"}).
-		Take(&before, "principal = ? AND supplier = ? AND resource_id = ?", d.Principal, d.Supplier, d.ResourceID).Error
+// holdDelegation reads a delegation for change; nobody decides by those of its principal meanwhile.
+func (s *Store) holdDelegation(tx *gorm.DB, d models.Delegation) (before models.Delegation, exists bool, err error) {
+	if err := s.alone(tx, organisationHold(d.Principal)); err != nil {
+		return before, false, err
+	}
+	err = tx.Take(&before, "principal = ? AND supplier = ? AND resource_id = ?", d.Principal, d.Supplier, d.ResourceID).Error
 	if errors.Is(err, gorm.ErrRecordNotFound) {
 		return before, false, nil
 	}

@@ -129,7 +129,7 @@ func (s *Store) StageContent(ctx context.Context, transfer, attempt uuid.UUID, c
 		if err != nil {
 			return err
 		}
-		if err := s.permitShared(tx, t.ResourceID, models.Question{Action: models.ActionUpload, From: t.Sender, By: by}); err != nil {
+		if err := s.permitHeld(tx, t.ResourceID, models.Question{Action: models.ActionUpload, From: t.Sender, By: by}); err != nil {
 			return err
 		}
 		now := s.clock()
@@ -244,7 +244,7 @@ func (s *Store) BeginAccess(ctx context.Context, transfer uuid.UUID, by models.C
 		if !t.Status.Downloadable() {
 			return models.ErrNotReadyForDownload
 		}
-		if err := s.permitShared(tx, t.ResourceID, models.Question{Action: models.ActionReceive, From: t.Sender, By: by}); err != nil {
+		if err := s.permitHeld(tx, t.ResourceID, models.Question{Action: models.ActionReceive, From: t.Sender, By: by}); err != nil {
 			return err
 		}
 		return tx.Create(&models.ContentAccess{

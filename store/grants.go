@@ -60,7 +60,7 @@ func (s *Store) DeleteGrant(ctx context.Context, by models.Caller, resource stri
 func (s *Store) PutGrants(ctx context.Context, by models.Caller, resource string, changes []models.GrantChange, allOrNothing bool) ([]models.GrantResult, error) {
 	var out []models.GrantResult
 	err := s.change(ctx, "change grants", func(tx *gorm.DB) error {
-		if _, err := lockResource(tx, by.Party, resource); err != nil {
+		if _, err := s.holdResource(tx, by.Party, resource); err != nil {
 			return err
 		}
 		before, err := grantsOf(tx, resource, changes)

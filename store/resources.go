@@ -80,7 +80,7 @@ func (s *Store) ResourcesOf(ctx context.Context, owner models.Party, after strin
 func (s *Store) PutResource(ctx context.Context, by models.Caller, id string, patch models.ResourcePatch, cond models.Condition) (models.Resource, error) {
 	var out models.Resource
 	err := s.change(ctx, "put resource", func(tx *gorm.DB) error {
-		before, err := lockResource(tx, by.Party, id)
+		before, err := s.holdResource(tx, by.Party, id)
 		if errors.Is(err, models.ErrResourceNotConfigured) {
 			before, err = s.newResource(tx, by.Party, id)
 		}
@@ -123,7 +123,7 @@ func (s *Store) newResource(tx *gorm.DB, owner models.Party, id string) (models.
 	made.Created, made.Updated = s.clock(), s.clock()
 	done := tx.Clauses(clause.OnConflict{DoNothing: true}).Create(&made)
 	if done.Error == nil && done.RowsAffected == 0 {
-		return lockResource(tx, owner, id)
+		return s.holdResource(tx, owner, id)
 	}
 	return made, done.Error
 }
@@ -140,11 +140,17 @@ func underQuota(rows *gorm.DB, what string, limit, more int64) error {
 	return nil
 }
 
-// lockResource reads a service of this owner for change. A change of the service or its rights holds
-// this lock, so that AcceptTransfer sees it whole or not at all.
-func lockResource(tx *gorm.DB, owner models.Party, id string) (models.Resource, error) {
-	r, err := resource(tx.Clauses(clause.Locking{Strength: "UPDATE"}), id)
-	if err == nil && r.Owner != owner {
+// holdResource reads a service of this owner for change. Whoever changes the service or its rights holds it
+// alone, so that AcceptTransfer sees the change whole or not at all.
+func (s *Store) holdResource(tx *gorm.DB, owner models.Party, id string) (models.Resource, error) {
+	r, err := resource(tx, id)
+	if err == nil && r.Owner != owner { // an owner is one for ever: others do not even get the hold
+		return r, models.ErrNoAccess
+	}
+	if err := s.alone(tx, resourceHold(id)); err != nil {
+		return r, err
+	}
+	if r, err = resource(tx, id); err == nil && r.Owner != owner {
 		return r, models.ErrNoAccess
 	}
 	return r, err

@@ -75,10 +75,18 @@ func setup(t testing.TB, url string) *bundle {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	b.Store = s
-	ctx := context.Background()
+	return prepare(t, b)
+}
+
+var background = context.Background()
+
+// prepare makes the service in an empty database.
+func prepare(t testing.TB, b *bundle) *bundle {
+	t.Helper()
+	ctx, s := background, b.Store
 	require.NoError(t, s.Migrate(ctx))
 	require.NoError(t, s.InsertServiceOwner(ctx, models.Caller{Party: owner}, "The tax office"))
-	_, err = s.PutResource(ctx, as(owner), svc, models.ResourcePatch{}, always)
+	_, err := s.PutResource(ctx, as(owner), svc, models.ResourcePatch{}, always)
 	require.NoError(t, err)
 	b.grant(t, alice, true, false)
 	b.grant(t, bob, false, true)

@@ -1,0 +1,249 @@
+package store
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/formidling/formidling/models"
+)
+
+func (b *bundle) chain(t testing.TB, p models.Party) []models.AuditEntry {
+	t.Helper()
+	out, err := b.AuditOf(background, p, AuditPage{Limit: 1000})
+	require.NoError(t, err)
+	return out
+}
+
+func TestAudit_TellsWhoChangedWhatAndHowItWas(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *bundle) {
+		by := as(owner)
+		by.Credential = models.Credential{Method: models.LoginCertificate, Thumbprint: "print"}
+		before := len(b.chain(t, owner))
+		g, err := b.GrantOf(t.Context(), owner, svc, alice)
+		require.NoError(t, err)
+		g.Note, g.ReplyOnly = "since the merger", true
+		g, err = b.PutGrant(t.Context(), by, g, models.Condition{Version: g.Version})
+		require.NoError(t, err)
+		entries := b.chain(t, owner)
+		require.Len(t, entries, before+1)
+		last := entries[before]
+		require.Equal(t, last.Seq, g.Version, "the version of what was changed is its entry's number")
+		var text models.AuditText
+		require.NoError(t, json.Unmarshal([]byte(last.Entry), &text))
+		require.Equal(t, "grant.put", text.Action)
+		require.Equal(t, owner, text.Actor)
+		require.Equal(t, "certificate print", text.Credential)
+		require.Equal(t, "organization/"+string(alice), text.Subject)
+		require.Equal(t, "", text.Before["note"])
+		require.Equal(t, false, text.Before["replyOnly"])
+		require.Equal(t, "since the merger", text.After["note"])
+		require.Equal(t, true, text.After["replyOnly"])
+		require.NoError(t, b.DeleteGrant(t.Context(), by, svc, alice, models.Condition{Version: g.Version}))
+		entries = b.chain(t, owner)
+		text = models.AuditText{}
+		require.NoError(t, json.Unmarshal([]byte(entries[before+1].Entry), &text))
+		require.Equal(t, "grant.delete", text.Action)
+		require.Nil(t, text.After)
+		require.NotNil(t, text.Before)
+	})
+}
+
+func TestAudit_IsOneChainWhateverIsWrittenAtOnce(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *bundle) {
+		var wg sync.WaitGroup
+		for i := range 8 {
+			wg.Go(func() {
+				var rows []models.GrantChange
+				for j := range 20 {
+					g := models.Grant{ResourceID: svc, Organisation: models.Norwegian(fmt.Sprintf("%d-%d", i, j)), Terms: models.Terms{Effect: models.EffectAllow, MaySend: true}}
+					rows = append(rows, models.GrantChange{Grant: g})
+				}
+				out, err := b.PutGrants(t.Context(), as(owner), svc, rows, true)
+				if err != nil {
+					t.Errorf("put: %v", err)
+					return
+				}
+				for n, r := range out {
+					if r.Err != nil || r.Grant.Version != out[0].Grant.Version+int64(n) {
+						t.Errorf("row %d: %v, version %d", n, r.Err, r.Grant.Version)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		chains, entries, err := b.VerifyAudit(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, 1, chains)
+		require.EqualValues(t, 5+8*20, entries)
+		require.EqualValues(t, 5+8*20, len(b.chain(t, owner)))
+	})
+}
+
+func TestAudit_IsNeverChangedThroughTheDatabase(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *bundle) {
+		statements := []string{
+			"UPDATE audit_entries SET entry = 'x' WHERE seq = 2", "UPDATE audit_entries SET seq = seq + 1", "DELETE FROM audit_entries",
+			"DELETE FROM audit_entries WHERE seq = 1", "DELETE FROM audit_heads",
+		}
+		if b.dialect == dialectPostgres {
+			statements = append(statements, "TRUNCATE audit_entries", "TRUNCATE audit_heads")
+		}
+		for _, statement := range statements {
+			require.ErrorContains(t, b.write.Exec(statement).Error, "never changed", statement)
+		}
+		_, _, err := b.VerifyAudit(t.Context())
+		require.NoError(t, err)
+	})
+}
+
+// Whoever owns the database can switch its triggers off; then the chain tells.
+func TestVerifyAudit_FindsWhatSomebodyChangedAllTheSame(t *testing.T) {
+	for name, forge := range map[string]string{
+		"a changed text":    "UPDATE audit_entries SET entry = replace(entry, 'may', 'MAY') || ' ' WHERE seq = 3",
+		"a changed column":  "UPDATE audit_entries SET resource_id = 'other' WHERE seq = 3",
+		"a missing entry":   "DELETE FROM audit_entries WHERE seq = 3",
+		"a missing first":   "DELETE FROM audit_entries WHERE seq = 1",
+		"a cut end":         "DELETE FROM audit_entries WHERE seq > 3",
+		"a missing chain":   "DELETE FROM audit_entries",
+		"a missing head":    "DELETE FROM audit_heads",
+		"two that swapped":  "UPDATE audit_entries SET entry = (SELECT entry FROM audit_entries o WHERE o.seq = 7 - audit_entries.seq) WHERE seq IN (3, 4)",
+		"a forged link":     "UPDATE audit_entries SET prev = hash WHERE seq = 3",
+		"a head elsewhere":  "UPDATE audit_heads SET hash = 'x'",
+		"a head further on": "UPDATE audit_heads SET seq = seq + 1",
+	} {
+		t.Run(name, func(t *testing.T) {
+			onBoth(t, func(t *testing.T, b *bundle) {
+				_, _, err := b.VerifyAudit(t.Context())
+				require.NoError(t, err)
+				off := "ALTER TABLE audit_entries DISABLE TRIGGER ALL; ALTER TABLE audit_heads DISABLE TRIGGER ALL"
+				if b.dialect == dialectSQLite {
+					off = "DROP TRIGGER audit_entries_keep_changed; DROP TRIGGER audit_entries_keep_deleted; DROP TRIGGER audit_heads_keep_deleted"
+				}
+				require.NoError(t, b.write.Exec(off).Error)
+				require.NoError(t, b.write.Exec(forge).Error)
+				_, _, err = b.VerifyAudit(t.Context())
+				var fault AuditFault
+				require.True(t, errors.As(err, &fault), "%v", err)
+			})
+		})
+	}
+}
+
+func TestVerifyAudit_ReadsChainsLongerThanAPage(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *bundle) {
+		rows := make([]models.GrantChange, 1200)
+		for i := range rows {
+			rows[i].Grant = models.Grant{ResourceID: svc, Organisation: models.Norwegian(fmt.Sprint(i)), Terms: models.Terms{Effect: models.EffectAllow, MaySend: true}}
+		}
+		_, err := b.PutGrants(t.Context(), as(owner), svc, rows, true)
+		require.NoError(t, err)
+		_, entries, err := b.VerifyAudit(t.Context())
+		require.NoError(t, err)
+		require.EqualValues(t, 1205, entries)
+	})
+}
+
+func TestAuditOfResource_HasItsListsToo(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *bundle) {
+		ctx := t.Context()
+		_, err := b.PutResource(ctx, as(owner), "other", models.ResourcePatch{}, always)
+		require.NoError(t, err)
+		_, err = b.PutAccessList(ctx, as(owner), models.AccessList{ID: "partners", Name: "Partners"}, always)
+		require.NoError(t, err)
+		entries, err := b.AuditOfResource(ctx, owner, "other", AuditPage{Limit: 10})
+		require.NoError(t, err)
+		require.Len(t, entries, 2)
+		require.Equal(t, "resource/other", entries[0].Subject)
+		require.Equal(t, "access-list/partners", entries[1].Subject)
+		_, err = b.AuditOfResource(ctx, bob, "other", AuditPage{Limit: 10})
+		require.ErrorIs(t, err, models.ErrNoAccess)
+	})
+}
+
+func TestRegistry_WritesAnEntryForEveryKindOfChange(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *bundle) {
+		ctx := t.Context()
+		by := as(alice)
+		by.Credential = models.Credential{Method: models.LoginCertificate, Thumbprint: "p"}
+		_, err := b.PutDelegation(ctx, by, models.Delegation{Supplier: bob, MaySend: true}, always)
+		require.NoError(t, err)
+		require.NoError(t, b.DeleteDelegation(ctx, by, models.Delegation{Supplier: bob}, always))
+		_, err = b.PutClient(ctx, by, models.Client{ID: "c", Name: "n", Keys: "{}"}, models.Condition{})
+		require.NoError(t, err)
+		require.NoError(t, b.DeleteClient(ctx, by, "c", always))
+		_, err = b.PutCredentialLock(ctx, by, models.CredentialLock{Certificates: []string{"p"}}, models.Condition{})
+		require.NoError(t, err)
+		require.NoError(t, b.DeleteCredentialLock(ctx, by, always))
+		var actions []string
+		for _, e := range b.chain(t, alice) {
+			var text models.AuditText
+			require.NoError(t, json.Unmarshal([]byte(e.Entry), &text))
+			actions = append(actions, text.Action)
+		}
+		require.Equal(t, []string{"delegation.put", "delegation.delete", "client.put", "client.delete", "credential-lock.put", "credential-lock.delete"}, actions)
+	})
+}
+
+func TestAccessRequest_IsAnsweredOnceAndGivesWhatWasAsked(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *bundle) {
+		ctx := t.Context()
+		ask := func(id uuid.UUID) (models.AccessRequest, error) {
+			return b.RequestAccess(ctx, as(carol), models.AccessRequest{ID: id, ResourceID: svc, MaySend: true, Text: "please"})
+		}
+		first, err := ask(uuid.New())
+		require.NoError(t, err)
+		_, err = ask(uuid.New())
+		require.ErrorIs(t, err, models.ErrRequestPending)
+		_, err = b.AnswerAccessRequest(ctx, as(bob), first.ID, models.AccessAnswer{Approve: true}, always)
+		require.ErrorIs(t, err, models.ErrEntryNotFound, "not his service")
+		_, err = b.AnswerAccessRequest(ctx, as(owner), first.ID, models.AccessAnswer{Approve: true}, models.Condition{Version: first.Version + 1})
+		require.ErrorIs(t, err, models.ErrPreconditionFailed)
+		answered, err := b.AnswerAccessRequest(ctx, as(owner), first.ID, models.AccessAnswer{Approve: true}, models.Condition{Version: first.Version})
+		require.NoError(t, err)
+		require.Equal(t, models.RequestApproved, answered.State)
+		_, err = b.AnswerAccessRequest(ctx, as(owner), first.ID, models.AccessAnswer{}, always)
+		require.ErrorIs(t, err, models.ErrAnswered)
+		send, receive, err := b.RightsOf(ctx, svc, carol)
+		require.NoError(t, err)
+		require.True(t, send && receive, "what it had before stays")
+		second, err := ask(uuid.New())
+		require.NoError(t, err)
+		_, err = b.AnswerAccessRequest(ctx, as(owner), second.ID, models.AccessAnswer{Text: "no"}, always)
+		require.NoError(t, err)
+	})
+}
+
+func TestUseAssertion_SpendsItOnce(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *bundle) {
+		until := b.clock.read()
+		var wg sync.WaitGroup
+		var mu sync.Mutex
+		won := 0
+		for range 20 {
+			wg.Go(func() {
+				err := b.UseAssertion(t.Context(), alice, "jti", until)
+				mu.Lock()
+				defer mu.Unlock()
+				if err == nil {
+					won++
+				} else if !errors.Is(err, models.ErrAssertionUsed) {
+					t.Errorf("use: %v", err)
+				}
+			})
+		}
+		wg.Wait()
+		require.Equal(t, 1, won)
+		require.NoError(t, b.UseAssertion(t.Context(), bob, "jti", until), "another organisation's is another one")
+		require.NoError(t, b.ForgetAssertions(t.Context()))
+		require.ErrorIs(t, b.UseAssertion(t.Context(), alice, "jti", until), models.ErrAssertionUsed, "not yet expired for long")
+		b.clock.advance(1e12 * 120)
+		require.NoError(t, b.ForgetAssertions(t.Context()))
+		require.NoError(t, b.UseAssertion(t.Context(), alice, "jti", until))
+	})
+}
