@@ -32,7 +32,7 @@ func CheckListID(id string) error {
 func (l AccessList) Check() error {
 	var c checker
 	c.text("name", l.Name, MaxName)
-	c.length("description", l.Description, MaxNote)
+	c.note("description", l.Description)
 	return Invalid(c.found)
 }
 

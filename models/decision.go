@@ -196,10 +196,9 @@ type Reason struct {
 	Text         string
 }
 
-// Explain answers a question with what decided it.
-func (g Registry) Explain(q Question) (error, []Reason) { //nolint:revive,staticcheck // the answer first, and it is not a failure of this call
+// Explain answers a question as Decide does, with what decided it.
+func (g Registry) Explain(q Question) (reasons []Reason, refusal error) {
 	err := g.Decide(q)
-	var reasons []Reason
 	if q.Action.Sends() {
 		reasons = g.explainParty(q.From, q, "sending")
 	}
@@ -220,7 +219,7 @@ func (g Registry) Explain(q Question) (error, []Reason) { //nolint:revive,static
 		}
 		reasons = append(reasons, Reason{Organisation: g.Resource.Owner, Text: "The service's policy: " + text})
 	}
-	return err, reasons
+	return reasons, err
 }
 
 // explainParty says what each rule about a party means for one direction.

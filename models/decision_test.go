@@ -165,7 +165,7 @@ func TestExplain_SaysWhatEveryRuleMeans(t *testing.T) {
 	list := allow("b", Terms{MayReceive: true, ValidFrom: &later})
 	list.List = "partners"
 	g := NewRegistry(Resource{Owner: "o"}, []Rule{allow("a", Terms{MaySend: true, ReplyOnly: true}), list, block("c", Terms{MayReceive: true})}, nil)
-	err, because := g.Explain(sends("a", "b", "c", "d"))
+	because, err := g.Explain(sends("a", "b", "c", "d"))
 	require.ErrorIs(t, err, ErrRecipientWithoutRight)
 	require.Equal(t, []Reason{
 		{Organisation: "a", Text: "The grant of a allows sending, to those who accept replies."},
@@ -175,7 +175,7 @@ func TestExplain_SaysWhatEveryRuleMeans(t *testing.T) {
 	}, because)
 	closed := noon
 	g.Resource.Closed = &closed
-	err, because = g.Explain(sends("a"))
+	because, err = g.Explain(sends("a"))
 	require.ErrorIs(t, err, ErrServiceClosed)
 	require.Equal(t, Reason{Organisation: "o", Text: "The service's policy: The service is closed for new transfers."}, because[1])
 }

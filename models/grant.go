@@ -65,9 +65,8 @@ func (t Terms) facts() map[string]any {
 
 // Limits of the texts in the registry, in characters.
 const (
-	MaxNote   = 1000
-	MaxName   = 255
-	MaxListID = 100
+	MaxNote = 1000
+	MaxName = 255
 )
 
 // Grant is what a service owner lets one organisation do in one service, or forbids it to do.
@@ -84,7 +83,7 @@ type Grant struct {
 // Check tells what is wrong with the grant.
 func (g Grant) Check() error {
 	c := checker{found: g.Terms.Check()}
-	c.length("note", g.Note, MaxNote)
+	c.note("note", g.Note)
 	c.must(g.Supplier != g.Organisation, "supplier", "The supplier must be another organisation; leave it out for the organisation itself.")
 	return Invalid(c.found)
 }
@@ -178,7 +177,7 @@ type AccessRequest struct {
 func (r AccessRequest) Check() error {
 	var c checker
 	c.must(r.MaySend || r.MayReceive, "send, receive", "At least one of send and receive must be true.")
-	c.length("text", r.Text, MaxNote)
+	c.note("text", r.Text)
 	return Invalid(c.found)
 }
 
@@ -208,7 +207,7 @@ func (a AccessAnswer) State() RequestState {
 // Check tells what is wrong with the answer.
 func (a AccessAnswer) Check() error {
 	var c checker
-	c.length("text", a.Text, MaxNote)
+	c.note("text", a.Text)
 	c.validity(a.ValidFrom, a.ValidTo)
 	return Invalid(c.found)
 }

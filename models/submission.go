@@ -158,10 +158,10 @@ func (c *checker) text(field, value string, limit int) {
 	c.clean(field, value)
 }
 
-// length bounds a text that may be empty, in characters.
-func (c *checker) length(field, value string, limit int) {
-	if utf8.RuneCountInString(value) > limit {
-		c.add(field, "The field %s must be a string with a maximum length of %d.", field, limit)
+// note bounds a text that may be empty.
+func (c *checker) note(field, value string) {
+	if utf8.RuneCountInString(value) > MaxNote {
+		c.add(field, "The field %s must be a string with a maximum length of %d.", field, MaxNote)
 	}
 	c.clean(field, value)
 }

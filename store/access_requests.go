@@ -52,7 +52,7 @@ type AccessRequestQuery struct {
 
 // AccessRequestsIn lists the requests for a service of the owner.
 func (s *Store) AccessRequestsIn(ctx context.Context, owner models.Party, q AccessRequestQuery) ([]models.AccessRequest, error) {
-	if _, err := s.ownResource(ctx, owner, q.ResourceID); err != nil {
+	if err := s.ownResource(ctx, owner, q.ResourceID); err != nil {
 		return nil, err
 	}
 	return s.accessRequests(ctx, q)

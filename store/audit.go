@@ -62,7 +62,7 @@ func (s *Store) AuditOf(ctx context.Context, chain models.Party, page AuditPage)
 func (s *Store) AuditOfResource(ctx context.Context, owner models.Party, resource string, page AuditPage) ([]models.AuditEntry, error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	if _, err := s.ownResource(ctx, owner, resource); err != nil {
+	if err := s.ownResource(ctx, owner, resource); err != nil {
 		return nil, err
 	}
 	var out []models.AuditEntry
@@ -71,18 +71,18 @@ func (s *Store) AuditOfResource(ctx context.Context, owner models.Party, resourc
 	return out, unavailable("list audit", err)
 }
 
-// AuditFault is what is wrong with a chain.
-type AuditFault struct {
+// AuditError is the first thing that is wrong with a chain.
+type AuditError struct {
 	Chain models.Party
 	Seq   int64
 	Text  string
 }
 
 // Error implements error.
-func (f AuditFault) Error() string { return fmt.Sprintf("%s, entry %d: %s", f.Chain, f.Seq, f.Text) }
+func (f AuditError) Error() string { return fmt.Sprintf("%s, entry %d: %s", f.Chain, f.Seq, f.Text) }
 
 // VerifyAudit computes every link of every chain anew, and returns how many chains and entries are right. A
-// chain that was changed, cut or reordered by somebody with access to the database gives an AuditFault.
+// chain that was changed, cut or reordered by somebody with access to the database gives an AuditError.
 func (s *Store) VerifyAudit(ctx context.Context) (chains int, entries int64, err error) {
 	type head struct {
 		Chain models.Party
@@ -99,7 +99,7 @@ func (s *Store) VerifyAudit(ctx context.Context) (chains int, entries int64, err
 		return 0, 0, unavailable("read audit", found.Error)
 	}
 	if found.RowsAffected > 0 {
-		return 0, 0, AuditFault{orphan.Chain, orphan.Seq, "the chain has no head"}
+		return 0, 0, AuditError{orphan.Chain, orphan.Seq, "the chain has no head"}
 	}
 	for _, h := range heads {
 		last := models.AuditEntry{Chain: h.Chain}
@@ -123,7 +123,7 @@ func (s *Store) VerifyAudit(ctx context.Context) (chains int, entries int64, err
 			}
 		}
 		if last.Seq != h.Seq || last.Hash != h.Hash {
-			return chains, entries, AuditFault{h.Chain, last.Seq + 1, "the end of the chain is missing"}
+			return chains, entries, AuditError{h.Chain, last.Seq + 1, "the end of the chain is missing"}
 		}
 		chains++
 	}
@@ -132,9 +132,9 @@ func (s *Store) VerifyAudit(ctx context.Context) (chains int, entries int64, err
 
 // follows checks that an entry is the next link after another, and that its columns say what its text says.
 func follows(last, e models.AuditEntry) error {
-	fault := func(text string) error { return AuditFault{e.Chain, e.Seq, text} }
+	fault := func(text string) error { return AuditError{e.Chain, e.Seq, text} }
 	if e.Seq != last.Seq+1 {
-		return AuditFault{e.Chain, last.Seq + 1, "the entry is missing"}
+		return AuditError{e.Chain, last.Seq + 1, "the entry is missing"}
 	}
 	if e.Prev != last.Hash {
 		return fault("it does not follow the entry before it")

@@ -40,7 +40,7 @@ func TestAudit_TellsWhoChangedWhatAndHowItWas(t *testing.T) {
 		require.Equal(t, owner, text.Actor)
 		require.Equal(t, "certificate print", text.Credential)
 		require.Equal(t, "organization/"+string(alice), text.Subject)
-		require.Equal(t, "", text.Before["note"])
+		require.Empty(t, text.Before["note"])
 		require.Equal(t, false, text.Before["replyOnly"])
 		require.Equal(t, "since the merger", text.After["note"])
 		require.Equal(t, true, text.After["replyOnly"])
@@ -81,7 +81,7 @@ func TestAudit_IsOneChainWhateverIsWrittenAtOnce(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, 1, chains)
 		require.EqualValues(t, 5+8*20, entries)
-		require.EqualValues(t, 5+8*20, len(b.chain(t, owner)))
+		require.Len(t, b.chain(t, owner), 5+8*20)
 	})
 }
 
@@ -128,8 +128,8 @@ func TestVerifyAudit_FindsWhatSomebodyChangedAllTheSame(t *testing.T) {
 				require.NoError(t, b.write.Exec(off).Error)
 				require.NoError(t, b.write.Exec(forge).Error)
 				_, _, err = b.VerifyAudit(t.Context())
-				var fault AuditFault
-				require.True(t, errors.As(err, &fault), "%v", err)
+				var fault AuditError
+				require.ErrorAs(t, err, &fault)
 			})
 		})
 	}

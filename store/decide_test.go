@@ -144,6 +144,7 @@ func drawQuestion(t *rapid.T) models.Question {
 		q.To = rapid.SliceOfNDistinct(rapid.SampledFrom(some), 1, 4, rapid.ID).Draw(t, "to")
 	case models.ActionReceive:
 		q.To = []models.Party{q.By.Party}
+	case models.ActionUpload: // names no recipients
 	}
 	return q
 }

@@ -15,7 +15,7 @@ func (s *Store) GrantOf(ctx context.Context, owner models.Party, resource string
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	var g models.Grant
-	if _, err := s.ownResource(ctx, owner, resource); err != nil {
+	if err := s.ownResource(ctx, owner, resource); err != nil {
 		return g, err
 	}
 	err := s.read.WithContext(ctx).Take(&g, "resource_id = ? AND organisation = ?", resource, organisation).Error
@@ -26,7 +26,7 @@ func (s *Store) GrantOf(ctx context.Context, owner models.Party, resource string
 func (s *Store) Grants(ctx context.Context, owner models.Party, resource string, after models.Party, limit int) ([]models.Grant, error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	if _, err := s.ownResource(ctx, owner, resource); err != nil {
+	if err := s.ownResource(ctx, owner, resource); err != nil {
 		return nil, err
 	}
 	var out []models.Grant

@@ -156,11 +156,11 @@ func (s *Store) holdResource(tx *gorm.DB, owner models.Party, id string) (models
 	return r, err
 }
 
-// ownResource reads a service of this owner.
-func (s *Store) ownResource(ctx context.Context, owner models.Party, id string) (models.Resource, error) {
+// ownResource refuses who is not the owner of a service.
+func (s *Store) ownResource(ctx context.Context, owner models.Party, id string) error {
 	r, err := s.ResourceByID(ctx, id)
 	if err == nil && r.Owner != owner {
-		return r, models.ErrNoAccess
+		return models.ErrNoAccess
 	}
-	return r, err
+	return err
 }
