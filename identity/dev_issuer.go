@@ -1,16 +1,11 @@
 package identity
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"net/url"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -47,7 +42,7 @@ func RequireLoopback(listen, publicURL string) error {
 		return fmt.Errorf("check public URL: %w", err)
 	}
 	for _, h := range []string{host, u.Hostname()} {
-		if ip := net.ParseIP(h); h != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		if !isLoopback(h) {
 			return fmt.Errorf("the development issuer serves loopback only, and %q is not; configure FORMIDLING_TOKEN_ISSUER for a real one", h)
 		}
 	}
@@ -57,13 +52,15 @@ func RequireLoopback(listen, publicURL string) error {
 // OpenDevIssuer reads the issuer's key from a directory, or makes it there at the first time.
 func OpenDevIssuer(dir string, now func() time.Time) (*DevIssuer, error) {
 	file := filepath.Join(dir, devKeyFile)
-	raw, err := os.ReadFile(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		if raw, err = makeDevKey(file); err != nil {
-			return nil, fmt.Errorf("make development key: %w", err)
+	raw, err := readOrMake(file, func() ([]byte, error) {
+		key, err := makeSigningKey("dev-")
+		if err != nil {
+			return nil, err
 		}
-	} else if err != nil {
-		return nil, fmt.Errorf("read development key: %w", err)
+		return json.Marshal(key)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open development key: %w", err)
 	}
 	i := &DevIssuer{now: now}
 	if err := json.Unmarshal(raw, &i.key); err != nil {
@@ -72,55 +69,24 @@ func OpenDevIssuer(dir string, now func() time.Time) (*DevIssuer, error) {
 	return i, nil
 }
 
-// makeDevKey writes a new key beside its place and links it there, so that of two processes that start
-// at once one key wins and both read it.
-func makeDevKey(file string) ([]byte, error) {
-	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
-		return nil, err
-	}
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, err
-	}
-	raw, err := json.Marshal(jose.JSONWebKey{Key: private, KeyID: "dev-" + rand.Text()[:8], Algorithm: string(jose.ES256), Use: "sig"})
-	if err != nil {
-		return nil, err
-	}
-	draft, err := os.CreateTemp(filepath.Dir(file), devKeyFile+".*") // mode 0600
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = os.Remove(draft.Name()) }()
-	if _, err := draft.Write(raw); err != nil {
-		return nil, errors.Join(err, draft.Close())
-	}
-	if err := draft.Close(); err != nil {
-		return nil, err
-	}
-	if err := os.Link(draft.Name(), file); err != nil && !errors.Is(err, fs.ErrExist) {
-		return nil, err
-	}
-	return os.ReadFile(file)
-}
-
 // Issuer is what the broker needs to accept this issuer's tokens.
 func (i *DevIssuer) Issuer() Issuer {
 	return Issuer{
 		Name: DevIssuerName, Audience: DevAudience, Algorithms: []jose.SignatureAlgorithm{jose.ES256},
-		Keys: jose.JSONWebKeySet{Keys: []jose.JSONWebKey{i.key.Public()}},
+		Keys: newKeyMap([]jose.JSONWebKey{i.key.Public()}),
 	}
 }
 
 // Token makes a token in Maskinporten's shape for an organisation ("0192:…"), valid for life.
 func (i *DevIssuer) Token(organisation models.Party, scopes []string, life time.Duration) (string, error) {
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: i.key}, (&jose.SignerOptions{}).WithType("at+jwt"))
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: i.key}, (&jose.SignerOptions{}).WithType(typAccessToken))
 	if err != nil {
 		return "", fmt.Errorf("make token: %w", err)
 	}
 	c := claims{Scope: strings.Join(scopes, " ")}
 	c.Issuer, c.Audience, c.ID = DevIssuerName, jwt.Audience{DevAudience}, rand.Text()
 	c.IssuedAt, c.Expiry = jwt.NewNumericDate(i.now()), jwt.NewNumericDate(i.now().Add(life))
-	c.Consumer.Authority, c.Consumer.ID = authority, string(organisation)
+	c.Consumer = organisationOf(organisation)
 	token, err := jwt.Signed(signer).Claims(c).Serialize()
 	if err != nil {
 		return "", fmt.Errorf("make token: %w", err)

@@ -1,15 +1,21 @@
 // Package identity turns a request's credential into a models.Caller: the organisation that the
 // credential names, and nothing that the request says about itself.
+//
+// A credential is a client certificate of the TLS connection, a bearer token of a configured issuer, or
+// both. The package is also an issuer itself: TokenExchange sells tokens for assertions.
 package identity
 
 import (
-	"errors"
+	"context"
+	"crypto/x509"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/json"
 	"github.com/go-jose/go-jose/v4/jwt"
 
 	"github.com/formidling/formidling/models"
@@ -18,38 +24,23 @@ import (
 // maxToken bounds what is parsed at all, in bytes.
 const maxToken = 16 << 10
 
-// authority is what Maskinporten writes beside an organisation number: ISO 6523.
-const authority = "iso6523-actorid-upis"
-
-// Issuer is somebody whose tokens are accepted.
-type Issuer struct {
-	Name       string // exactly the claim iss
-	Audience   string // must be among aud
-	Algorithms []jose.SignatureAlgorithm
-	Keys       jose.JSONWebKeySet // public keys; they never verify another issuer's tokens
-}
-
-// Verifier accepts bearer tokens of its issuers.
+// Verifier accepts bearer tokens of its issuers, and client certificates when it knows any.
 type Verifier struct {
-	issuers    map[string]Issuer
-	algorithms []jose.SignatureAlgorithm
-	now        func() time.Time
+	issuers      map[string]Issuer
+	algorithms   []jose.SignatureAlgorithm // of all issuers
+	certificates Certificates              // nil: none is accepted
+	now          func() time.Time
 }
 
 // NewVerifier accepts tokens of these issuers; now is the clock.
 func NewVerifier(now func() time.Time, issuers ...Issuer) (*Verifier, error) {
 	v := &Verifier{issuers: map[string]Issuer{}, now: now}
 	for _, i := range issuers {
-		switch {
-		case i.Name == "" || i.Audience == "":
-			return nil, errors.New("accept issuer: name and audience are required")
-		case len(i.Keys.Keys) == 0 || len(i.Algorithms) == 0:
-			return nil, fmt.Errorf("accept issuer %s: it has no keys or no algorithms", i.Name)
+		if err := i.check(); err != nil {
+			return nil, fmt.Errorf("accept issuer %q: %w", i.Name, err)
 		}
-		for _, k := range i.Keys.Keys {
-			if !k.Valid() || !k.IsPublic() {
-				return nil, fmt.Errorf("accept issuer %s: key %q is not a valid public key", i.Name, k.KeyID)
-			}
+		if _, twice := v.issuers[i.Name]; twice {
+			return nil, fmt.Errorf("accept issuer %q: it is named twice", i.Name)
 		}
 		v.issuers[i.Name] = i
 		v.algorithms = append(v.algorithms, i.Algorithms...)
@@ -57,82 +48,155 @@ func NewVerifier(now func() time.Time, issuers ...Issuer) (*Verifier, error) {
 	return v, nil
 }
 
-// claims are what is read of a token, in Maskinporten's shape.
-type claims struct {
-	jwt.Claims
-	Scope    string `json:"scope"`
-	Consumer struct {
-		Authority string `json:"authority"`
-		ID        string `json:"ID"`
-	} `json:"consumer"`
+// WithCertificates returns a verifier that accepts client certificates too.
+func (v *Verifier) WithCertificates(c Certificates) *Verifier {
+	out := *v
+	out.certificates = c
+	return &out
 }
 
-// Authenticate verifies the bearer token of a request: signature, issuer, audience, life time. The
-// error wraps models.ErrUnauthenticated with a reason for the log; the caller is not told the reason.
+// Authenticate finds who a request is from, by its bearer token, its client certificate, or both: then the
+// token decides, and the certificate must be of the token's holder. The error wraps
+// models.ErrUnauthenticated with a reason for the log, which the caller is not told; or
+// models.ErrUnavailable while an issuer's keys have never been seen.
 func (v *Verifier) Authenticate(r *http.Request) (models.Caller, error) {
-	if len(r.Header.Values("Authorization")) > 1 {
-		return models.Caller{}, refuse("there is more than one credential") // a proxy may have looked at the other
-	}
-	scheme, raw, found := strings.Cut(r.Header.Get("Authorization"), " ")
-	if !found || !strings.EqualFold(scheme, "Bearer") {
-		return models.Caller{}, refuse("there is no bearer token")
-	}
-	return v.verify(strings.TrimSpace(raw))
-}
-
-func (v *Verifier) verify(raw string) (models.Caller, error) {
-	if len(raw) > maxToken {
-		return models.Caller{}, refuse("the token is too long")
-	}
-	token, err := jwt.ParseSigned(raw, v.algorithms)
-	if err != nil || len(token.Headers) != 1 {
-		return models.Caller{}, refuse("it is not a signed token")
-	}
-	var unverified jwt.Claims
-	if err := token.UnsafeClaimsWithoutVerification(&unverified); err != nil {
-		return models.Caller{}, refuse("its claims cannot be read")
-	}
-	issuer, known := v.issuers[unverified.Issuer]
-	if !known {
-		return models.Caller{}, refuse("its issuer is not accepted")
-	}
-	c, err := issuer.claims(token)
+	raw, err := bearer(r.Header)
 	if err != nil {
 		return models.Caller{}, err
 	}
-	expected := jwt.Expected{Issuer: issuer.Name, AnyAudience: jwt.Audience{issuer.Audience}, Time: v.now()}
-	if err := c.ValidateWithLeeway(expected, 0); err != nil {
-		return models.Caller{}, refuse(err.Error())
+	var presented []*x509.Certificate
+	if r.TLS != nil {
+		presented = r.TLS.PeerCertificates
 	}
-	if c.Expiry == nil {
-		return models.Caller{}, refuse("it never expires")
+	holder, err := v.certified(presented)
+	if err != nil {
+		return models.Caller{}, err
 	}
-	party, err := models.ParseParty(c.Consumer.ID)
-	if err != nil || c.Consumer.Authority != authority {
-		return models.Caller{}, refuse("it names no organisation")
+	if raw == "" {
+		return byCertificate(holder, presented)
 	}
-	return models.Caller{Party: party, Scopes: strings.Fields(c.Scope)}, nil
+	caller, bound, err := v.verify(r.Context(), raw)
+	switch {
+	case err != nil:
+		return models.Caller{}, err
+	case holder != "" && holder != caller.Holder():
+		return models.Caller{}, refuse("certificate-of-another")
+	case bound != "" && (holder == "" || Thumbprint(presented[0]) != bound):
+		return models.Caller{}, refuse("bound-to-another-certificate")
+	}
+	return caller, nil
 }
 
-// claims verifies the signature with the issuer's own keys only.
-func (i Issuer) claims(token *jwt.JSONWebToken) (claims, error) {
+// bearer finds the token of a request (RFC 6750, 2.1); empty when the request carries no Authorization.
+func bearer(h http.Header) (string, error) {
+	switch values := h.Values("Authorization"); len(values) {
+	case 0:
+		return "", nil
+	case 1:
+		scheme, raw, _ := strings.Cut(values[0], " ")
+		if raw = strings.TrimSpace(raw); raw != "" && strings.EqualFold(scheme, "Bearer") {
+			return raw, nil
+		}
+		return "", refuse("not-a-bearer-token")
+	default:
+		return "", refuse("several-credentials") // a proxy may have looked at the other
+	}
+}
+
+// certified is the organisation of the connection's client certificate; empty when there is none. It is
+// looked at for each request, because a connection may live longer than the certificate.
+func (v *Verifier) certified(presented []*x509.Certificate) (models.Party, error) {
+	if len(presented) == 0 {
+		return "", nil
+	}
+	if v.certificates == nil {
+		return "", refuse("certificates-not-accepted")
+	}
+	holder, err := v.certificates.Recheck(presented)
+	if err != nil {
+		return "", fmt.Errorf("check client certificate: %w", err)
+	}
+	return holder, nil
+}
+
+func byCertificate(holder models.Party, presented []*x509.Certificate) (models.Caller, error) {
+	if holder == "" {
+		return models.Caller{}, refuse("no-credential")
+	}
+	return models.Caller{
+		Party: holder, Scopes: models.AllScopes(),
+		Credential: models.Credential{Method: models.LoginCertificate, Thumbprint: Thumbprint(presented[0])},
+	}, nil
+}
+
+// verify checks a token: form, issuer, signature, audience, life time. It also returns the thumbprint of
+// the certificate to which the token is bound, if it is.
+func (v *Verifier) verify(ctx context.Context, raw string) (models.Caller, string, error) {
+	if len(raw) > maxToken {
+		return models.Caller{}, "", refuse("too-long")
+	}
+	token, err := jwt.ParseSigned(raw, v.algorithms)
+	if err != nil || len(token.Headers) != 1 {
+		return models.Caller{}, "", refuse("not-a-signed-token")
+	}
+	var unverified struct {
+		Issuer string `json:"iss"`
+	}
+	if err := token.UnsafeClaimsWithoutVerification(&unverified); err != nil {
+		return models.Caller{}, "", refuse("claims-unreadable")
+	}
+	issuer, known := v.issuers[unverified.Issuer]
+	if !known {
+		return models.Caller{}, "", refuse("issuer-not-accepted")
+	}
+	c, err := issuer.claims(ctx, token)
+	if err != nil {
+		return models.Caller{}, "", err
+	}
+	if !c.Audience.Contains(issuer.Audience) {
+		return models.Caller{}, "", refuse("audience-not-ours")
+	}
+	if err := checkTimes(c.Claims, v.now()); err != nil {
+		return models.Caller{}, "", err
+	}
+	bound, err := c.boundTo()
+	if err != nil {
+		return models.Caller{}, "", err
+	}
+	caller, err := issuer.caller(c)
+	return caller, bound, err
+}
+
+// claims verifies the header and the signature, with the issuer's own algorithms and keys only.
+func (i Issuer) claims(ctx context.Context, token *jwt.JSONWebToken) (claims, error) {
 	header := token.Headers[0]
-	for _, algorithm := range i.Algorithms {
-		if string(algorithm) != header.Algorithm {
+	if err := i.checkHeader(header); err != nil {
+		return claims{}, err
+	}
+	algorithm := jose.SignatureAlgorithm(header.Algorithm)
+	if !slices.Contains(i.Algorithms, algorithm) {
+		return claims{}, refuse("algorithm-not-the-issuers")
+	}
+	keys, err := i.Keys.Key(ctx, header.KeyID)
+	if err != nil {
+		return claims{}, fmt.Errorf("verify token of %s: %w", i.Name, err)
+	}
+	if len(keys) == 0 {
+		return claims{}, refuse("key-unknown")
+	}
+	for _, key := range keys {
+		if !verifies(key, algorithm) {
 			continue
 		}
-		for _, key := range i.Keys.Key(header.KeyID) {
-			var c claims
-			if err := token.Claims(key.Key, &c); err == nil {
-				return c, nil
-			}
+		var verified json.RawMessage
+		if token.Claims(key.Key, &verified) != nil {
+			continue
 		}
-		return claims{}, refuse("its signature is not by a key of its issuer")
+		var c claims
+		if json.Unmarshal(verified, &c) != nil {
+			return claims{}, refuse("claims-malformed")
+		}
+		return c, nil
 	}
-	return claims{}, refuse("its algorithm is not its issuer's")
-}
-
-// refuse keeps the reason for the log, behind the one error that the caller sees.
-func refuse(reason string) error {
-	return fmt.Errorf("%w (%s)", models.ErrUnauthenticated, reason)
+	return claims{}, refuse("signature-wrong")
 }

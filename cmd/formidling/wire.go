@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-jose/go-jose/v4"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/contrib/envconfig"
 	"go.temporal.io/sdk/converter"
@@ -156,15 +154,9 @@ func (p *parts) issuer() (identity.Issuer, error) {
 		}
 		return dev.Issuer(), nil
 	}
-	raw, err := os.ReadFile(c.TokenKeys)
-	if err != nil {
-		return identity.Issuer{}, fmt.Errorf("read FORMIDLING_TOKEN_JWKS: %w", err)
-	}
-	out := identity.Issuer{
-		Name: c.TokenIssuer, Audience: c.TokenAudience,
-		Algorithms: []jose.SignatureAlgorithm{jose.RS256, jose.RS384, jose.RS512, jose.PS256, jose.ES256, jose.ES384},
-	}
-	if err := json.Unmarshal(raw, &out.Keys); err != nil {
+	out := identity.Issuer{Name: c.TokenIssuer, Audience: c.TokenAudience, Algorithms: identity.Algorithms()}
+	var err error
+	if out.Keys, err = identity.ReadKeys(c.TokenKeys, out.Algorithms); err != nil {
 		return identity.Issuer{}, fmt.Errorf("read FORMIDLING_TOKEN_JWKS: %w", err)
 	}
 	return out, nil
