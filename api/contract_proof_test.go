@@ -139,8 +139,8 @@ func TestContract_AllowsWhatTheDescriptionSaysAndNothingElse(t *testing.T) {
 		"206 without range":      {"GET", someTransfer + "/download", answer{206, "application/octet-stream", file, "data"}, "Content-Range"},
 		"HEAD":                   {"HEAD", someTransfer + "/download", answer{200, "application/octet-stream", file, ""}, ""},
 		"HEAD 404":               {"HEAD", someTransfer + "/download", answer{404, problemType, nil, ""}, ""},
-		"organization in path":   {"DELETE", "/broker/api/v1/resource/r/rights/0192:991825827", answer{204, "", nil, ""}, ""},
-		"organization urn":       {"DELETE", "/broker/api/v1/resource/r/rights/urn:altinn:organization:identifier-no:991825827", answer{204, "", nil, ""}, ""},
+		"organization in path":   {"DELETE", "/broker/api/v1/resource/r/grants/0192:991825827", answer{204, "", nil, ""}, ""},
+		"organization urn":       {"DELETE", "/broker/api/v1/resource/r/grants/urn:altinn:organization:identifier-no:991825827", answer{204, "", nil, ""}, ""},
 		"upload beside id":       {"POST", "/broker/api/v1/filetransfer/upload", answer{200, jsonType, nil, `{"fileTransferId":"3fa85f64-5717-4562-b3fc-2c963f66afa6","fileTransferStatus":"UploadProcessing"}`}, ""},
 		"upload, other status":   {"POST", "/broker/api/v1/filetransfer/upload", answer{200, jsonType, nil, `{"fileTransferId":"3fa85f64-5717-4562-b3fc-2c963f66afa6","fileTransferStatus":"Purged"}`}, "UploadProcessing"},
 		"health":                 {"GET", "/health", answer{200, "text/plain; charset=utf-8", nil, "Environment properly configured"}, ""},
@@ -164,7 +164,7 @@ func TestContract_AllowsWhatTheDescriptionSaysAndNothingElse(t *testing.T) {
 func resourceBody(ttl string) string {
 	return `{"maxFileTransferSize":1,"fileTransferTimeToLive":"` + ttl + `","purgeFileTransferAfterAllRecipientsConfirmed":true,` +
 		`"purgeFileTransferGracePeriod":"02:00:00","useManifestFileShim":false,"externalServiceCodeLegacy":null,` +
-		`"externalServiceEditionCodeLegacy":null,"requiredParty":null}`
+		`"externalServiceEditionCodeLegacy":null,"requiredParty":null,"resourceId":"r","owner":"0192:310000019","maxRecipients":0,"recipientsSeeEachOther":false,"loginMethods":[],"virusScan":"off","suppliers":"any","acceptedSuppliers":[],"closed":null,"created":"2026-11-24T12:00:00Z","updated":"2026-11-24T12:00:00Z"}`
 }
 
 func TestContract_ReadsNoFileThroughEitherDoor(t *testing.T) {

@@ -13,6 +13,63 @@ import (
 	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
+// Defines values for AccessRequestState.
+const (
+	AccessRequestStateApproved AccessRequestState = "approved"
+	AccessRequestStateDenied   AccessRequestState = "denied"
+	AccessRequestStatePending  AccessRequestState = "pending"
+)
+
+// Valid indicates whether the value is a known member of the AccessRequestState enum.
+func (e AccessRequestState) Valid() bool {
+	switch e {
+	case AccessRequestStateApproved:
+		return true
+	case AccessRequestStateDenied:
+		return true
+	case AccessRequestStatePending:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ConnectionEffect.
+const (
+	ConnectionEffectAllow ConnectionEffect = "allow"
+	ConnectionEffectBlock ConnectionEffect = "block"
+)
+
+// Valid indicates whether the value is a known member of the ConnectionEffect enum.
+func (e ConnectionEffect) Valid() bool {
+	switch e {
+	case ConnectionEffectAllow:
+		return true
+	case ConnectionEffectBlock:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DecisionDecision.
+const (
+	DecisionDecisionAllow DecisionDecision = "allow"
+	DecisionDecisionDeny  DecisionDecision = "deny"
+)
+
+// Valid indicates whether the value is a known member of the DecisionDecision enum.
+func (e DecisionDecision) Valid() bool {
+	switch e {
+	case DecisionDecisionAllow:
+		return true
+	case DecisionDecisionDeny:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for FileTransferStatus.
 const (
 	FileTransferStatusAllConfirmedDownloaded FileTransferStatus = "AllConfirmedDownloaded"
@@ -49,6 +106,84 @@ func (e FileTransferStatus) Valid() bool {
 	}
 }
 
+// Defines values for GrantEffect.
+const (
+	GrantEffectAllow GrantEffect = "allow"
+	GrantEffectBlock GrantEffect = "block"
+)
+
+// Valid indicates whether the value is a known member of the GrantEffect enum.
+func (e GrantEffect) Valid() bool {
+	switch e {
+	case GrantEffectAllow:
+		return true
+	case GrantEffectBlock:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GrantRowEffect.
+const (
+	GrantRowEffectAllow GrantRowEffect = "allow"
+	GrantRowEffectBlock GrantRowEffect = "block"
+)
+
+// Valid indicates whether the value is a known member of the GrantRowEffect enum.
+func (e GrantRowEffect) Valid() bool {
+	switch e {
+	case GrantRowEffectAllow:
+		return true
+	case GrantRowEffectBlock:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GrantRowResultStatus.
+const (
+	GrantRowResultStatusChanged GrantRowResultStatus = "changed"
+	GrantRowResultStatusCreated GrantRowResultStatus = "created"
+	GrantRowResultStatusDeleted GrantRowResultStatus = "deleted"
+	GrantRowResultStatusRefused GrantRowResultStatus = "refused"
+)
+
+// Valid indicates whether the value is a known member of the GrantRowResultStatus enum.
+func (e GrantRowResultStatus) Valid() bool {
+	switch e {
+	case GrantRowResultStatusChanged:
+		return true
+	case GrantRowResultStatusCreated:
+		return true
+	case GrantRowResultStatusDeleted:
+		return true
+	case GrantRowResultStatusRefused:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GrantUpdateEffect.
+const (
+	GrantUpdateEffectAllow GrantUpdateEffect = "allow"
+	GrantUpdateEffectBlock GrantUpdateEffect = "block"
+)
+
+// Valid indicates whether the value is a known member of the GrantUpdateEffect enum.
+func (e GrantUpdateEffect) Valid() bool {
+	switch e {
+	case GrantUpdateEffectAllow:
+		return true
+	case GrantUpdateEffectBlock:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for HealthStatus.
 const (
 	HealthStatusFailing HealthStatus = "failing"
@@ -61,6 +196,30 @@ func (e HealthStatus) Valid() bool {
 	case HealthStatusFailing:
 		return true
 	case HealthStatusOk:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MeCredentialMethod.
+const (
+	MeCredentialMethodCertificate      MeCredentialMethod = "certificate"
+	MeCredentialMethodCertificateToken MeCredentialMethod = "certificate-token"
+	MeCredentialMethodExternalToken    MeCredentialMethod = "external-token"
+	MeCredentialMethodKeyToken         MeCredentialMethod = "key-token"
+)
+
+// Valid indicates whether the value is a known member of the MeCredentialMethod enum.
+func (e MeCredentialMethod) Valid() bool {
+	switch e {
+	case MeCredentialMethodCertificate:
+		return true
+	case MeCredentialMethodCertificateToken:
+		return true
+	case MeCredentialMethodExternalToken:
+		return true
+	case MeCredentialMethodKeyToken:
 		return true
 	default:
 		return false
@@ -125,6 +284,305 @@ func (e StorageProviderType) Valid() bool {
 	default:
 		return false
 	}
+}
+
+// Defines values for TermsUpdateEffect.
+const (
+	TermsUpdateEffectAllow TermsUpdateEffect = "allow"
+	TermsUpdateEffectBlock TermsUpdateEffect = "block"
+)
+
+// Valid indicates whether the value is a known member of the TermsUpdateEffect enum.
+func (e TermsUpdateEffect) Valid() bool {
+	switch e {
+	case TermsUpdateEffectAllow:
+		return true
+	case TermsUpdateEffectBlock:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ExplainDecisionParamsAction.
+const (
+	ExplainDecisionParamsActionReceive ExplainDecisionParamsAction = "receive"
+	ExplainDecisionParamsActionSend    ExplainDecisionParamsAction = "send"
+)
+
+// Valid indicates whether the value is a known member of the ExplainDecisionParamsAction enum.
+func (e ExplainDecisionParamsAction) Valid() bool {
+	switch e {
+	case ExplainDecisionParamsActionReceive:
+		return true
+	case ExplainDecisionParamsActionSend:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ExplainDecisionParamsLoginMethod.
+const (
+	ExplainDecisionParamsLoginMethodCertificate      ExplainDecisionParamsLoginMethod = "certificate"
+	ExplainDecisionParamsLoginMethodCertificateToken ExplainDecisionParamsLoginMethod = "certificate-token"
+	ExplainDecisionParamsLoginMethodExternalToken    ExplainDecisionParamsLoginMethod = "external-token"
+	ExplainDecisionParamsLoginMethodKeyToken         ExplainDecisionParamsLoginMethod = "key-token"
+)
+
+// Valid indicates whether the value is a known member of the ExplainDecisionParamsLoginMethod enum.
+func (e ExplainDecisionParamsLoginMethod) Valid() bool {
+	switch e {
+	case ExplainDecisionParamsLoginMethodCertificate:
+		return true
+	case ExplainDecisionParamsLoginMethodCertificateToken:
+		return true
+	case ExplainDecisionParamsLoginMethodExternalToken:
+		return true
+	case ExplainDecisionParamsLoginMethodKeyToken:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListDelegationsParamsAs.
+const (
+	ListDelegationsParamsAsPrincipal ListDelegationsParamsAs = "principal"
+	ListDelegationsParamsAsSupplier  ListDelegationsParamsAs = "supplier"
+)
+
+// Valid indicates whether the value is a known member of the ListDelegationsParamsAs enum.
+func (e ListDelegationsParamsAs) Valid() bool {
+	switch e {
+	case ListDelegationsParamsAsPrincipal:
+		return true
+	case ListDelegationsParamsAsSupplier:
+		return true
+	default:
+		return false
+	}
+}
+
+// AccessAnswer defines model for AccessAnswer.
+type AccessAnswer struct {
+	Text *string `json:"text,omitempty"`
+
+	// ValidFrom of the grant, RFC 3339
+	ValidFrom *string `json:"validFrom,omitempty"`
+
+	// ValidTo of the grant, RFC 3339
+	ValidTo *string `json:"validTo,omitempty"`
+}
+
+// AccessList defines model for AccessList.
+type AccessList struct {
+	CreatedAt   time.Time `json:"createdAt"`
+	Description string    `json:"description"`
+	Etag        string    `json:"etag"`
+	Identifier  string    `json:"identifier"`
+	Name        string    `json:"name"`
+	UpdatedAt   time.Time `json:"updatedAt"`
+}
+
+// AccessListPage defines model for AccessListPage.
+type AccessListPage struct {
+	Data  []AccessList `json:"data"`
+	Links PageLinks    `json:"links"`
+}
+
+// AccessListUpdate defines model for AccessListUpdate.
+type AccessListUpdate struct {
+	Description *string `json:"description,omitempty"`
+	Name        string  `json:"name"`
+}
+
+// AccessRequest defines model for AccessRequest.
+type AccessRequest struct {
+	Answer       string             `json:"answer"`
+	Answered     *time.Time         `json:"answered"`
+	Created      time.Time          `json:"created"`
+	Etag         string             `json:"etag"`
+	ID           openapi_types.UUID `json:"id"`
+	Organization string             `json:"organization"`
+	Receive      bool               `json:"receive"`
+	ResourceID   string             `json:"resourceId"`
+	Send         bool               `json:"send"`
+	State        AccessRequestState `json:"state"`
+	Text         string             `json:"text"`
+}
+
+// AccessRequestDraft defines model for AccessRequestDraft.
+type AccessRequestDraft struct {
+	Receive *bool   `json:"receive,omitempty"`
+	Send    *bool   `json:"send,omitempty"`
+	Text    *string `json:"text,omitempty"`
+}
+
+// AccessRequestList defines model for AccessRequestList.
+type AccessRequestList struct {
+	AccessRequests []AccessRequest `json:"accessRequests"`
+}
+
+// AccessRequestState defines model for AccessRequestState.
+type AccessRequestState string
+
+// AuditEntry defines model for AuditEntry.
+type AuditEntry struct {
+	At time.Time `json:"at"`
+
+	// Entry The text, read.
+	Entry AuditText `json:"entry"`
+	Hash  string    `json:"hash"`
+	Prev  string    `json:"prev"`
+	Seq   int64     `json:"seq"`
+
+	// Text what the hash is over
+	Text string `json:"text"`
+}
+
+// AuditList defines model for AuditList.
+type AuditList struct {
+	Entries []AuditEntry `json:"entries"`
+}
+
+// AuditText The text, read.
+type AuditText struct {
+	Action     string                 `json:"action"`
+	Actor      string                 `json:"actor"`
+	After      map[string]interface{} `json:"after"`
+	At         time.Time              `json:"at"`
+	Before     map[string]interface{} `json:"before"`
+	Credential string                 `json:"credential"`
+	Resource   *string                `json:"resource,omitempty"`
+	Subject    string                 `json:"subject"`
+}
+
+// Client defines model for Client.
+type Client struct {
+	ClientID string                 `json:"clientId"`
+	Created  time.Time              `json:"created"`
+	Etag     string                 `json:"etag"`
+	Expires  time.Time              `json:"expires"`
+	Jwks     map[string]interface{} `json:"jwks"`
+	Name     string                 `json:"name"`
+}
+
+// ClientList defines model for ClientList.
+type ClientList struct {
+	Clients []Client `json:"clients"`
+}
+
+// ClientUpdate defines model for ClientUpdate.
+type ClientUpdate struct {
+	// Expires RFC 3339; at most 366 days from now, which is the default
+	Expires *string `json:"expires,omitempty"`
+
+	// Jwks JSON Web Key Set of public keys, each with a kid
+	Jwks map[string]interface{} `json:"jwks"`
+	Name string                 `json:"name"`
+}
+
+// Connection defines model for Connection.
+type Connection struct {
+	// AcceptsReplies may be sent to by those who may only reply
+	AcceptsReplies bool `json:"acceptsReplies"`
+
+	// Effect `allow` by default; what is blocked stays blocked, whatever else allows it
+	Effect  ConnectionEffect `json:"effect"`
+	Etag    string           `json:"etag"`
+	Receive bool             `json:"receive"`
+
+	// ReplyOnly may send only to those whose receive accepts replies
+	ReplyOnly          bool       `json:"replyOnly"`
+	ResourceIdentifier string     `json:"resourceIdentifier"`
+	Send               bool       `json:"send"`
+	UpdatedAt          time.Time  `json:"updatedAt"`
+	ValidFrom          *time.Time `json:"validFrom"`
+	ValidTo            *time.Time `json:"validTo"`
+}
+
+// ConnectionEffect `allow` by default; what is blocked stays blocked, whatever else allows it
+type ConnectionEffect string
+
+// ConnectionPage defines model for ConnectionPage.
+type ConnectionPage struct {
+	Data  []Connection `json:"data"`
+	Links PageLinks    `json:"links"`
+}
+
+// CredentialLock defines model for CredentialLock.
+type CredentialLock struct {
+	Certificates []string  `json:"certificates"`
+	Etag         string    `json:"etag"`
+	Issuers      []string  `json:"issuers"`
+	Keys         []string  `json:"keys"`
+	Updated      time.Time `json:"updated"`
+}
+
+// CredentialLockUpdate defines model for CredentialLockUpdate.
+type CredentialLockUpdate struct {
+	// Certificates x5t#S256: base64url of the certificate's SHA-256
+	Certificates []string `json:"certificates,omitempty"`
+
+	// Issuers names of external issuers
+	Issuers []string `json:"issuers,omitempty"`
+
+	// Keys thumbprints of registered keys (RFC 7638, SHA-256)
+	Keys []string `json:"keys,omitempty"`
+}
+
+// Decision defines model for Decision.
+type Decision struct {
+	Because []DecisionReason `json:"because"`
+
+	// Code the code that the attempt would be refused with
+	Code     *string          `json:"code,omitempty"`
+	Decision DecisionDecision `json:"decision"`
+	Reason   string           `json:"reason"`
+}
+
+// DecisionDecision defines model for Decision.Decision.
+type DecisionDecision string
+
+// DecisionReason defines model for DecisionReason.
+type DecisionReason struct {
+	// AccessList the list that says so
+	AccessList   *string `json:"accessList,omitempty"`
+	Organization string  `json:"organization"`
+	Text         string  `json:"text"`
+}
+
+// Delegation defines model for Delegation.
+type Delegation struct {
+	Etag      string `json:"etag"`
+	Principal string `json:"principal"`
+	Receive   bool   `json:"receive"`
+
+	// Resource null: all services
+	Resource  *string    `json:"resource"`
+	Send      bool       `json:"send"`
+	Supplier  string     `json:"supplier"`
+	Updated   time.Time  `json:"updated"`
+	ValidFrom *time.Time `json:"validFrom"`
+	ValidTo   *time.Time `json:"validTo"`
+}
+
+// DelegationList defines model for DelegationList.
+type DelegationList struct {
+	Delegations []Delegation `json:"delegations"`
+}
+
+// DelegationUpdate defines model for DelegationUpdate.
+type DelegationUpdate struct {
+	Receive *bool `json:"receive,omitempty"`
+	Send    *bool `json:"send,omitempty"`
+
+	// ValidFrom RFC 3339, inclusive
+	ValidFrom *string `json:"validFrom,omitempty"`
+
+	// ValidTo RFC 3339, exclusive
+	ValidTo *string `json:"validTo,omitempty"`
 }
 
 // FileTransferDetails The state of a transfer and how it came to be.
@@ -299,6 +757,119 @@ type FileUploaded struct {
 	FileTransferStatus FileTransferStatus `json:"fileTransferStatus"`
 }
 
+// Grant defines model for Grant.
+type Grant struct {
+	// AcceptsReplies may be sent to by those who may only reply
+	AcceptsReplies bool `json:"acceptsReplies"`
+
+	// Effect `allow` by default; what is blocked stays blocked, whatever else allows it
+	Effect       GrantEffect `json:"effect"`
+	Etag         string      `json:"etag"`
+	Note         string      `json:"note"`
+	Organization string      `json:"organization"`
+	Receive      bool        `json:"receive"`
+
+	// ReplyOnly may send only to those whose receive accepts replies
+	ReplyOnly bool       `json:"replyOnly"`
+	Send      bool       `json:"send"`
+	Supplier  *string    `json:"supplier"`
+	Updated   time.Time  `json:"updated"`
+	ValidFrom *time.Time `json:"validFrom"`
+	ValidTo   *time.Time `json:"validTo"`
+}
+
+// GrantEffect `allow` by default; what is blocked stays blocked, whatever else allows it
+type GrantEffect string
+
+// GrantBatch defines model for GrantBatch.
+type GrantBatch struct {
+	// AllOrNothing true by default
+	AllOrNothing *bool      `json:"allOrNothing,omitempty"`
+	Rows         []GrantRow `json:"rows"`
+}
+
+// GrantBatchResult defines model for GrantBatchResult.
+type GrantBatchResult struct {
+	Applied int              `json:"applied"`
+	Results []GrantRowResult `json:"results"`
+}
+
+// GrantList defines model for GrantList.
+type GrantList struct {
+	Grants []Grant `json:"grants"`
+}
+
+// GrantRow defines model for GrantRow.
+type GrantRow struct {
+	// AcceptsReplies may be sent to by those who may only reply
+	AcceptsReplies *bool `json:"acceptsReplies,omitempty"`
+	Delete         *bool `json:"delete,omitempty"`
+
+	// Effect `allow` by default; what is blocked stays blocked, whatever else allows it
+	Effect *GrantRowEffect `json:"effect,omitempty"`
+
+	// IfMatch the ETag of the grant that is changed or deleted, or `*`
+	IfMatch      *string `json:"ifMatch,omitempty"`
+	Note         *string `json:"note,omitempty"`
+	Organization string  `json:"organization"`
+	Receive      *bool   `json:"receive,omitempty"`
+
+	// ReplyOnly may send only to those whose receive accepts replies
+	ReplyOnly *bool   `json:"replyOnly,omitempty"`
+	Send      *bool   `json:"send,omitempty"`
+	Supplier  *string `json:"supplier,omitempty"`
+
+	// ValidFrom RFC 3339, inclusive
+	ValidFrom *string `json:"validFrom,omitempty"`
+
+	// ValidTo RFC 3339, exclusive
+	ValidTo *string `json:"validTo,omitempty"`
+}
+
+// GrantRowEffect `allow` by default; what is blocked stays blocked, whatever else allows it
+type GrantRowEffect string
+
+// GrantRowResult defines model for GrantRowResult.
+type GrantRowResult struct {
+	// Code why the row was refused
+	Code         *string              `json:"code,omitempty"`
+	Detail       *string              `json:"detail,omitempty"`
+	Errors       map[string][]string  `json:"errors,omitempty"`
+	Etag         *string              `json:"etag,omitempty"`
+	Organization string               `json:"organization"`
+	Status       GrantRowResultStatus `json:"status"`
+}
+
+// GrantRowResultStatus defines model for GrantRowResult.Status.
+type GrantRowResultStatus string
+
+// GrantUpdate Unknown properties are refused; absent booleans are false.
+type GrantUpdate struct {
+	// AcceptsReplies may be sent to by those who may only reply
+	AcceptsReplies *bool `json:"acceptsReplies,omitempty"`
+
+	// Effect `allow` by default; what is blocked stays blocked, whatever else allows it
+	Effect  *GrantUpdateEffect `json:"effect,omitempty"`
+	Note    *string            `json:"note,omitempty"`
+	Receive *bool              `json:"receive,omitempty"`
+
+	// ReplyOnly may send only to those whose receive accepts replies
+	ReplyOnly *bool `json:"replyOnly,omitempty"`
+	Send      *bool `json:"send,omitempty"`
+
+	// Supplier the only supplier that may use the grant for the organisation
+	Supplier *string `json:"supplier,omitempty"`
+
+	// ValidFrom RFC 3339, inclusive
+	ValidFrom *string `json:"validFrom,omitempty"`
+
+	// ValidTo RFC 3339, exclusive
+	ValidTo *string `json:"validTo,omitempty"`
+}
+
+// GrantUpdateEffect `allow` by default; what is blocked stays blocked, whatever else allows it
+type GrantUpdateEffect string
+
 // HealthCheck defines model for HealthCheck.
 type HealthCheck struct {
 	// Error Why it failed.
@@ -318,8 +889,58 @@ type HealthReport struct {
 // HealthStatus defines model for HealthStatus.
 type HealthStatus string
 
+// Me defines model for Me.
+type Me struct {
+	Credential struct {
+		Issuer     *string            `json:"issuer,omitempty"`
+		Method     MeCredentialMethod `json:"method"`
+		Thumbprint *string            `json:"thumbprint,omitempty"`
+	} `json:"credential"`
+	Organization string   `json:"organization"`
+	Scopes       []string `json:"scopes"`
+
+	// Supplier who acts for the organisation
+	Supplier *string `json:"supplier,omitempty"`
+}
+
+// MeCredentialMethod defines model for Me.Credential.Method.
+type MeCredentialMethod string
+
+// Member defines model for Member.
+type Member struct {
+	// Identifiers as Altinn's resource registry writes them
+	Identifiers  map[string]string `json:"identifiers"`
+	Organization string            `json:"organization"`
+	Since        time.Time         `json:"since"`
+	ValidFrom    *time.Time        `json:"validFrom"`
+	ValidTo      *time.Time        `json:"validTo"`
+}
+
+// MemberPage defines model for MemberPage.
+type MemberPage struct {
+	Data  []Member  `json:"data"`
+	Links PageLinks `json:"links"`
+}
+
+// MembersUpdate defines model for MembersUpdate.
+type MembersUpdate struct {
+	Data []string `json:"data"`
+
+	// ValidFrom of these memberships, RFC 3339, inclusive
+	ValidFrom *string `json:"validFrom,omitempty"`
+
+	// ValidTo of these memberships, RFC 3339, exclusive
+	ValidTo *string `json:"validTo,omitempty"`
+}
+
 // OrganizationID An organisation, with country code or as a URN.
 type OrganizationID = string
+
+// PageLinks defines model for PageLinks.
+type PageLinks struct {
+	// Next absent on the last page
+	Next *string `json:"next,omitempty"`
+}
 
 // Problem A failure, as RFC 9457 has it.
 type Problem struct {
@@ -384,24 +1005,48 @@ type RecipientOverview struct {
 
 // Resource A service's settings.
 type Resource struct {
-	ExternalServiceCodeLegacy        *string `json:"externalServiceCodeLegacy"`
-	ExternalServiceEditionCodeLegacy *int32  `json:"externalServiceEditionCodeLegacy"`
+	AcceptedSuppliers []string `json:"acceptedSuppliers"`
+
+	// Closed since when; null: open
+	Closed                           *time.Time `json:"closed"`
+	Created                          time.Time  `json:"created"`
+	ExternalServiceCodeLegacy        *string    `json:"externalServiceCodeLegacy"`
+	ExternalServiceEditionCodeLegacy *int32     `json:"externalServiceEditionCodeLegacy"`
 
 	// FileTransferTimeToLive A duration as days, hours, minutes and seconds.
 	FileTransferTimeToLive TimeSpan `json:"fileTransferTimeToLive"`
+	LoginMethods           []string `json:"loginMethods"`
 
 	// MaxFileTransferSize Largest file in bytes.
-	MaxFileTransferSize                          int64 `json:"maxFileTransferSize"`
-	PurgeFileTransferAfterAllRecipientsConfirmed bool  `json:"purgeFileTransferAfterAllRecipientsConfirmed"`
+	MaxFileTransferSize                          int64  `json:"maxFileTransferSize"`
+	MaxRecipients                                int    `json:"maxRecipients"`
+	Owner                                        string `json:"owner"`
+	PurgeFileTransferAfterAllRecipientsConfirmed bool   `json:"purgeFileTransferAfterAllRecipientsConfirmed"`
 
 	// PurgeFileTransferGracePeriod A duration as days, hours, minutes and seconds.
-	PurgeFileTransferGracePeriod TimeSpan `json:"purgeFileTransferGracePeriod"`
-	RequiredParty                *string  `json:"requiredParty"`
-	UseManifestFileShim          bool     `json:"useManifestFileShim"`
+	PurgeFileTransferGracePeriod TimeSpan  `json:"purgeFileTransferGracePeriod"`
+	RecipientsSeeEachOther       bool      `json:"recipientsSeeEachOther"`
+	RequiredParty                *string   `json:"requiredParty"`
+	ResourceID                   string    `json:"resourceId"`
+	Suppliers                    string    `json:"suppliers"`
+	Updated                      time.Time `json:"updated"`
+	UseManifestFileShim          bool      `json:"useManifestFileShim"`
+	VirusScan                    string    `json:"virusScan"`
+}
+
+// ResourceList defines model for ResourceList.
+type ResourceList struct {
+	Resources []Resource `json:"resources"`
 }
 
 // ResourceUpdate Settings to change; a field that is absent stays as it is.
 type ResourceUpdate struct {
+	// AcceptedSuppliers Additive. For `listed`.
+	AcceptedSuppliers []string `json:"acceptedSuppliers,omitempty"`
+
+	// Closed Additive. A closed service takes no new transfers.
+	Closed *bool `json:"closed,omitempty"`
+
 	// ExternalServiceCodeLegacy Kept for clients that send it; has no effect.
 	ExternalServiceCodeLegacy *string `json:"externalServiceCodeLegacy,omitempty"`
 
@@ -411,8 +1056,14 @@ type ResourceUpdate struct {
 	// FileTransferTimeToLive From initialize to expiry, as an ISO 8601 duration above zero and of at most 365 days. P30D at first.
 	FileTransferTimeToLive *string `json:"fileTransferTimeToLive,omitempty"`
 
+	// LoginMethods Additive. Of certificate, certificate-token, key-token, external-token; empty for all.
+	LoginMethods []string `json:"loginMethods,omitempty"`
+
 	// MaxFileTransferSize Largest file in bytes.
 	MaxFileTransferSize *int64 `json:"maxFileTransferSize,omitempty"`
+
+	// MaxRecipients Additive. Of one transfer; 0: as many as the installation allows.
+	MaxRecipients *int `json:"maxRecipients,omitempty"`
 
 	// PurgeFileTransferAfterAllRecipientsConfirmed Whether the file is deleted when all recipients have confirmed. True at first.
 	PurgeFileTransferAfterAllRecipientsConfirmed *bool `json:"purgeFileTransferAfterAllRecipientsConfirmed,omitempty"`
@@ -420,32 +1071,20 @@ type ResourceUpdate struct {
 	// PurgeFileTransferGracePeriod From the last confirmation to the deletion, as an ISO 8601 duration of at most 24 hours. PT2H at first.
 	PurgeFileTransferGracePeriod *string `json:"purgeFileTransferGracePeriod,omitempty"`
 
+	// RecipientsSeeEachOther Additive. Else a recipient sees itself only.
+	RecipientsSeeEachOther *bool `json:"recipientsSeeEachOther,omitempty"`
+
 	// RequiredParty An organisation that must be the sender or the only recipient of every transfer; empty for none.
 	RequiredParty *string `json:"requiredParty,omitempty"`
 
+	// Suppliers Additive. Which suppliers may act: `any`, `none` or `listed`.
+	Suppliers *string `json:"suppliers,omitempty"`
+
 	// UseManifestFileShim Kept for clients that send it; has no effect.
 	UseManifestFileShim *bool `json:"useManifestFileShim,omitempty"`
-}
 
-// Right What one organisation may do in a service.
-type Right struct {
-	Organization string `json:"organization"`
-	Receive      bool   `json:"receive"`
-	Send         bool   `json:"send"`
-}
-
-// RightList defines model for RightList.
-type RightList struct {
-	Rights []Right `json:"rights"`
-}
-
-// RightUpdate What the organisation may do. Unknown properties are refused.
-type RightUpdate struct {
-	// Receive Whether it may receive.
-	Receive bool `json:"receive"`
-
-	// Send Whether it may send.
-	Send bool `json:"send"`
+	// VirusScan Additive. `off` or `required`.
+	VirusScan *string `json:"virusScan,omitempty"`
 }
 
 // ServiceOwner defines model for ServiceOwner.
@@ -475,8 +1114,69 @@ type StorageProviderDeploymentStatus string
 // StorageProviderType defines model for StorageProvider.Type.
 type StorageProviderType string
 
+// TermsUpdate Unknown properties are refused; absent booleans are false.
+type TermsUpdate struct {
+	// AcceptsReplies may be sent to by those who may only reply
+	AcceptsReplies *bool `json:"acceptsReplies,omitempty"`
+
+	// Effect `allow` by default; what is blocked stays blocked, whatever else allows it
+	Effect  *TermsUpdateEffect `json:"effect,omitempty"`
+	Receive *bool              `json:"receive,omitempty"`
+
+	// ReplyOnly may send only to those whose receive accepts replies
+	ReplyOnly *bool `json:"replyOnly,omitempty"`
+	Send      *bool `json:"send,omitempty"`
+
+	// ValidFrom RFC 3339, inclusive
+	ValidFrom *string `json:"validFrom,omitempty"`
+
+	// ValidTo RFC 3339, exclusive
+	ValidTo *string `json:"validTo,omitempty"`
+}
+
+// TermsUpdateEffect `allow` by default; what is blocked stays blocked, whatever else allows it
+type TermsUpdateEffect string
+
 // TimeSpan A duration as days, hours, minutes and seconds.
 type TimeSpan = string
+
+// TokenAnswer defines model for TokenAnswer.
+type TokenAnswer struct {
+	AccessToken string `json:"access_token"`
+
+	// ExpiresIn seconds
+	ExpiresIn int    `json:"expires_in"`
+	Scope     string `json:"scope"`
+
+	// TokenType `Bearer`
+	TokenType string `json:"token_type"`
+}
+
+// TokenError defines model for TokenError.
+type TokenError struct {
+	Error            string `json:"error"`
+	ErrorDescription string `json:"error_description"`
+}
+
+// TokenRequest defines model for TokenRequest.
+type TokenRequest struct {
+	Assertion string `json:"assertion"`
+
+	// GrantType `urn:ietf:params:oauth:grant-type:jwt-bearer`
+	GrantType string `json:"grant_type"`
+
+	// Resource RFC 8707: this broker's address, if given
+	Resource *string `json:"resource,omitempty"`
+}
+
+// AccessRequestID defines model for AccessRequestId.
+type AccessRequestID = openapi_types.UUID
+
+// AuditAfter defines model for AuditAfter.
+type AuditAfter = int64
+
+// ClientID defines model for ClientId.
+type ClientID = string
 
 // FileTransferID defines model for FileTransferId.
 type FileTransferID = openapi_types.UUID
@@ -484,20 +1184,47 @@ type FileTransferID = openapi_types.UUID
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
 
+// IfAbsent defines model for IfAbsent.
+type IfAbsent = string
+
+// IfMatch defines model for IfMatch.
+type IfMatch = string
+
 // IfNoneMatch defines model for IfNoneMatch.
 type IfNoneMatch = string
 
 // IfRange defines model for IfRange.
 type IfRange = string
 
+// ListIdentifier defines model for ListIdentifier.
+type ListIdentifier = string
+
+// ListOwner An organisation, with country code or as a URN.
+type ListOwner = OrganizationID
+
 // Organization An organisation, with country code or as a URN.
 type Organization = OrganizationID
+
+// PageCursor defines model for PageCursor.
+type PageCursor = string
+
+// PageSize defines model for PageSize.
+type PageSize = int
 
 // Range defines model for Range.
 type Range = string
 
+// RequestStateFilter defines model for RequestStateFilter.
+type RequestStateFilter = AccessRequestState
+
 // ResourceID defines model for ResourceId.
 type ResourceID = string
+
+// ResourceIdentifier defines model for ResourceIdentifier.
+type ResourceIdentifier = string
+
+// Supplier An organisation, with country code or as a URN.
+type Supplier = OrganizationID
 
 // BadRequestProblem A failure, as RFC 9457 has it.
 type BadRequestProblem = Problem
@@ -526,6 +1253,12 @@ type NotFoundProblem = Problem
 // OtherProblem A failure, as RFC 9457 has it.
 type OtherProblem = Problem
 
+// PreconditionFailedProblem A failure, as RFC 9457 has it.
+type PreconditionFailedProblem = Problem
+
+// PreconditionRequiredProblem A failure, as RFC 9457 has it.
+type PreconditionRequiredProblem = Problem
+
 // RangeProblem A failure, as RFC 9457 has it.
 type RangeProblem = Problem
 
@@ -549,6 +1282,36 @@ type UnhealthyReport = HealthReport
 
 // UnsupportedMediaTypeProblem A failure, as RFC 9457 has it.
 type UnsupportedMediaTypeProblem = Problem
+
+// ListOwnAccessRequestsParams defines parameters for ListOwnAccessRequests.
+type ListOwnAccessRequestsParams struct {
+	// State Only those in this state.
+	State *RequestStateFilter `form:"state,omitempty" json:"state,omitempty"`
+
+	// Cursor Where the next page begins, as the page before told it.
+	Cursor *PageCursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit Entries of a page, 1 to 1000; 100 by default.
+	Limit *PageSize `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ApproveAccessRequestParams defines parameters for ApproveAccessRequest.
+type ApproveAccessRequestParams struct {
+	// IfMatch The ETag of what is to be changed, or `*` for whatever is there. 428 without it when something is there, 412 when it is another.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IfNoneMatch `*`: only if there is nothing yet.
+	IfNoneMatch *IfAbsent `json:"If-None-Match,omitempty"`
+}
+
+// DenyAccessRequestParams defines parameters for DenyAccessRequest.
+type DenyAccessRequestParams struct {
+	// IfMatch The ETag of what is to be changed, or `*` for whatever is there. 428 without it when something is there, 412 when it is another.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IfNoneMatch `*`: only if there is nothing yet.
+	IfNoneMatch *IfAbsent `json:"If-None-Match,omitempty"`
+}
 
 // SearchFileTransfersParams defines parameters for SearchFileTransfers.
 type SearchFileTransfersParams struct {
@@ -633,11 +1396,288 @@ type UploadFileParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// ListResourcesParams defines parameters for ListResources.
+type ListResourcesParams struct {
+	// Cursor Where the next page begins, as the page before told it.
+	Cursor *PageCursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit Entries of a page, 1 to 1000; 100 by default.
+	Limit *PageSize `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// CloseResourceParams defines parameters for CloseResource.
+type CloseResourceParams struct {
+	// IfMatch The ETag of what is to be changed, or `*` for whatever is there. 428 without it when something is there, 412 when it is another.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IfNoneMatch `*`: only if there is nothing yet.
+	IfNoneMatch *IfAbsent `json:"If-None-Match,omitempty"`
+}
+
+// PutResourceParams defines parameters for PutResource.
+type PutResourceParams struct {
+	// IfMatch The ETag of what is to be changed, or `*` for whatever is there. 428 without it when something is there, 412 when it is another.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IfNoneMatch `*`: only if there is nothing yet.
+	IfNoneMatch *IfAbsent `json:"If-None-Match,omitempty"`
+}
+
+// ListAccessRequestsParams defines parameters for ListAccessRequests.
+type ListAccessRequestsParams struct {
+	// State Only those in this state.
+	State *RequestStateFilter `form:"state,omitempty" json:"state,omitempty"`
+
+	// Cursor Where the next page begins, as the page before told it.
+	Cursor *PageCursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit Entries of a page, 1 to 1000; 100 by default.
+	Limit *PageSize `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListResourceAuditParams defines parameters for ListResourceAudit.
+type ListResourceAuditParams struct {
+	// After The `seq` of the last entry that was read.
+	After *AuditAfter `form:"after,omitempty" json:"after,omitempty"`
+
+	// Limit Entries of a page, 1 to 1000; 100 by default.
+	Limit *PageSize `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ExplainDecisionParams defines parameters for ExplainDecision.
+type ExplainDecisionParams struct {
+	// Action What is asked for.
+	Action ExplainDecisionParamsAction `form:"action" json:"action"`
+
+	// From The sender; required for send.
+	From *string `form:"from,omitempty" json:"from,omitempty"`
+
+	// To The recipients, at most 100; exactly one for receive.
+	To []string `form:"to,omitempty" json:"to,omitempty"`
+
+	// Supplier Who acts for the one that acts.
+	Supplier *string `form:"supplier,omitempty" json:"supplier,omitempty"`
+
+	// LoginMethod How the one that acts logs in.
+	LoginMethod *ExplainDecisionParamsLoginMethod `form:"loginMethod,omitempty" json:"loginMethod,omitempty"`
+}
+
+// ExplainDecisionParamsAction defines parameters for ExplainDecision.
+type ExplainDecisionParamsAction string
+
+// ExplainDecisionParamsLoginMethod defines parameters for ExplainDecision.
+type ExplainDecisionParamsLoginMethod string
+
+// ListGrantsParams defines parameters for ListGrants.
+type ListGrantsParams struct {
+	// Cursor Where the next page begins, as the page before told it.
+	Cursor *PageCursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit Entries of a page, 1 to 1000; 100 by default.
+	Limit *PageSize `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// DeleteGrantParams defines parameters for DeleteGrant.
+type DeleteGrantParams struct {
+	// IfMatch The ETag of what is to be changed, or `*` for whatever is there. 428 without it when something is there, 412 when it is another.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IfNoneMatch `*`: only if there is nothing yet.
+	IfNoneMatch *IfAbsent `json:"If-None-Match,omitempty"`
+}
+
+// PutGrantParams defines parameters for PutGrant.
+type PutGrantParams struct {
+	// IfMatch The ETag of what is to be changed, or `*` for whatever is there. 428 without it when something is there, 412 when it is another.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IfNoneMatch `*`: only if there is nothing yet.
+	IfNoneMatch *IfAbsent `json:"If-None-Match,omitempty"`
+}
+
+// ListOwnAuditParams defines parameters for ListOwnAudit.
+type ListOwnAuditParams struct {
+	// After The `seq` of the last entry that was read.
+	After *AuditAfter `form:"after,omitempty" json:"after,omitempty"`
+
+	// Limit Entries of a page, 1 to 1000; 100 by default.
+	Limit *PageSize `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// RegisterClientParams defines parameters for RegisterClient.
+type RegisterClientParams struct {
+	// IdempotencyKey Additive. Chosen by the caller, unique per request that it makes: 1–255 visible ASCII characters. The same key
+	// with the same request gives the first answer again.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// DeleteClientParams defines parameters for DeleteClient.
+type DeleteClientParams struct {
+	// IfMatch The ETag of what is to be changed, or `*` for whatever is there. 428 without it when something is there, 412 when it is another.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IfNoneMatch `*`: only if there is nothing yet.
+	IfNoneMatch *IfAbsent `json:"If-None-Match,omitempty"`
+}
+
+// PutClientParams defines parameters for PutClient.
+type PutClientParams struct {
+	// IfMatch The ETag of what is to be changed, or `*` for whatever is there. 428 without it when something is there, 412 when it is another.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IfNoneMatch `*`: only if there is nothing yet.
+	IfNoneMatch *IfAbsent `json:"If-None-Match,omitempty"`
+}
+
+// DeleteCredentialLockParams defines parameters for DeleteCredentialLock.
+type DeleteCredentialLockParams struct {
+	// IfMatch The ETag of what is to be changed, or `*` for whatever is there. 428 without it when something is there, 412 when it is another.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IfNoneMatch `*`: only if there is nothing yet.
+	IfNoneMatch *IfAbsent `json:"If-None-Match,omitempty"`
+}
+
+// PutCredentialLockParams defines parameters for PutCredentialLock.
+type PutCredentialLockParams struct {
+	// IfMatch The ETag of what is to be changed, or `*` for whatever is there. 428 without it when something is there, 412 when it is another.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IfNoneMatch `*`: only if there is nothing yet.
+	IfNoneMatch *IfAbsent `json:"If-None-Match,omitempty"`
+}
+
+// ListDelegationsParams defines parameters for ListDelegations.
+type ListDelegationsParams struct {
+	// As Whose.
+	As *ListDelegationsParamsAs `form:"as,omitempty" json:"as,omitempty"`
+}
+
+// ListDelegationsParamsAs defines parameters for ListDelegations.
+type ListDelegationsParamsAs string
+
+// DeleteDelegationParams defines parameters for DeleteDelegation.
+type DeleteDelegationParams struct {
+	// Resource The service; absent: all services.
+	Resource *string `form:"resource,omitempty" json:"resource,omitempty"`
+
+	// IfMatch The ETag of what is to be changed, or `*` for whatever is there. 428 without it when something is there, 412 when it is another.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IfNoneMatch `*`: only if there is nothing yet.
+	IfNoneMatch *IfAbsent `json:"If-None-Match,omitempty"`
+}
+
+// GetDelegationParams defines parameters for GetDelegation.
+type GetDelegationParams struct {
+	// Resource The service; absent: all services.
+	Resource *string `form:"resource,omitempty" json:"resource,omitempty"`
+}
+
+// PutDelegationParams defines parameters for PutDelegation.
+type PutDelegationParams struct {
+	// Resource The service; absent: all services.
+	Resource *string `form:"resource,omitempty" json:"resource,omitempty"`
+
+	// IfMatch The ETag of what is to be changed, or `*` for whatever is there. 428 without it when something is there, 412 when it is another.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IfNoneMatch `*`: only if there is nothing yet.
+	IfNoneMatch *IfAbsent `json:"If-None-Match,omitempty"`
+}
+
 // GetOpenapiParams defines parameters for GetOpenapi.
 type GetOpenapiParams struct {
 	// IfNoneMatch The `ETag` of the document that the caller has; 304 when it is the same.
 	IfNoneMatch *string `json:"If-None-Match,omitempty"`
 }
+
+// ListAccessListsParams defines parameters for ListAccessLists.
+type ListAccessListsParams struct {
+	// Cursor Where the next page begins, as the page before told it.
+	Cursor *PageCursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit Entries of a page, 1 to 1000; 100 by default.
+	Limit *PageSize `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// DeleteAccessListParams defines parameters for DeleteAccessList.
+type DeleteAccessListParams struct {
+	// IfMatch The ETag of what is to be changed, or `*` for whatever is there. 428 without it when something is there, 412 when it is another.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IfNoneMatch `*`: only if there is nothing yet.
+	IfNoneMatch *IfAbsent `json:"If-None-Match,omitempty"`
+}
+
+// PutAccessListParams defines parameters for PutAccessList.
+type PutAccessListParams struct {
+	// IfMatch The ETag of what is to be changed, or `*` for whatever is there. 428 without it when something is there, 412 when it is another.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IfNoneMatch `*`: only if there is nothing yet.
+	IfNoneMatch *IfAbsent `json:"If-None-Match,omitempty"`
+}
+
+// RemoveMembersParams defines parameters for RemoveMembers.
+type RemoveMembersParams struct {
+	// IfMatch The ETag of what is to be changed, or `*` for whatever is there. 428 without it when something is there, 412 when it is another.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IfNoneMatch `*`: only if there is nothing yet.
+	IfNoneMatch *IfAbsent `json:"If-None-Match,omitempty"`
+}
+
+// ListMembersParams defines parameters for ListMembers.
+type ListMembersParams struct {
+	// Cursor Where the next page begins, as the page before told it.
+	Cursor *PageCursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit Entries of a page, 1 to 1000; 100 by default.
+	Limit *PageSize `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// AddMembersParams defines parameters for AddMembers.
+type AddMembersParams struct {
+	// IfMatch The ETag of what is to be changed, or `*` for whatever is there. 428 without it when something is there, 412 when it is another.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IfNoneMatch `*`: only if there is nothing yet.
+	IfNoneMatch *IfAbsent `json:"If-None-Match,omitempty"`
+}
+
+// ReplaceMembersParams defines parameters for ReplaceMembers.
+type ReplaceMembersParams struct {
+	// IfMatch The ETag of what is to be changed, or `*` for whatever is there. 428 without it when something is there, 412 when it is another.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IfNoneMatch `*`: only if there is nothing yet.
+	IfNoneMatch *IfAbsent `json:"If-None-Match,omitempty"`
+}
+
+// DeleteConnectionParams defines parameters for DeleteConnection.
+type DeleteConnectionParams struct {
+	// IfMatch The ETag of what is to be changed, or `*` for whatever is there. 428 without it when something is there, 412 when it is another.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IfNoneMatch `*`: only if there is nothing yet.
+	IfNoneMatch *IfAbsent `json:"If-None-Match,omitempty"`
+}
+
+// PutConnectionParams defines parameters for PutConnection.
+type PutConnectionParams struct {
+	// IfMatch The ETag of what is to be changed, or `*` for whatever is there. 428 without it when something is there, 412 when it is another.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IfNoneMatch `*`: only if there is nothing yet.
+	IfNoneMatch *IfAbsent `json:"If-None-Match,omitempty"`
+}
+
+// ApproveAccessRequestJSONRequestBody defines body for ApproveAccessRequest for application/json ContentType.
+type ApproveAccessRequestJSONRequestBody = AccessAnswer
+
+// DenyAccessRequestJSONRequestBody defines body for DenyAccessRequest for application/json ContentType.
+type DenyAccessRequestJSONRequestBody = AccessAnswer
 
 // InitializeFileTransferJSONRequestBody defines body for InitializeFileTransfer for application/json ContentType.
 type InitializeFileTransferJSONRequestBody = FileTransferInitialize
@@ -648,14 +1688,74 @@ type InitializeAndUploadMultipartRequestBody = FileTransferForm
 // PutResourceJSONRequestBody defines body for PutResource for application/json ContentType.
 type PutResourceJSONRequestBody = ResourceUpdate
 
-// PutRightJSONRequestBody defines body for PutRight for application/json ContentType.
-type PutRightJSONRequestBody = RightUpdate
+// RequestAccessJSONRequestBody defines body for RequestAccess for application/json ContentType.
+type RequestAccessJSONRequestBody = AccessRequestDraft
+
+// ChangeGrantsJSONRequestBody defines body for ChangeGrants for application/json ContentType.
+type ChangeGrantsJSONRequestBody = GrantBatch
+
+// PutGrantJSONRequestBody defines body for PutGrant for application/json ContentType.
+type PutGrantJSONRequestBody = GrantUpdate
 
 // CreateServiceOwnerJSONRequestBody defines body for CreateServiceOwner for application/json ContentType.
 type CreateServiceOwnerJSONRequestBody = ServiceOwnerInitialize
 
+// RegisterClientJSONRequestBody defines body for RegisterClient for application/json ContentType.
+type RegisterClientJSONRequestBody = ClientUpdate
+
+// PutClientJSONRequestBody defines body for PutClient for application/json ContentType.
+type PutClientJSONRequestBody = ClientUpdate
+
+// PutCredentialLockJSONRequestBody defines body for PutCredentialLock for application/json ContentType.
+type PutCredentialLockJSONRequestBody = CredentialLockUpdate
+
+// PutDelegationJSONRequestBody defines body for PutDelegation for application/json ContentType.
+type PutDelegationJSONRequestBody = DelegationUpdate
+
+// IssueTokenFormdataRequestBody defines body for IssueToken for application/x-www-form-urlencoded ContentType.
+type IssueTokenFormdataRequestBody = TokenRequest
+
+// PutAccessListJSONRequestBody defines body for PutAccessList for application/json ContentType.
+type PutAccessListJSONRequestBody = AccessListUpdate
+
+// RemoveMembersJSONRequestBody defines body for RemoveMembers for application/json ContentType.
+type RemoveMembersJSONRequestBody = MembersUpdate
+
+// AddMembersJSONRequestBody defines body for AddMembers for application/json ContentType.
+type AddMembersJSONRequestBody = MembersUpdate
+
+// ReplaceMembersJSONRequestBody defines body for ReplaceMembers for application/json ContentType.
+type ReplaceMembersJSONRequestBody = MembersUpdate
+
+// PutConnectionJSONRequestBody defines body for PutConnection for application/json ContentType.
+type PutConnectionJSONRequestBody = TermsUpdate
+
+// IssueTokenAtMaskinportensPathFormdataRequestBody defines body for IssueTokenAtMaskinportensPath for application/x-www-form-urlencoded ContentType.
+type IssueTokenAtMaskinportensPathFormdataRequestBody = TokenRequest
+
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// GetTokenKeys The keys that verify our tokens
+	// (GET /.well-known/jwks.json)
+	GetTokenKeys(c *gin.Context)
+	// GetTokenMetadata What a client must know of the token endpoint
+	// (GET /.well-known/oauth-authorization-server)
+	GetTokenMetadata(c *gin.Context)
+	// ExchangeMaskinportenToken Exchange a token, for clients written for Altinn
+	// (GET /authentication/api/v1/exchange/maskinporten)
+	ExchangeMaskinportenToken(c *gin.Context)
+	// ListOwnAccessRequests List what the caller asked for
+	// (GET /broker/api/v1/access-requests)
+	ListOwnAccessRequests(c *gin.Context, params ListOwnAccessRequestsParams)
+	// GetAccessRequest Read an access request
+	// (GET /broker/api/v1/access-requests/{accessRequestId})
+	GetAccessRequest(c *gin.Context, accessRequestID AccessRequestID)
+	// ApproveAccessRequest Approve an access request
+	// (POST /broker/api/v1/access-requests/{accessRequestId}/approve)
+	ApproveAccessRequest(c *gin.Context, accessRequestID AccessRequestID, params ApproveAccessRequestParams)
+	// DenyAccessRequest Deny an access request
+	// (POST /broker/api/v1/access-requests/{accessRequestId}/deny)
+	DenyAccessRequest(c *gin.Context, accessRequestID AccessRequestID, params DenyAccessRequestParams)
 	// SearchFileTransfers Find file transfers
 	// (GET /broker/api/v1/filetransfer)
 	SearchFileTransfers(c *gin.Context, params SearchFileTransfersParams)
@@ -686,21 +1786,45 @@ type ServerInterface interface {
 	// UploadFile Upload the file
 	// (POST /broker/api/v1/filetransfer/{fileTransferId}/upload)
 	UploadFile(c *gin.Context, fileTransferID FileTransferID, params UploadFileParams)
+	// ListResources List the services of the caller
+	// (GET /broker/api/v1/resource)
+	ListResources(c *gin.Context, params ListResourcesParams)
+	// CloseResource Close a service
+	// (DELETE /broker/api/v1/resource/{resourceId})
+	CloseResource(c *gin.Context, resourceID ResourceID, params CloseResourceParams)
 	// GetResource Read a service's settings
 	// (GET /broker/api/v1/resource/{resourceId})
 	GetResource(c *gin.Context, resourceID ResourceID)
 	// PutResource Create a service or change its settings
 	// (PUT /broker/api/v1/resource/{resourceId})
-	PutResource(c *gin.Context, resourceID ResourceID)
-	// ListRights List who may send and receive in a service
-	// (GET /broker/api/v1/resource/{resourceId}/rights)
-	ListRights(c *gin.Context, resourceID ResourceID)
-	// DeleteRight Take an organisation's rights in a service away
-	// (DELETE /broker/api/v1/resource/{resourceId}/rights/{organization})
-	DeleteRight(c *gin.Context, resourceID ResourceID, organization Organization)
-	// PutRight Set what an organisation may do in a service
-	// (PUT /broker/api/v1/resource/{resourceId}/rights/{organization})
-	PutRight(c *gin.Context, resourceID ResourceID, organization Organization)
+	PutResource(c *gin.Context, resourceID ResourceID, params PutResourceParams)
+	// ListAccessRequests List who asks for rights in a service
+	// (GET /broker/api/v1/resource/{resourceId}/access-requests)
+	ListAccessRequests(c *gin.Context, resourceID ResourceID, params ListAccessRequestsParams)
+	// RequestAccess Ask for rights in a service
+	// (POST /broker/api/v1/resource/{resourceId}/access-requests)
+	RequestAccess(c *gin.Context, resourceID ResourceID)
+	// ListResourceAudit Read who changed what in a service
+	// (GET /broker/api/v1/resource/{resourceId}/audit)
+	ListResourceAudit(c *gin.Context, resourceID ResourceID, params ListResourceAuditParams)
+	// ExplainDecision Ask whether somebody may do something, and why
+	// (GET /broker/api/v1/resource/{resourceId}/decision)
+	ExplainDecision(c *gin.Context, resourceID ResourceID, params ExplainDecisionParams)
+	// ListGrants List the grants of a service
+	// (GET /broker/api/v1/resource/{resourceId}/grants)
+	ListGrants(c *gin.Context, resourceID ResourceID, params ListGrantsParams)
+	// ChangeGrants Change many grants at once
+	// (POST /broker/api/v1/resource/{resourceId}/grants/batch)
+	ChangeGrants(c *gin.Context, resourceID ResourceID)
+	// DeleteGrant Take a grant away
+	// (DELETE /broker/api/v1/resource/{resourceId}/grants/{organization})
+	DeleteGrant(c *gin.Context, resourceID ResourceID, organization Organization, params DeleteGrantParams)
+	// GetGrant Read a grant
+	// (GET /broker/api/v1/resource/{resourceId}/grants/{organization})
+	GetGrant(c *gin.Context, resourceID ResourceID, organization Organization)
+	// PutGrant Grant or block rights of an organisation
+	// (PUT /broker/api/v1/resource/{resourceId}/grants/{organization})
+	PutGrant(c *gin.Context, resourceID ResourceID, organization Organization, params PutGrantParams)
 	// GetServiceOwner Read the calling service owner
 	// (GET /broker/api/v1/serviceowner)
 	GetServiceOwner(c *gin.Context)
@@ -710,15 +1834,99 @@ type ServerInterface interface {
 	// Health Is the environment configured?
 	// (GET /health)
 	Health(c *gin.Context)
+	// ListOwnAudit Read the caller's own audit
+	// (GET /identity/api/v1/audit)
+	ListOwnAudit(c *gin.Context, params ListOwnAuditParams)
+	// ListClients List registered keys
+	// (GET /identity/api/v1/clients)
+	ListClients(c *gin.Context)
+	// RegisterClient Register keys that sign assertions
+	// (POST /identity/api/v1/clients)
+	RegisterClient(c *gin.Context, params RegisterClientParams)
+	// DeleteClient Take registered keys out of use
+	// (DELETE /identity/api/v1/clients/{clientId})
+	DeleteClient(c *gin.Context, clientID ClientID, params DeleteClientParams)
+	// GetClient Read registered keys
+	// (GET /identity/api/v1/clients/{clientId})
+	GetClient(c *gin.Context, clientID ClientID)
+	// PutClient Replace registered keys
+	// (PUT /identity/api/v1/clients/{clientId})
+	PutClient(c *gin.Context, clientID ClientID, params PutClientParams)
+	// DeleteCredentialLock Lift the credential lock
+	// (DELETE /identity/api/v1/credential-lock)
+	DeleteCredentialLock(c *gin.Context, params DeleteCredentialLockParams)
+	// GetCredentialLock Read the credential lock
+	// (GET /identity/api/v1/credential-lock)
+	GetCredentialLock(c *gin.Context)
+	// PutCredentialLock Say which credentials alone act for the caller
+	// (PUT /identity/api/v1/credential-lock)
+	PutCredentialLock(c *gin.Context, params PutCredentialLockParams)
+	// ListDelegations List delegations
+	// (GET /identity/api/v1/delegations)
+	ListDelegations(c *gin.Context, params ListDelegationsParams)
+	// DeleteDelegation Take a delegation back
+	// (DELETE /identity/api/v1/delegations/{supplier})
+	DeleteDelegation(c *gin.Context, supplier Supplier, params DeleteDelegationParams)
+	// GetDelegation Read a delegation
+	// (GET /identity/api/v1/delegations/{supplier})
+	GetDelegation(c *gin.Context, supplier Supplier, params GetDelegationParams)
+	// PutDelegation Let a supplier act for the caller
+	// (PUT /identity/api/v1/delegations/{supplier})
+	PutDelegation(c *gin.Context, supplier Supplier, params PutDelegationParams)
+	// GetMe Who the broker takes the caller for
+	// (GET /identity/api/v1/me)
+	GetMe(c *gin.Context)
 	// Livez Is the process alive?
 	// (GET /livez)
 	Livez(c *gin.Context)
+	// IssueToken Get an access token for a signed assertion
+	// (POST /oauth2/token)
+	IssueToken(c *gin.Context)
 	// GetOpenapi This document
 	// (GET /openapi.yaml)
 	GetOpenapi(c *gin.Context, params GetOpenapiParams)
 	// Readyz Should the process get requests?
 	// (GET /readyz)
 	Readyz(c *gin.Context)
+	// ListAccessLists List access lists
+	// (GET /resourceregistry/api/v1/access-lists/{owner})
+	ListAccessLists(c *gin.Context, owner ListOwner, params ListAccessListsParams)
+	// DeleteAccessList Delete an access list
+	// (DELETE /resourceregistry/api/v1/access-lists/{owner}/{identifier})
+	DeleteAccessList(c *gin.Context, owner ListOwner, identifier ListIdentifier, params DeleteAccessListParams)
+	// GetAccessList Read an access list
+	// (GET /resourceregistry/api/v1/access-lists/{owner}/{identifier})
+	GetAccessList(c *gin.Context, owner ListOwner, identifier ListIdentifier)
+	// PutAccessList Make or rename an access list
+	// (PUT /resourceregistry/api/v1/access-lists/{owner}/{identifier})
+	PutAccessList(c *gin.Context, owner ListOwner, identifier ListIdentifier, params PutAccessListParams)
+	// RemoveMembers Remove members from an access list
+	// (DELETE /resourceregistry/api/v1/access-lists/{owner}/{identifier}/members)
+	RemoveMembers(c *gin.Context, owner ListOwner, identifier ListIdentifier, params RemoveMembersParams)
+	// ListMembers List the members of an access list
+	// (GET /resourceregistry/api/v1/access-lists/{owner}/{identifier}/members)
+	ListMembers(c *gin.Context, owner ListOwner, identifier ListIdentifier, params ListMembersParams)
+	// AddMembers Add members to an access list
+	// (POST /resourceregistry/api/v1/access-lists/{owner}/{identifier}/members)
+	AddMembers(c *gin.Context, owner ListOwner, identifier ListIdentifier, params AddMembersParams)
+	// ReplaceMembers Replace the members of an access list
+	// (PUT /resourceregistry/api/v1/access-lists/{owner}/{identifier}/members)
+	ReplaceMembers(c *gin.Context, owner ListOwner, identifier ListIdentifier, params ReplaceMembersParams)
+	// ListConnections List the services that an access list is connected to
+	// (GET /resourceregistry/api/v1/access-lists/{owner}/{identifier}/resource-connections)
+	ListConnections(c *gin.Context, owner ListOwner, identifier ListIdentifier)
+	// DeleteConnection Disconnect an access list from a service
+	// (DELETE /resourceregistry/api/v1/access-lists/{owner}/{identifier}/resource-connections/{resourceIdentifier})
+	DeleteConnection(c *gin.Context, owner ListOwner, identifier ListIdentifier, resourceIdentifier ResourceIdentifier, params DeleteConnectionParams)
+	// GetConnection Read a connection
+	// (GET /resourceregistry/api/v1/access-lists/{owner}/{identifier}/resource-connections/{resourceIdentifier})
+	GetConnection(c *gin.Context, owner ListOwner, identifier ListIdentifier, resourceIdentifier ResourceIdentifier)
+	// PutConnection Connect an access list to a service
+	// (PUT /resourceregistry/api/v1/access-lists/{owner}/{identifier}/resource-connections/{resourceIdentifier})
+	PutConnection(c *gin.Context, owner ListOwner, identifier ListIdentifier, resourceIdentifier ResourceIdentifier, params PutConnectionParams)
+	// IssueTokenAtMaskinportensPath The same as /oauth2/token
+	// (POST /token)
+	IssueTokenAtMaskinportensPath(c *gin.Context)
 }
 
 // ServerInterfaceWrapper converts contexts to parameters.
@@ -729,6 +1937,249 @@ type ServerInterfaceWrapper struct {
 }
 
 type MiddlewareFunc func(c *gin.Context)
+
+// GetTokenKeys operation middleware
+func (siw *ServerInterfaceWrapper) GetTokenKeys(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetTokenKeys(c)
+}
+
+// GetTokenMetadata operation middleware
+func (siw *ServerInterfaceWrapper) GetTokenMetadata(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetTokenMetadata(c)
+}
+
+// ExchangeMaskinportenToken operation middleware
+func (siw *ServerInterfaceWrapper) ExchangeMaskinportenToken(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ExchangeMaskinportenToken(c)
+}
+
+// ListOwnAccessRequests operation middleware
+func (siw *ServerInterfaceWrapper) ListOwnAccessRequests(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListOwnAccessRequestsParams
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", c.Request.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter state: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListOwnAccessRequests(c, params)
+}
+
+// GetAccessRequest operation middleware
+func (siw *ServerInterfaceWrapper) GetAccessRequest(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "accessRequestId" -------------
+	var accessRequestID AccessRequestID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "accessRequestId", c.Param("accessRequestId"), &accessRequestID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter accessRequestId: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetAccessRequest(c, accessRequestID)
+}
+
+// ApproveAccessRequest operation middleware
+func (siw *ServerInterfaceWrapper) ApproveAccessRequest(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "accessRequestId" -------------
+	var accessRequestID AccessRequestID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "accessRequestId", c.Param("accessRequestId"), &accessRequestID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter accessRequestId: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ApproveAccessRequestParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfMatch = &IfMatch
+
+	}
+
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfAbsent
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-None-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-None-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ApproveAccessRequest(c, accessRequestID, params)
+}
+
+// DenyAccessRequest operation middleware
+func (siw *ServerInterfaceWrapper) DenyAccessRequest(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "accessRequestId" -------------
+	var accessRequestID AccessRequestID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "accessRequestId", c.Param("accessRequestId"), &accessRequestID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter accessRequestId: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DenyAccessRequestParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfMatch = &IfMatch
+
+	}
+
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfAbsent
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-None-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-None-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DenyAccessRequest(c, accessRequestID, params)
+}
 
 // SearchFileTransfers operation middleware
 func (siw *ServerInterfaceWrapper) SearchFileTransfers(c *gin.Context) {
@@ -1232,6 +2683,109 @@ func (siw *ServerInterfaceWrapper) UploadFile(c *gin.Context) {
 	siw.Handler.UploadFile(c, fileTransferID, params)
 }
 
+// ListResources operation middleware
+func (siw *ServerInterfaceWrapper) ListResources(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListResourcesParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListResources(c, params)
+}
+
+// CloseResource operation middleware
+func (siw *ServerInterfaceWrapper) CloseResource(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "resourceId" -------------
+	var resourceID ResourceID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "resourceId", c.Param("resourceId"), &resourceID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter resourceId: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CloseResourceParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfMatch = &IfMatch
+
+	}
+
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfAbsent
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-None-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-None-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CloseResource(c, resourceID, params)
+}
+
 // GetResource operation middleware
 func (siw *ServerInterfaceWrapper) GetResource(c *gin.Context) {
 
@@ -1272,6 +2826,49 @@ func (siw *ServerInterfaceWrapper) PutResource(c *gin.Context) {
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PutResourceParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfMatch = &IfMatch
+
+	}
+
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfAbsent
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-None-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-None-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -1279,11 +2876,63 @@ func (siw *ServerInterfaceWrapper) PutResource(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.PutResource(c, resourceID)
+	siw.Handler.PutResource(c, resourceID, params)
 }
 
-// ListRights operation middleware
-func (siw *ServerInterfaceWrapper) ListRights(c *gin.Context) {
+// ListAccessRequests operation middleware
+func (siw *ServerInterfaceWrapper) ListAccessRequests(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "resourceId" -------------
+	var resourceID ResourceID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "resourceId", c.Param("resourceId"), &resourceID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter resourceId: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAccessRequestsParams
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", c.Request.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter state: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListAccessRequests(c, resourceID, params)
+}
+
+// RequestAccess operation middleware
+func (siw *ServerInterfaceWrapper) RequestAccess(c *gin.Context) {
 
 	var err error
 	_ = err
@@ -1304,11 +2953,269 @@ func (siw *ServerInterfaceWrapper) ListRights(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.ListRights(c, resourceID)
+	siw.Handler.RequestAccess(c, resourceID)
 }
 
-// DeleteRight operation middleware
-func (siw *ServerInterfaceWrapper) DeleteRight(c *gin.Context) {
+// ListResourceAudit operation middleware
+func (siw *ServerInterfaceWrapper) ListResourceAudit(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "resourceId" -------------
+	var resourceID ResourceID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "resourceId", c.Param("resourceId"), &resourceID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter resourceId: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListResourceAuditParams
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", c.Request.URL.Query(), &params.After, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter after: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListResourceAudit(c, resourceID, params)
+}
+
+// ExplainDecision operation middleware
+func (siw *ServerInterfaceWrapper) ExplainDecision(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "resourceId" -------------
+	var resourceID ResourceID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "resourceId", c.Param("resourceId"), &resourceID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter resourceId: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ExplainDecisionParams
+
+	// ------------- Required query parameter "action" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "action", c.Request.URL.Query(), &params.Action, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter action: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", c.Request.URL.Query(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter from: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", c.Request.URL.Query(), &params.To, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter to: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "supplier" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "supplier", c.Request.URL.Query(), &params.Supplier, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter supplier: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "loginMethod" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "loginMethod", c.Request.URL.Query(), &params.LoginMethod, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter loginMethod: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ExplainDecision(c, resourceID, params)
+}
+
+// ListGrants operation middleware
+func (siw *ServerInterfaceWrapper) ListGrants(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "resourceId" -------------
+	var resourceID ResourceID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "resourceId", c.Param("resourceId"), &resourceID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter resourceId: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListGrantsParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListGrants(c, resourceID, params)
+}
+
+// ChangeGrants operation middleware
+func (siw *ServerInterfaceWrapper) ChangeGrants(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "resourceId" -------------
+	var resourceID ResourceID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "resourceId", c.Param("resourceId"), &resourceID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter resourceId: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ChangeGrants(c, resourceID)
+}
+
+// DeleteGrant operation middleware
+func (siw *ServerInterfaceWrapper) DeleteGrant(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "resourceId" -------------
+	var resourceID ResourceID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "resourceId", c.Param("resourceId"), &resourceID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter resourceId: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "organization" -------------
+	var organization Organization
+
+	err = runtime.BindStyledParameterWithOptions("simple", "organization", c.Param("organization"), &organization, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter organization: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteGrantParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfMatch = &IfMatch
+
+	}
+
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfAbsent
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-None-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-None-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DeleteGrant(c, resourceID, organization, params)
+}
+
+// GetGrant operation middleware
+func (siw *ServerInterfaceWrapper) GetGrant(c *gin.Context) {
 
 	var err error
 	_ = err
@@ -1338,11 +3245,11 @@ func (siw *ServerInterfaceWrapper) DeleteRight(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.DeleteRight(c, resourceID, organization)
+	siw.Handler.GetGrant(c, resourceID, organization)
 }
 
-// PutRight operation middleware
-func (siw *ServerInterfaceWrapper) PutRight(c *gin.Context) {
+// PutGrant operation middleware
+func (siw *ServerInterfaceWrapper) PutGrant(c *gin.Context) {
 
 	var err error
 	_ = err
@@ -1365,6 +3272,49 @@ func (siw *ServerInterfaceWrapper) PutRight(c *gin.Context) {
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PutGrantParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfMatch = &IfMatch
+
+	}
+
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfAbsent
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-None-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-None-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -1372,7 +3322,7 @@ func (siw *ServerInterfaceWrapper) PutRight(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.PutRight(c, resourceID, organization)
+	siw.Handler.PutGrant(c, resourceID, organization, params)
 }
 
 // GetServiceOwner operation middleware
@@ -1414,6 +3364,614 @@ func (siw *ServerInterfaceWrapper) Health(c *gin.Context) {
 	siw.Handler.Health(c)
 }
 
+// ListOwnAudit operation middleware
+func (siw *ServerInterfaceWrapper) ListOwnAudit(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListOwnAuditParams
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", c.Request.URL.Query(), &params.After, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter after: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListOwnAudit(c, params)
+}
+
+// ListClients operation middleware
+func (siw *ServerInterfaceWrapper) ListClients(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListClients(c)
+}
+
+// RegisterClient operation middleware
+func (siw *ServerInterfaceWrapper) RegisterClient(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RegisterClientParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RegisterClient(c, params)
+}
+
+// DeleteClient operation middleware
+func (siw *ServerInterfaceWrapper) DeleteClient(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "clientId" -------------
+	var clientID ClientID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "clientId", c.Param("clientId"), &clientID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter clientId: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteClientParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfMatch = &IfMatch
+
+	}
+
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfAbsent
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-None-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-None-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DeleteClient(c, clientID, params)
+}
+
+// GetClient operation middleware
+func (siw *ServerInterfaceWrapper) GetClient(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "clientId" -------------
+	var clientID ClientID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "clientId", c.Param("clientId"), &clientID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter clientId: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetClient(c, clientID)
+}
+
+// PutClient operation middleware
+func (siw *ServerInterfaceWrapper) PutClient(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "clientId" -------------
+	var clientID ClientID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "clientId", c.Param("clientId"), &clientID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter clientId: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PutClientParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfMatch = &IfMatch
+
+	}
+
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfAbsent
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-None-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-None-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.PutClient(c, clientID, params)
+}
+
+// DeleteCredentialLock operation middleware
+func (siw *ServerInterfaceWrapper) DeleteCredentialLock(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteCredentialLockParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfMatch = &IfMatch
+
+	}
+
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfAbsent
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-None-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-None-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DeleteCredentialLock(c, params)
+}
+
+// GetCredentialLock operation middleware
+func (siw *ServerInterfaceWrapper) GetCredentialLock(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetCredentialLock(c)
+}
+
+// PutCredentialLock operation middleware
+func (siw *ServerInterfaceWrapper) PutCredentialLock(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PutCredentialLockParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfMatch = &IfMatch
+
+	}
+
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfAbsent
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-None-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-None-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.PutCredentialLock(c, params)
+}
+
+// ListDelegations operation middleware
+func (siw *ServerInterfaceWrapper) ListDelegations(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListDelegationsParams
+
+	// ------------- Optional query parameter "as" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "as", c.Request.URL.Query(), &params.As, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter as: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListDelegations(c, params)
+}
+
+// DeleteDelegation operation middleware
+func (siw *ServerInterfaceWrapper) DeleteDelegation(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "supplier" -------------
+	var supplier Supplier
+
+	err = runtime.BindStyledParameterWithOptions("simple", "supplier", c.Param("supplier"), &supplier, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter supplier: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteDelegationParams
+
+	// ------------- Optional query parameter "resource" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "resource", c.Request.URL.Query(), &params.Resource, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter resource: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfMatch = &IfMatch
+
+	}
+
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfAbsent
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-None-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-None-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DeleteDelegation(c, supplier, params)
+}
+
+// GetDelegation operation middleware
+func (siw *ServerInterfaceWrapper) GetDelegation(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "supplier" -------------
+	var supplier Supplier
+
+	err = runtime.BindStyledParameterWithOptions("simple", "supplier", c.Param("supplier"), &supplier, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter supplier: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetDelegationParams
+
+	// ------------- Optional query parameter "resource" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "resource", c.Request.URL.Query(), &params.Resource, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter resource: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetDelegation(c, supplier, params)
+}
+
+// PutDelegation operation middleware
+func (siw *ServerInterfaceWrapper) PutDelegation(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "supplier" -------------
+	var supplier Supplier
+
+	err = runtime.BindStyledParameterWithOptions("simple", "supplier", c.Param("supplier"), &supplier, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter supplier: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PutDelegationParams
+
+	// ------------- Optional query parameter "resource" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "resource", c.Request.URL.Query(), &params.Resource, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter resource: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfMatch = &IfMatch
+
+	}
+
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfAbsent
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-None-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-None-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.PutDelegation(c, supplier, params)
+}
+
+// GetMe operation middleware
+func (siw *ServerInterfaceWrapper) GetMe(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetMe(c)
+}
+
 // Livez operation middleware
 func (siw *ServerInterfaceWrapper) Livez(c *gin.Context) {
 
@@ -1425,6 +3983,19 @@ func (siw *ServerInterfaceWrapper) Livez(c *gin.Context) {
 	}
 
 	siw.Handler.Livez(c)
+}
+
+// IssueToken operation middleware
+func (siw *ServerInterfaceWrapper) IssueToken(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.IssueToken(c)
 }
 
 // GetOpenapi operation middleware
@@ -1480,6 +4051,784 @@ func (siw *ServerInterfaceWrapper) Readyz(c *gin.Context) {
 	siw.Handler.Readyz(c)
 }
 
+// ListAccessLists operation middleware
+func (siw *ServerInterfaceWrapper) ListAccessLists(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "owner" -------------
+	var owner ListOwner
+
+	err = runtime.BindStyledParameterWithOptions("simple", "owner", c.Param("owner"), &owner, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter owner: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAccessListsParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListAccessLists(c, owner, params)
+}
+
+// DeleteAccessList operation middleware
+func (siw *ServerInterfaceWrapper) DeleteAccessList(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "owner" -------------
+	var owner ListOwner
+
+	err = runtime.BindStyledParameterWithOptions("simple", "owner", c.Param("owner"), &owner, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter owner: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "identifier" -------------
+	var identifier ListIdentifier
+
+	err = runtime.BindStyledParameterWithOptions("simple", "identifier", c.Param("identifier"), &identifier, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter identifier: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteAccessListParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfMatch = &IfMatch
+
+	}
+
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfAbsent
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-None-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-None-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DeleteAccessList(c, owner, identifier, params)
+}
+
+// GetAccessList operation middleware
+func (siw *ServerInterfaceWrapper) GetAccessList(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "owner" -------------
+	var owner ListOwner
+
+	err = runtime.BindStyledParameterWithOptions("simple", "owner", c.Param("owner"), &owner, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter owner: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "identifier" -------------
+	var identifier ListIdentifier
+
+	err = runtime.BindStyledParameterWithOptions("simple", "identifier", c.Param("identifier"), &identifier, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter identifier: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetAccessList(c, owner, identifier)
+}
+
+// PutAccessList operation middleware
+func (siw *ServerInterfaceWrapper) PutAccessList(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "owner" -------------
+	var owner ListOwner
+
+	err = runtime.BindStyledParameterWithOptions("simple", "owner", c.Param("owner"), &owner, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter owner: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "identifier" -------------
+	var identifier ListIdentifier
+
+	err = runtime.BindStyledParameterWithOptions("simple", "identifier", c.Param("identifier"), &identifier, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter identifier: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PutAccessListParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfMatch = &IfMatch
+
+	}
+
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfAbsent
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-None-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-None-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.PutAccessList(c, owner, identifier, params)
+}
+
+// RemoveMembers operation middleware
+func (siw *ServerInterfaceWrapper) RemoveMembers(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "owner" -------------
+	var owner ListOwner
+
+	err = runtime.BindStyledParameterWithOptions("simple", "owner", c.Param("owner"), &owner, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter owner: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "identifier" -------------
+	var identifier ListIdentifier
+
+	err = runtime.BindStyledParameterWithOptions("simple", "identifier", c.Param("identifier"), &identifier, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter identifier: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RemoveMembersParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfMatch = &IfMatch
+
+	}
+
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfAbsent
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-None-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-None-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RemoveMembers(c, owner, identifier, params)
+}
+
+// ListMembers operation middleware
+func (siw *ServerInterfaceWrapper) ListMembers(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "owner" -------------
+	var owner ListOwner
+
+	err = runtime.BindStyledParameterWithOptions("simple", "owner", c.Param("owner"), &owner, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter owner: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "identifier" -------------
+	var identifier ListIdentifier
+
+	err = runtime.BindStyledParameterWithOptions("simple", "identifier", c.Param("identifier"), &identifier, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter identifier: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListMembersParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListMembers(c, owner, identifier, params)
+}
+
+// AddMembers operation middleware
+func (siw *ServerInterfaceWrapper) AddMembers(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "owner" -------------
+	var owner ListOwner
+
+	err = runtime.BindStyledParameterWithOptions("simple", "owner", c.Param("owner"), &owner, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter owner: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "identifier" -------------
+	var identifier ListIdentifier
+
+	err = runtime.BindStyledParameterWithOptions("simple", "identifier", c.Param("identifier"), &identifier, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter identifier: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params AddMembersParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfMatch = &IfMatch
+
+	}
+
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfAbsent
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-None-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-None-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.AddMembers(c, owner, identifier, params)
+}
+
+// ReplaceMembers operation middleware
+func (siw *ServerInterfaceWrapper) ReplaceMembers(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "owner" -------------
+	var owner ListOwner
+
+	err = runtime.BindStyledParameterWithOptions("simple", "owner", c.Param("owner"), &owner, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter owner: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "identifier" -------------
+	var identifier ListIdentifier
+
+	err = runtime.BindStyledParameterWithOptions("simple", "identifier", c.Param("identifier"), &identifier, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter identifier: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReplaceMembersParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfMatch = &IfMatch
+
+	}
+
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfAbsent
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-None-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-None-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ReplaceMembers(c, owner, identifier, params)
+}
+
+// ListConnections operation middleware
+func (siw *ServerInterfaceWrapper) ListConnections(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "owner" -------------
+	var owner ListOwner
+
+	err = runtime.BindStyledParameterWithOptions("simple", "owner", c.Param("owner"), &owner, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter owner: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "identifier" -------------
+	var identifier ListIdentifier
+
+	err = runtime.BindStyledParameterWithOptions("simple", "identifier", c.Param("identifier"), &identifier, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter identifier: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListConnections(c, owner, identifier)
+}
+
+// DeleteConnection operation middleware
+func (siw *ServerInterfaceWrapper) DeleteConnection(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "owner" -------------
+	var owner ListOwner
+
+	err = runtime.BindStyledParameterWithOptions("simple", "owner", c.Param("owner"), &owner, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter owner: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "identifier" -------------
+	var identifier ListIdentifier
+
+	err = runtime.BindStyledParameterWithOptions("simple", "identifier", c.Param("identifier"), &identifier, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter identifier: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "resourceIdentifier" -------------
+	var resourceIdentifier ResourceIdentifier
+
+	err = runtime.BindStyledParameterWithOptions("simple", "resourceIdentifier", c.Param("resourceIdentifier"), &resourceIdentifier, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter resourceIdentifier: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteConnectionParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfMatch = &IfMatch
+
+	}
+
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfAbsent
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-None-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-None-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DeleteConnection(c, owner, identifier, resourceIdentifier, params)
+}
+
+// GetConnection operation middleware
+func (siw *ServerInterfaceWrapper) GetConnection(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "owner" -------------
+	var owner ListOwner
+
+	err = runtime.BindStyledParameterWithOptions("simple", "owner", c.Param("owner"), &owner, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter owner: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "identifier" -------------
+	var identifier ListIdentifier
+
+	err = runtime.BindStyledParameterWithOptions("simple", "identifier", c.Param("identifier"), &identifier, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter identifier: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "resourceIdentifier" -------------
+	var resourceIdentifier ResourceIdentifier
+
+	err = runtime.BindStyledParameterWithOptions("simple", "resourceIdentifier", c.Param("resourceIdentifier"), &resourceIdentifier, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter resourceIdentifier: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetConnection(c, owner, identifier, resourceIdentifier)
+}
+
+// PutConnection operation middleware
+func (siw *ServerInterfaceWrapper) PutConnection(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "owner" -------------
+	var owner ListOwner
+
+	err = runtime.BindStyledParameterWithOptions("simple", "owner", c.Param("owner"), &owner, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter owner: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "identifier" -------------
+	var identifier ListIdentifier
+
+	err = runtime.BindStyledParameterWithOptions("simple", "identifier", c.Param("identifier"), &identifier, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter identifier: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "resourceIdentifier" -------------
+	var resourceIdentifier ResourceIdentifier
+
+	err = runtime.BindStyledParameterWithOptions("simple", "resourceIdentifier", c.Param("resourceIdentifier"), &resourceIdentifier, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter resourceIdentifier: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PutConnectionParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfMatch = &IfMatch
+
+	}
+
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfAbsent
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-None-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-None-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.PutConnection(c, owner, identifier, resourceIdentifier, params)
+}
+
+// IssueTokenAtMaskinportensPath operation middleware
+func (siw *ServerInterfaceWrapper) IssueTokenAtMaskinportensPath(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.IssueTokenAtMaskinportensPath(c)
+}
+
 // GinServerOptions provides options for the Gin server.
 type GinServerOptions struct {
 	BaseURL      string
@@ -1517,13 +4866,56 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.HEAD(options.BaseURL+"/broker/api/v1/filetransfer/:fileTransferId/download", wrapper.HeadFile)
 	router.POST(options.BaseURL+"/broker/api/v1/filetransfer/:fileTransferId/confirmdownload", wrapper.ConfirmDownload)
 	router.POST(options.BaseURL+"/broker/api/v1/filetransfer/:fileTransferId/cancel", wrapper.CancelFileTransfer)
+	router.GET(options.BaseURL+"/broker/api/v1/resource", wrapper.ListResources)
+	router.DELETE(options.BaseURL+"/broker/api/v1/resource/:resourceId", wrapper.CloseResource)
 	router.GET(options.BaseURL+"/broker/api/v1/resource/:resourceId", wrapper.GetResource)
 	router.PUT(options.BaseURL+"/broker/api/v1/resource/:resourceId", wrapper.PutResource)
-	router.GET(options.BaseURL+"/broker/api/v1/resource/:resourceId/rights", wrapper.ListRights)
-	router.DELETE(options.BaseURL+"/broker/api/v1/resource/:resourceId/rights/:organization", wrapper.DeleteRight)
-	router.PUT(options.BaseURL+"/broker/api/v1/resource/:resourceId/rights/:organization", wrapper.PutRight)
+	router.GET(options.BaseURL+"/broker/api/v1/resource/:resourceId/grants", wrapper.ListGrants)
+	router.POST(options.BaseURL+"/broker/api/v1/resource/:resourceId/grants/batch", wrapper.ChangeGrants)
+	router.DELETE(options.BaseURL+"/broker/api/v1/resource/:resourceId/grants/:organization", wrapper.DeleteGrant)
+	router.GET(options.BaseURL+"/broker/api/v1/resource/:resourceId/grants/:organization", wrapper.GetGrant)
+	router.PUT(options.BaseURL+"/broker/api/v1/resource/:resourceId/grants/:organization", wrapper.PutGrant)
+	router.GET(options.BaseURL+"/broker/api/v1/resource/:resourceId/decision", wrapper.ExplainDecision)
+	router.GET(options.BaseURL+"/broker/api/v1/resource/:resourceId/audit", wrapper.ListResourceAudit)
+	router.GET(options.BaseURL+"/broker/api/v1/resource/:resourceId/access-requests", wrapper.ListAccessRequests)
+	router.POST(options.BaseURL+"/broker/api/v1/resource/:resourceId/access-requests", wrapper.RequestAccess)
+	router.GET(options.BaseURL+"/broker/api/v1/access-requests", wrapper.ListOwnAccessRequests)
+	router.GET(options.BaseURL+"/broker/api/v1/access-requests/:accessRequestId", wrapper.GetAccessRequest)
+	router.POST(options.BaseURL+"/broker/api/v1/access-requests/:accessRequestId/approve", wrapper.ApproveAccessRequest)
+	router.POST(options.BaseURL+"/broker/api/v1/access-requests/:accessRequestId/deny", wrapper.DenyAccessRequest)
+	router.GET(options.BaseURL+"/resourceregistry/api/v1/access-lists/:owner", wrapper.ListAccessLists)
+	router.DELETE(options.BaseURL+"/resourceregistry/api/v1/access-lists/:owner/:identifier", wrapper.DeleteAccessList)
+	router.GET(options.BaseURL+"/resourceregistry/api/v1/access-lists/:owner/:identifier", wrapper.GetAccessList)
+	router.PUT(options.BaseURL+"/resourceregistry/api/v1/access-lists/:owner/:identifier", wrapper.PutAccessList)
+	router.DELETE(options.BaseURL+"/resourceregistry/api/v1/access-lists/:owner/:identifier/members", wrapper.RemoveMembers)
+	router.GET(options.BaseURL+"/resourceregistry/api/v1/access-lists/:owner/:identifier/members", wrapper.ListMembers)
+	router.POST(options.BaseURL+"/resourceregistry/api/v1/access-lists/:owner/:identifier/members", wrapper.AddMembers)
+	router.PUT(options.BaseURL+"/resourceregistry/api/v1/access-lists/:owner/:identifier/members", wrapper.ReplaceMembers)
+	router.GET(options.BaseURL+"/resourceregistry/api/v1/access-lists/:owner/:identifier/resource-connections", wrapper.ListConnections)
+	router.DELETE(options.BaseURL+"/resourceregistry/api/v1/access-lists/:owner/:identifier/resource-connections/:resourceIdentifier", wrapper.DeleteConnection)
+	router.GET(options.BaseURL+"/resourceregistry/api/v1/access-lists/:owner/:identifier/resource-connections/:resourceIdentifier", wrapper.GetConnection)
+	router.PUT(options.BaseURL+"/resourceregistry/api/v1/access-lists/:owner/:identifier/resource-connections/:resourceIdentifier", wrapper.PutConnection)
 	router.GET(options.BaseURL+"/broker/api/v1/serviceowner", wrapper.GetServiceOwner)
 	router.POST(options.BaseURL+"/broker/api/v1/serviceowner", wrapper.CreateServiceOwner)
+	router.GET(options.BaseURL+"/identity/api/v1/me", wrapper.GetMe)
+	router.GET(options.BaseURL+"/identity/api/v1/audit", wrapper.ListOwnAudit)
+	router.GET(options.BaseURL+"/identity/api/v1/delegations", wrapper.ListDelegations)
+	router.DELETE(options.BaseURL+"/identity/api/v1/delegations/:supplier", wrapper.DeleteDelegation)
+	router.GET(options.BaseURL+"/identity/api/v1/delegations/:supplier", wrapper.GetDelegation)
+	router.PUT(options.BaseURL+"/identity/api/v1/delegations/:supplier", wrapper.PutDelegation)
+	router.DELETE(options.BaseURL+"/identity/api/v1/credential-lock", wrapper.DeleteCredentialLock)
+	router.GET(options.BaseURL+"/identity/api/v1/credential-lock", wrapper.GetCredentialLock)
+	router.PUT(options.BaseURL+"/identity/api/v1/credential-lock", wrapper.PutCredentialLock)
+	router.GET(options.BaseURL+"/identity/api/v1/clients", wrapper.ListClients)
+	router.POST(options.BaseURL+"/identity/api/v1/clients", wrapper.RegisterClient)
+	router.DELETE(options.BaseURL+"/identity/api/v1/clients/:clientId", wrapper.DeleteClient)
+	router.GET(options.BaseURL+"/identity/api/v1/clients/:clientId", wrapper.GetClient)
+	router.PUT(options.BaseURL+"/identity/api/v1/clients/:clientId", wrapper.PutClient)
+	router.POST(options.BaseURL+"/oauth2/token", wrapper.IssueToken)
+	router.POST(options.BaseURL+"/token", wrapper.IssueTokenAtMaskinportensPath)
+	router.GET(options.BaseURL+"/authentication/api/v1/exchange/maskinporten", wrapper.ExchangeMaskinportenToken)
+	router.GET(options.BaseURL+"/.well-known/jwks.json", wrapper.GetTokenKeys)
+	router.GET(options.BaseURL+"/.well-known/oauth-authorization-server", wrapper.GetTokenMetadata)
 	router.GET(options.BaseURL+"/livez", wrapper.Livez)
 	router.GET(options.BaseURL+"/readyz", wrapper.Readyz)
 	router.GET(options.BaseURL+"/health", wrapper.Health)

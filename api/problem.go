@@ -35,8 +35,10 @@ var statuses = map[models.Kind]struct {
 	models.KindConflict:      {http.StatusConflict, "section-15.5.10"},
 	models.KindTooLarge:      {http.StatusRequestEntityTooLarge, "section-15.5.14"},
 	models.KindMediaType:     {http.StatusUnsupportedMediaType, "section-15.5.16"},
+	models.KindCondition:     {http.StatusPreconditionFailed, "section-15.5.13"},
 	models.KindRange:         {http.StatusRequestedRangeNotSatisfiable, "section-15.5.17"},
 	models.KindMismatchedKey: {http.StatusUnprocessableEntity, "section-15.5.21"},
+	models.KindNoCondition:   {http.StatusPreconditionRequired, "section-15.5"},
 	models.KindUnavailable:   {http.StatusServiceUnavailable, "section-15.6.4"},
 	models.KindStorageFull:   {http.StatusInsufficientStorage, "section-15.6"},
 }

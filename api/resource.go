@@ -22,24 +22,68 @@ func (s *Server) GetResource(c *gin.Context, id ResourceID) {
 		s.problem(c, err)
 		return
 	}
-	c.JSON(http.StatusOK, resourceOf(r))
+	entry(c, http.StatusOK, r.Version, resourceOf(r))
 }
 
-// PutResource makes a service of the caller, or changes the fields that are given (reference 1.5).
-func (s *Server) PutResource(c *gin.Context, id ResourceID) {
+// PutResource makes a service of the caller, or changes the fields that are given (reference 1.5). Altinn's clients
+// know no conditions; who sends one is heeded.
+func (s *Server) PutResource(c *gin.Context, id ResourceID, params PutResourceParams) {
 	var body ResourceUpdate
-	err := readJSON(c, &body, false)
+	resource, err := service(id)
 	if err == nil {
-		err = models.CheckResourceID(id)
+		err = readJSON(c, &body, false)
 	}
+	var cond models.Condition
 	if err == nil {
-		_, err = s.Services.PutResource(c.Request.Context(), actor(c), models.ResourceID(id), patchOf(body), models.Condition{Unconditional: true})
+		cond, err = condition(params.IfMatch, params.IfNoneMatch)
+		cond.Unconditional = params.IfMatch == nil && params.IfNoneMatch == nil
 	}
-	if err != nil {
-		s.problem(c, err)
-		return
+	if err == nil && value(body.VirusScan) == string(models.ScanRequired) && !s.CanScan {
+		err = models.InvalidField("virusScan", "This installation has no virus scanner.")
 	}
-	c.Status(http.StatusNoContent)
+	s.putResource(c, resource, patchOf(body), cond, err)
+}
+
+// CloseResource lets a service of the caller take no new transfers.
+func (s *Server) CloseResource(c *gin.Context, id ResourceID, params CloseResourceParams) {
+	resource, err := service(id)
+	var cond models.Condition
+	if err == nil {
+		cond, err = condition(params.IfMatch, params.IfNoneMatch)
+	}
+	if err == nil { // it must exist: a PUT would make it
+		_, err = s.Services.ResourceByID(c.Request.Context(), resource)
+	}
+	s.putResource(c, resource, models.ResourcePatch{Closed: ref(true)}, cond, err)
+}
+
+func (s *Server) putResource(c *gin.Context, resource string, patch models.ResourcePatch, cond models.Condition, err error) {
+	var r models.Resource
+	if err == nil {
+		r, err = s.Services.PutResource(c.Request.Context(), actor(c), resource, patch, cond)
+	}
+	s.finish(c, err, func() {
+		c.Header("ETag", tag(r.Version))
+		c.Status(http.StatusNoContent)
+	})
+}
+
+// ListResources lists the services of the caller.
+func (s *Server) ListResources(c *gin.Context, params ListResourcesParams) {
+	p, err := pageOf(params.Cursor, params.Limit)
+	var rows []models.Resource
+	if err == nil {
+		rows, err = s.Services.ResourcesOf(c.Request.Context(), caller(c), p.after, p.limit+1)
+	}
+	s.finish(c, err, func() {
+		rows, next := cut(c, rows, p, func(r models.Resource) string { return r.ID })
+		out := ResourceList{Resources: make([]Resource, len(rows))}
+		for i, r := range rows {
+			out.Resources[i] = resourceOf(r)
+		}
+		link(c, next)
+		c.JSON(http.StatusOK, out)
+	})
 }
 
 func patchOf(b ResourceUpdate) models.ResourcePatch {
@@ -48,6 +92,8 @@ func patchOf(b ResourceUpdate) models.ResourcePatch {
 		PurgeAfterConfirmed: b.PurgeFileTransferAfterAllRecipientsConfirmed, Grace: b.PurgeFileTransferGracePeriod,
 		UseManifestShim: b.UseManifestFileShim, ServiceCode: b.ExternalServiceCodeLegacy,
 		EditionCode: b.ExternalServiceEditionCodeLegacy, RequiredParty: b.RequiredParty,
+		MaxRecipients: b.MaxRecipients, RecipientsSeeEachOther: b.RecipientsSeeEachOther, LoginMethods: given(b.LoginMethods),
+		VirusScan: b.VirusScan, Suppliers: b.Suppliers, AcceptedSuppliers: given(b.AcceptedSuppliers), Closed: b.Closed,
 	}
 }
 
@@ -56,6 +102,9 @@ func resourceOf(r models.Resource) Resource {
 		MaxFileTransferSize: r.MaxFileSize, FileTransferTimeToLive: models.FormatDuration(r.TimeToLive),
 		PurgeFileTransferAfterAllRecipientsConfirmed: r.PurgeAfterConfirmed,
 		PurgeFileTransferGracePeriod:                 models.FormatDuration(r.Grace), UseManifestFileShim: r.UseManifestShim,
+		ResourceID: r.ID, Owner: string(r.Owner), MaxRecipients: r.MaxRecipients, RecipientsSeeEachOther: r.RecipientsSeeEachOther,
+		VirusScan: string(r.VirusScan), Suppliers: string(r.Suppliers), Closed: utc(r.Closed), Created: r.Created.UTC(), Updated: r.Updated.UTC(),
+		LoginMethods: texts(r.LoginMethods), AcceptedSuppliers: texts(r.AcceptedSuppliers),
 	}
 	if r.ServiceCode != "" {
 		out.ExternalServiceCodeLegacy = &r.ServiceCode
@@ -71,11 +120,18 @@ func resourceOf(r models.Resource) Resource {
 
 func ref[T any](v T) *T { return &v }
 
-// organisationInPath reads an organisation number with or without its scheme.
-func organisationInPath(given string) (models.Party, error) {
-	p, err := models.ParseOrganisation(given)
-	if err != nil {
-		return p, models.InvalidField("organization", models.PartyRule)
+// given tells a list that was sent, even an empty one, from none.
+func given(list []string) *[]string {
+	if list == nil {
+		return nil
 	}
-	return p, nil
+	return &list
+}
+
+func texts[T ~string](in []T) []string {
+	out := make([]string, len(in))
+	for i, v := range in {
+		out[i] = string(v)
+	}
+	return out
 }

@@ -15,7 +15,7 @@ import (
 )
 
 // echo answers every operation with its name and what the wrapper read.
-type echo struct{}
+type echo struct{ ServerInterface } // what a test does not ask for is not there
 
 func say(c *gin.Context, name string, read ...any) {
 	c.JSON(http.StatusOK, map[string]any{"name": name, "read": read})
@@ -43,13 +43,17 @@ func (echo) UploadFile(c *gin.Context, id FileTransferID, p UploadFileParams) {
 
 func (echo) GetResource(c *gin.Context, id ResourceID) { say(c, "resource", id) }
 
-func (echo) PutResource(c *gin.Context, id ResourceID) { say(c, "put resource", id) }
+func (echo) PutResource(c *gin.Context, id ResourceID, _ PutResourceParams) {
+	say(c, "put resource", id)
+}
 
-func (echo) ListRights(c *gin.Context, id ResourceID) { say(c, "rights", id) }
+func (echo) DeleteGrant(c *gin.Context, id ResourceID, o Organization, _ DeleteGrantParams) {
+	say(c, "delete grant", id, o)
+}
 
-func (echo) DeleteRight(c *gin.Context, id ResourceID, o Organization) { say(c, "delete right", id, o) }
-
-func (echo) PutRight(c *gin.Context, id ResourceID, o Organization) { say(c, "put right", id, o) }
+func (echo) PutGrant(c *gin.Context, id ResourceID, o Organization, _ PutGrantParams) {
+	say(c, "put grant", id, o)
+}
 
 func (echo) GetServiceOwner(c *gin.Context) { say(c, "owner") }
 
@@ -115,8 +119,8 @@ func TestRoutes_ReachTheOperationTheyName(t *testing.T) {
 		{"GET", someTransfer + "/download", `"name":"download"`},
 		{"POST", someTransfer + "/confirmdownload", `"name":"confirm"`},
 		{"POST", someTransfer + "/cancel", `"name":"cancel"`},
-		{"PUT", "/broker/api/v1/resource/urn:altinn:resource:a/rights/0192:991825827", `"read":["urn:altinn:resource:a","0192:991825827"]`},
-		{"DELETE", "/broker/api/v1/resource/a/rights/urn:altinn:organization:identifier-no:991825827", `"name":"delete right"`},
+		{"PUT", "/broker/api/v1/resource/urn:altinn:resource:a/grants/0192:991825827", `"read":["urn:altinn:resource:a","0192:991825827"]`},
+		{"DELETE", "/broker/api/v1/resource/a/grants/urn:altinn:organization:identifier-no:991825827", `"name":"delete grant"`},
 		{"PUT", "/broker/api/v1/resource/a", `"name":"put resource"`},
 		{"POST", "/broker/api/v1/serviceowner", `"name":"create owner"`},
 	} {

@@ -19,15 +19,17 @@ type Server struct {
 // Ports is what the server needs of the rest of the program.
 type Ports struct {
 	Authenticator Authenticator
+	Tokens        Tokens // nil: there is no token endpoint
 	Transfers     Transfers
 	Views         Views
 	Uploads       Uploads
 	Downloads     Downloads
 	Services      Services
 	Rights        Rights
-	Grants        Grants
+	Registry      Registry
 	Contents      Contents
 	Log           *slog.Logger
+	Now           func() time.Time // the clock; nil: the system's
 }
 
 // Settings are the limits of one installation.
@@ -36,11 +38,19 @@ type Settings struct {
 	UploadSlots   int           // uploads at once in this process
 	Environment   string        // what GET /serviceowner calls this installation
 	RecheckRight  time.Duration // of a running download; 0: 10 s
+	CanScan       bool          // whether files can be scanned
 }
 
 // New makes a server. Handler serves it.
 func New(p Ports, s Settings) *Server {
 	return &Server{Ports: p, Settings: s, slots: make(chan struct{}, s.UploadSlots)}
+}
+
+func (s *Server) now() time.Time {
+	if s.Now == nil {
+		return time.Now()
+	}
+	return s.Now()
 }
 
 // Handler returns all routes. It trusts no proxy header, answers panics with a problem document,

@@ -30,9 +30,9 @@ func TestResource_KeepsItsOwnerAndItsOtherFields(t *testing.T) {
 	b.ok(bob, "POST", "/serviceowner", `{"name":"Bob"}`)
 	b.call(bob, "PUT", "/resource/"+svc, `{"maxFileTransferSize":1}`).is(http.StatusUnauthorized, "BRO-00006")
 	b.call(bob, "GET", "/resource/"+svc, "").is(http.StatusUnauthorized, "BRO-00006")
-	b.call(bob, "GET", "/resource/"+svc+"/rights", "").is(http.StatusUnauthorized, "BRO-00006")
-	b.call(bob, "PUT", "/resource/"+svc+"/rights/"+mallory.Number(), `{"send":true,"receive":true}`).is(http.StatusUnauthorized, "BRO-00006")
-	b.call(bob, "DELETE", "/resource/"+svc+"/rights/"+alice.Number(), "").is(http.StatusUnauthorized, "BRO-00006")
+	b.call(bob, "GET", "/resource/"+svc+"/grants", "").is(http.StatusUnauthorized, "BRO-00006")
+	b.call(bob, "PUT", "/resource/"+svc+"/grants/"+mallory.Number(), `{"send":true,"receive":true}`).is(http.StatusUnauthorized, "BRO-00006")
+	b.call(bob, "DELETE", "/resource/"+svc+"/grants/"+alice.Number(), "").is(http.StatusUnauthorized, "BRO-00006")
 	b.call(owner, "GET", "/resource/unknown", "").is(http.StatusBadRequest, "BRO-00025")
 
 	b.call(owner, "PUT", "/resource/"+svc, `{"fileTransferTimeToLive":"P40DT12H","externalServiceCodeLegacy":"1234","externalServiceEditionCodeLegacy":5}`).is(http.StatusNoContent, "")
@@ -60,23 +60,6 @@ func TestResource_RefusesBadPolicies(t *testing.T) {
 	b.call(owner, "PUT", "/resource/a:b", `{}`).is(http.StatusBadRequest, "FMD-00001")
 }
 
-func TestRights_AreListedAndTaken(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	path := "/resource/" + svc + "/rights/"
-	b.call(owner, "PUT", path+"urn:altinn:organization:identifier-no:310000051", `{"send":true,"receive":true}`).is(http.StatusNoContent, "")
-	b.call(owner, "PUT", path+"0192:310000035", `{"send":false,"receive":false}`).is(http.StatusNoContent, "")
-	b.call(owner, "DELETE", path+"310000043", "").is(http.StatusNoContent, "")
-	b.call(owner, "DELETE", path+"310000043", "").is(http.StatusNoContent, "")
-	var list RightList
-	b.call(owner, "GET", "/resource/"+svc+"/rights", "").is(http.StatusOK, "").json(&list)
-	require.Equal(t, []Right{{string(alice), false, true}, {string(mallory), true, true}}, list.Rights)
-	b.call(owner, "PUT", path+"12", `{"send":true,"receive":true}`).is(http.StatusBadRequest, "FMD-00001")
-	b.call(owner, "PUT", path+"310000051", `{"send":true}`).is(http.StatusBadRequest, "FMD-00001")
-	b.call(owner, "PUT", path+"310000051", `{"send":true,"receive":true,"owner":"me"}`).is(http.StatusBadRequest, "FMD-00001")
-	b.call(owner, "PUT", "/resource/unknown/rights/310000051", `{"send":true,"receive":true}`).is(http.StatusBadRequest, "BRO-00025")
-}
-
 // silentStorage does not answer.
 type silentStorage struct{ Contents }
 
@@ -90,9 +73,9 @@ func TestText_ThatNoDatabaseHoldsIsRefused(t *testing.T) {
 		for _, c := range []struct{ method, path, body, field string }{
 			{"GET", "/resource/" + bad, "", "resourceId"},
 			{"PUT", "/resource/" + bad, "{}", "resourceId"},
-			{"GET", "/resource/" + bad + "/rights", "", "resourceId"},
-			{"PUT", "/resource/" + bad + "/rights/" + bob.Number(), `{"send":true,"receive":true}`, "resourceId"},
-			{"DELETE", "/resource/" + bad + "/rights/" + bob.Number(), "", "resourceId"},
+			{"GET", "/resource/" + bad + "/grants", "", "resourceId"},
+			{"PUT", "/resource/" + bad + "/grants/" + bob.Number(), `{"send":true}`, "resourceId"},
+			{"DELETE", "/resource/" + bad + "/grants/" + bob.Number(), "", "resourceId"},
 			{"GET", "/filetransfer?resourceId=" + bad, "", "resourceId"},
 			{"GET", "/filetransfer?resourceId=" + svc + "&sendersFileTransferReference=" + bad, "", "sendersFileTransferReference"},
 			{"PUT", "/resource/" + svc, `{"externalServiceCodeLegacy":"\u0000"}`, "externalServiceCodeLegacy"},

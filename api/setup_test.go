@@ -143,7 +143,7 @@ func setup(t *testing.T, change ...func(*Server)) *bundle {
 	b.door = &door{Store: b.store, objs: b.objects, acts: activities.New(b.store, b.store, b.objects, time.Hour)}
 	b.server = New(Ports{
 		Authenticator: verifier, Transfers: b.door, Views: b.store, Uploads: b.store, Downloads: b.store,
-		Services: b.store, Rights: b.store, Grants: b.store, Contents: b.objects, Log: slog.New(slog.DiscardHandler),
+		Services: b.store, Rights: b.store, Registry: b.store, Contents: b.objects, Log: slog.New(slog.DiscardHandler),
 	}, Settings{MaxRecipients: 200, UploadSlots: 8, Environment: "test"})
 	for _, c := range change {
 		c(b.server)
@@ -157,9 +157,9 @@ func setup(t *testing.T, change ...func(*Server)) *bundle {
 
 	b.ok(owner, "POST", "/serviceowner", `{"name":"The tax office"}`)
 	b.ok(owner, "PUT", "/resource/"+svc, `{}`)
-	b.ok(owner, "PUT", "/resource/"+svc+"/rights/"+alice.Number(), `{"send":true,"receive":false}`)
-	b.ok(owner, "PUT", "/resource/"+svc+"/rights/"+bob.Number(), `{"send":false,"receive":true}`)
-	b.ok(owner, "PUT", "/resource/"+svc+"/rights/"+carol.Number(), `{"send":true,"receive":true}`)
+	b.ok(owner, "PUT", "/resource/"+svc+"/grants/"+alice.Number(), `{"send":true,"receive":false}`)
+	b.ok(owner, "PUT", "/resource/"+svc+"/grants/"+bob.Number(), `{"send":false,"receive":true}`)
+	b.ok(owner, "PUT", "/resource/"+svc+"/grants/"+carol.Number(), `{"send":true,"receive":true}`)
 	return b
 }
 

@@ -183,7 +183,7 @@ func TestInitialize_IsRefusedWithoutRights(t *testing.T) {
 	b.ok(owner, "PUT", "/resource/"+svc, `{"requiredParty":"0192:310000035"}`)
 	b.call(alice, "POST", "/filetransfer", toJSON(t, draft())).is(http.StatusBadRequest, "BRO-00027")
 	b.call(alice, "POST", "/filetransfer", toJSON(t, with(draft(), "recipients", []any{carol}))).is(http.StatusBadRequest, "BRO-00026")
-	b.ok(owner, "DELETE", "/resource/"+svc+"/rights/"+alice.Number(), "")
+	b.call(owner, "DELETE", "/resource/"+svc+"/grants/"+alice.Number(), "", "If-Match", "*").is(http.StatusNoContent, "")
 	b.call(alice, "POST", "/filetransfer", toJSON(t, with(draft(), "recipients", []any{bob}))).is(http.StatusUnauthorized, "BRO-00006")
 }
 

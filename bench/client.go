@@ -78,7 +78,7 @@ func send(r *http.Request) (*http.Response, error) {
 // allow gives an organisation rights in a service of the caller.
 func (o *organisation) allow(ctx context.Context, service string, to models.Party, send, receive bool) error {
 	right := map[string]any{"send": send, "receive": receive}
-	return o.call(ctx, http.MethodPut, "/resource/"+service+"/rights/"+string(to), right, nil)
+	return o.call(ctx, http.MethodPut, "/resource/"+service+"/grants/"+string(to), right, nil)
 }
 
 // initialize starts a transfer and returns its id.

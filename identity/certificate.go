@@ -28,6 +28,9 @@ func Thumbprint(c *x509.Certificate) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
+// Organisation reads whose certificate it is, of either profile. Whether the certificate is to be trusted, Verify tells.
+func Organisation(c *x509.Certificate) (models.Party, error) { return organisation(c, true) }
+
 // organisation reads whom a certificate identifies. It looks at attributes by their OID and never at the
 // subject as text: a name may say anything, "OID.2.5.4.97=NTRNO-…" too. What is ambiguous is refused.
 func organisation(c *x509.Certificate, seid1 bool) (models.Party, error) {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/json"
 
 	"github.com/formidling/formidling/models"
@@ -38,6 +39,12 @@ type TokenAnswer struct {
 	ExpiresIn   int    `json:"expires_in"` // seconds
 	Scope       string `json:"scope"`
 }
+
+// KeySet is what verifies the tokens.
+func (x *TokenExchange) KeySet() jose.JSONWebKeySet { return x.Issuer.KeySet() }
+
+// Metadata tells clients about the token endpoint.
+func (x *TokenExchange) Metadata() Metadata { return x.Issuer.Metadata() }
 
 // Exchange sells a token for an assertion. What the client did wrong comes back as a *TokenError; another
 // error, such as models.ErrUnavailable, is trouble of ours. An assertion is spent after every other check,

@@ -54,3 +54,6 @@ func denyGrant(check string, err error) error {
 	}
 	return fmt.Errorf("sell token: check %s: %w", check, err)
 }
+
+// BadTokenRequest refuses a request that is not well formed. The reason is for the log.
+func BadTokenRequest(reason string) error { return deny(codeInvalidRequest, reason) }

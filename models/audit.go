@@ -61,3 +61,9 @@ func NewAuditText(by Caller, at time.Time, c Change) (string, error) {
 	}
 	return string(raw), nil
 }
+
+// AuditPage bounds a question for audit entries.
+type AuditPage struct {
+	After int64 // sequence number
+	Limit int
+}

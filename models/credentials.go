@@ -21,6 +21,14 @@ func (c Client) Audited() map[string]any {
 	return map[string]any{"clientId": c.ID, "name": c.Name, "jwks": c.Keys, "expires": c.Expires}
 }
 
+// Check tells what is wrong with the client; its keys are looked at by who knows keys.
+func (c Client) Check() error {
+	var k checker
+	k.text("name", c.Name, MaxName)
+	k.clean("jwks", c.Keys)
+	return Invalid(k.found)
+}
+
 // MaxClientLife is how long registered keys may be used, as with Maskinporten.
 const MaxClientLife = 366 * 24 * time.Hour
 

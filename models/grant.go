@@ -1,10 +1,6 @@
 package models
 
-import (
-	"time"
-
-	"github.com/google/uuid"
-)
+import "time"
 
 // Effect tells whether a rule gives rights or takes them away.
 type Effect string
@@ -146,87 +142,4 @@ func (d Delegation) covers(resource string, action Action, at time.Time) bool {
 		may = d.MaySend
 	}
 	return may && (d.ResourceID == "" || d.ResourceID == resource) && validAt(d.ValidFrom, d.ValidTo, at)
-}
-
-// RequestState is where an access request stands.
-type RequestState string
-
-// An access request is answered once.
-const (
-	RequestPending  RequestState = "pending"
-	RequestApproved RequestState = "approved"
-	RequestDenied   RequestState = "denied"
-)
-
-// AccessRequest is an organisation's wish for rights in a service, which the service's owner approves or denies.
-type AccessRequest struct {
-	ID           uuid.UUID `gorm:"primaryKey"`
-	ResourceID   string
-	Organisation Party
-	MaySend      bool
-	MayReceive   bool
-	Text         string
-	State        RequestState
-	Answer       string // the owner's words
-	Version      int64
-	Created      time.Time
-	Answered     *time.Time
-}
-
-// Check tells what is wrong with the request.
-func (r AccessRequest) Check() error {
-	var c checker
-	c.must(r.MaySend || r.MayReceive, "send, receive", "At least one of send and receive must be true.")
-	c.note("text", r.Text)
-	return Invalid(c.found)
-}
-
-// Audited implements Audited.
-func (r AccessRequest) Audited() map[string]any {
-	return map[string]any{
-		"organization": r.Organisation, "send": r.MaySend, "receive": r.MayReceive, "text": r.Text, "state": r.State, "answer": r.Answer,
-	}
-}
-
-// AccessAnswer is what a service owner says to an access request.
-type AccessAnswer struct {
-	Approve   bool
-	Text      string
-	ValidFrom *time.Time // of the grant, when approved
-	ValidTo   *time.Time
-}
-
-// State is the request's after this answer.
-func (a AccessAnswer) State() RequestState {
-	if a.Approve {
-		return RequestApproved
-	}
-	return RequestDenied
-}
-
-// Check tells what is wrong with the answer.
-func (a AccessAnswer) Check() error {
-	var c checker
-	c.note("text", a.Text)
-	c.validity(a.ValidFrom, a.ValidTo)
-	return Invalid(c.found)
-}
-
-// Grant is what an approved request gives.
-func (r AccessRequest) Grant(a AccessAnswer) Grant {
-	return Grant{
-		ResourceID: r.ResourceID, Organisation: r.Organisation, Note: "access request " + r.ID.String(),
-		Terms: Terms{Effect: EffectAllow, MaySend: r.MaySend, MayReceive: r.MayReceive, ValidFrom: a.ValidFrom, ValidTo: a.ValidTo},
-	}
-}
-
-// Joined keeps what an organisation was allowed before beside what is new. A block is lifted.
-func (g Grant) Joined(before Grant) Grant {
-	if before.Effect != EffectAllow {
-		return g
-	}
-	g.ReplyOnly = before.ReplyOnly && !g.MaySend
-	g.AcceptsReplies, g.Supplier = before.AcceptsReplies, before.Supplier
-	g.MaySend, g.MayReceive = g.MaySend || before.MaySend, g.MayReceive || before.MayReceive
-	return g
 }

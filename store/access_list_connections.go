@@ -32,14 +32,14 @@ func (s *Store) AccessListConnectionOf(ctx context.Context, owner models.Party, 
 }
 
 // PutAccessListConnection gives all members of a list of the caller these terms in a service of the caller.
-func (s *Store) PutAccessListConnection(ctx context.Context, by models.Caller, n models.AccessListConnection, cond models.Condition) (models.AccessListConnection, error) {
+func (s *Store) PutAccessListConnection(ctx context.Context, by models.Caller, n models.AccessListConnection, cond models.Condition) (put models.AccessListConnection, created bool, err error) {
 	n.Owner = by.Party
-	err := s.changeConnection(ctx, by, n, cond, func(tx *gorm.DB, before *models.AccessListConnection) (models.Change, error) {
+	err = s.changeConnection(ctx, by, n, cond, func(tx *gorm.DB, before *models.AccessListConnection) (models.Change, error) {
 		if err := models.Invalid(n.Check()); err != nil {
 			return models.Change{}, err
 		}
 		c := models.Change{Action: "access-list.connect", After: n}
-		if before != nil {
+		if created = before == nil; !created {
 			c.Before = *before
 			return c, nil
 		}
@@ -48,7 +48,7 @@ func (s *Store) PutAccessListConnection(ctx context.Context, by models.Caller, n
 		n.Version, n.Updated = version, s.clock()
 		return tx.Save(&n).Error
 	})
-	return n, err
+	return n, created, err
 }
 
 // DeleteAccessListConnection disconnects a list of the caller from a service of the caller.

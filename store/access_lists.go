@@ -28,9 +28,9 @@ func (s *Store) AccessLists(ctx context.Context, owner models.Party, after strin
 }
 
 // PutAccessList makes a list of the caller, or changes its name and description.
-func (s *Store) PutAccessList(ctx context.Context, by models.Caller, l models.AccessList, cond models.Condition) (models.AccessList, error) {
+func (s *Store) PutAccessList(ctx context.Context, by models.Caller, l models.AccessList, cond models.Condition) (put models.AccessList, created bool, err error) {
 	l.Owner = by.Party
-	err := s.change(ctx, "put access list", func(tx *gorm.DB) error {
+	err = s.change(ctx, "put access list", func(tx *gorm.DB) error {
 		owner, err := s.lockOwner(tx, by.Party)
 		if err != nil {
 			return err
@@ -46,7 +46,7 @@ func (s *Store) PutAccessList(ctx context.Context, by models.Caller, l models.Ac
 			return err
 		}
 		c := models.Change{Chain: owner, Action: "access-list.put", Subject: "access-list/" + l.ID, After: l}
-		l.Created = s.clock()
+		l.Created, created = s.clock(), !exists
 		if exists {
 			c.Before, l.Created = before, before.Created
 		} else if err := underQuota(tx.Model(&models.AccessList{}).Where("owner = ?", owner), "access lists", s.quotas.Lists, 1); err != nil {
@@ -58,7 +58,7 @@ func (s *Store) PutAccessList(ctx context.Context, by models.Caller, l models.Ac
 		l.Updated = s.clock()
 		return tx.Save(&l).Error
 	})
-	return l, err
+	return l, created, err
 }
 
 // lockOwner holds the row of a service owner: models.ErrOwnerNotConfigured for who is none.

@@ -41,17 +41,8 @@ func (s *Store) RequestAccess(ctx context.Context, by models.Caller, r models.Ac
 	return r, err
 }
 
-// AccessRequestQuery asks for access requests, oldest first.
-type AccessRequestQuery struct {
-	Organisation models.Party // who asked; empty: anybody
-	ResourceID   string       // empty: any
-	State        models.RequestState
-	After        uuid.UUID // the last one read; uuid.Nil: from the start
-	Limit        int
-}
-
 // AccessRequestsIn lists the requests for a service of the owner.
-func (s *Store) AccessRequestsIn(ctx context.Context, owner models.Party, q AccessRequestQuery) ([]models.AccessRequest, error) {
+func (s *Store) AccessRequestsIn(ctx context.Context, owner models.Party, q models.AccessRequestQuery) ([]models.AccessRequest, error) {
 	if err := s.ownResource(ctx, owner, q.ResourceID); err != nil {
 		return nil, err
 	}
@@ -59,13 +50,13 @@ func (s *Store) AccessRequestsIn(ctx context.Context, owner models.Party, q Acce
 }
 
 // AccessRequestsOf lists the requests of an organisation, for any service.
-func (s *Store) AccessRequestsOf(ctx context.Context, organisation models.Party, q AccessRequestQuery) ([]models.AccessRequest, error) {
+func (s *Store) AccessRequestsOf(ctx context.Context, organisation models.Party, q models.AccessRequestQuery) ([]models.AccessRequest, error) {
 	q.Organisation = organisation
 	return s.accessRequests(ctx, q)
 }
 
 // Ids are UUIDv7, so their order is that of creation.
-func (s *Store) accessRequests(ctx context.Context, q AccessRequestQuery) ([]models.AccessRequest, error) {
+func (s *Store) accessRequests(ctx context.Context, q models.AccessRequestQuery) ([]models.AccessRequest, error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	db := s.read.WithContext(ctx).Order("id").Limit(q.Limit)

@@ -43,14 +43,8 @@ func (s *Store) record(tx *gorm.DB, by models.Caller, changes ...models.Change) 
 	return last - int64(len(changes)) + 1, nil
 }
 
-// AuditPage bounds a question for audit entries.
-type AuditPage struct {
-	After int64 // sequence number
-	Limit int
-}
-
 // AuditOf lists an organisation's chain, oldest first.
-func (s *Store) AuditOf(ctx context.Context, chain models.Party, page AuditPage) ([]models.AuditEntry, error) {
+func (s *Store) AuditOf(ctx context.Context, chain models.Party, page models.AuditPage) ([]models.AuditEntry, error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	var out []models.AuditEntry
@@ -59,7 +53,7 @@ func (s *Store) AuditOf(ctx context.Context, chain models.Party, page AuditPage)
 }
 
 // AuditOfResource lists what changed in a service and in the access lists of its owner, oldest first.
-func (s *Store) AuditOfResource(ctx context.Context, owner models.Party, resource string, page AuditPage) ([]models.AuditEntry, error) {
+func (s *Store) AuditOfResource(ctx context.Context, owner models.Party, resource string, page models.AuditPage) ([]models.AuditEntry, error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	if err := s.ownResource(ctx, owner, resource); err != nil {
@@ -104,7 +98,7 @@ func (s *Store) VerifyAudit(ctx context.Context) (chains int, entries int64, err
 	for _, h := range heads {
 		last := models.AuditEntry{Chain: h.Chain}
 		for {
-			page, err := s.AuditOf(ctx, h.Chain, AuditPage{After: last.Seq, Limit: 1000})
+			page, err := s.AuditOf(ctx, h.Chain, models.AuditPage{After: last.Seq, Limit: 1000})
 			if err != nil {
 				return chains, entries, err
 			}

@@ -15,7 +15,7 @@ import (
 
 func (b *bundle) chain(t testing.TB, p models.Party) []models.AuditEntry {
 	t.Helper()
-	out, err := b.AuditOf(background, p, AuditPage{Limit: 1000})
+	out, err := b.AuditOf(background, p, models.AuditPage{Limit: 1000})
 	require.NoError(t, err)
 	return out
 }
@@ -28,7 +28,7 @@ func TestAudit_TellsWhoChangedWhatAndHowItWas(t *testing.T) {
 		g, err := b.GrantOf(t.Context(), owner, svc, alice)
 		require.NoError(t, err)
 		g.Note, g.ReplyOnly = "since the merger", true
-		g, err = b.PutGrant(t.Context(), by, g, models.Condition{Version: g.Version})
+		g, _, err = b.PutGrant(t.Context(), by, g, models.Condition{Version: g.Version})
 		require.NoError(t, err)
 		entries := b.chain(t, owner)
 		require.Len(t, entries, before+1)
@@ -154,14 +154,14 @@ func TestAuditOfResource_HasItsListsToo(t *testing.T) {
 		ctx := t.Context()
 		_, err := b.PutResource(ctx, as(owner), "other", models.ResourcePatch{}, always)
 		require.NoError(t, err)
-		_, err = b.PutAccessList(ctx, as(owner), models.AccessList{ID: "partners", Name: "Partners"}, always)
+		_, _, err = b.PutAccessList(ctx, as(owner), models.AccessList{ID: "partners", Name: "Partners"}, always)
 		require.NoError(t, err)
-		entries, err := b.AuditOfResource(ctx, owner, "other", AuditPage{Limit: 10})
+		entries, err := b.AuditOfResource(ctx, owner, "other", models.AuditPage{Limit: 10})
 		require.NoError(t, err)
 		require.Len(t, entries, 2)
 		require.Equal(t, "resource/other", entries[0].Subject)
 		require.Equal(t, "access-list/partners", entries[1].Subject)
-		_, err = b.AuditOfResource(ctx, bob, "other", AuditPage{Limit: 10})
+		_, err = b.AuditOfResource(ctx, bob, "other", models.AuditPage{Limit: 10})
 		require.ErrorIs(t, err, models.ErrNoAccess)
 	})
 }
@@ -171,13 +171,13 @@ func TestRegistry_WritesAnEntryForEveryKindOfChange(t *testing.T) {
 		ctx := t.Context()
 		by := as(alice)
 		by.Credential = models.Credential{Method: models.LoginCertificate, Thumbprint: "p"}
-		_, err := b.PutDelegation(ctx, by, models.Delegation{Supplier: bob, MaySend: true}, always)
+		_, _, err := b.PutDelegation(ctx, by, models.Delegation{Supplier: bob, MaySend: true}, always)
 		require.NoError(t, err)
 		require.NoError(t, b.DeleteDelegation(ctx, by, models.Delegation{Supplier: bob}, always))
 		_, err = b.PutClient(ctx, by, models.Client{ID: "c", Name: "n", Keys: "{}"}, models.Condition{})
 		require.NoError(t, err)
 		require.NoError(t, b.DeleteClient(ctx, by, "c", always))
-		_, err = b.PutCredentialLock(ctx, by, models.CredentialLock{Certificates: []string{"p"}}, models.Condition{})
+		_, _, err = b.PutCredentialLock(ctx, by, models.CredentialLock{Certificates: []string{"p"}}, models.Condition{})
 		require.NoError(t, err)
 		require.NoError(t, b.DeleteCredentialLock(ctx, by, always))
 		var actions []string

@@ -101,7 +101,7 @@ func (s *Store) CredentialLockOf(ctx context.Context, organisation models.Party)
 
 // PutCredentialLock says which credentials alone act for the caller. models.ErrLocksOut when the one that says
 // so is not among them.
-func (s *Store) PutCredentialLock(ctx context.Context, by models.Caller, l models.CredentialLock, cond models.Condition) (models.CredentialLock, error) {
+func (s *Store) PutCredentialLock(ctx context.Context, by models.Caller, l models.CredentialLock, cond models.Condition) (put models.CredentialLock, created bool, err error) {
 	l.Organisation = by.Party
 	for _, list := range []*[]string{&l.Certificates, &l.Keys, &l.Issuers} {
 		if *list == nil {
@@ -109,11 +109,11 @@ func (s *Store) PutCredentialLock(ctx context.Context, by models.Caller, l model
 		}
 	}
 	if !l.Permits(by.Credential) {
-		return l, models.ErrLocksOut
+		return l, false, models.ErrLocksOut
 	}
-	err := s.changeLock(ctx, by, cond, func(tx *gorm.DB, before *models.CredentialLock) (models.Change, error) {
+	err = s.changeLock(ctx, by, cond, func(tx *gorm.DB, before *models.CredentialLock) (models.Change, error) {
 		c := models.Change{Action: "credential-lock.put", After: l}
-		if before != nil {
+		if created = before == nil; !created {
 			c.Before = *before
 		}
 		return c, nil
@@ -121,7 +121,7 @@ func (s *Store) PutCredentialLock(ctx context.Context, by models.Caller, l model
 		l.Version, l.Updated = version, s.clock()
 		return tx.Save(&l).Error
 	})
-	return l, err
+	return l, created, err
 }
 
 // DeleteCredentialLock lets every valid credential act for the caller again.

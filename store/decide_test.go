@@ -84,17 +84,17 @@ func (b *bundle) keep(t require.TestingT, g registry, id string) {
 	require.NoError(t, err)
 	for _, grant := range g.grants {
 		grant.ResourceID = id
-		_, err := b.PutGrant(ctx, as(owner), grant, always)
+		_, _, err := b.PutGrant(ctx, as(owner), grant, always)
 		require.NoError(t, err)
 	}
 	for _, c := range g.connections {
 		list := id + c.ListID
-		_, err := b.PutAccessList(ctx, as(owner), models.AccessList{ID: list, Name: list}, always)
+		_, _, err := b.PutAccessList(ctx, as(owner), models.AccessList{ID: list, Name: list}, always)
 		require.NoError(t, err)
 		_, err = b.ChangeMembers(ctx, as(owner), list, models.MemberChange{Put: g.members[c.ListID]}, always)
 		require.NoError(t, err)
 		c.ResourceID, c.ListID = id, list
-		_, err = b.PutAccessListConnection(ctx, as(owner), c, always)
+		_, _, err = b.PutAccessListConnection(ctx, as(owner), c, always)
 		require.NoError(t, err)
 	}
 	for _, p := range some {
@@ -108,7 +108,7 @@ func (b *bundle) keep(t require.TestingT, g registry, id string) {
 		if d.ResourceID == "this" {
 			d.ResourceID = id
 		}
-		_, err := b.PutDelegation(ctx, as(d.Principal), d, always)
+		_, _, err := b.PutDelegation(ctx, as(d.Principal), d, always)
 		require.NoError(t, err)
 	}
 }
@@ -244,7 +244,7 @@ func TestAcceptTransfer_IsNeverLateAfterADelegationWasTakenBack(t *testing.T) {
 			return s
 		}
 		for range 5 {
-			_, err := b.PutDelegation(t.Context(), as(alice), models.Delegation{Supplier: carol, MaySend: true}, always)
+			_, _, err := b.PutDelegation(t.Context(), as(alice), models.Delegation{Supplier: carol, MaySend: true}, always)
 			require.NoError(t, err)
 			var revoked atomic.Bool
 			var wg sync.WaitGroup
@@ -290,10 +290,10 @@ func TestPermit_HeedsTheCredentialLock(t *testing.T) {
 		by := models.Caller{Party: alice, Credential: models.Credential{Method: models.LoginCertificate, Thumbprint: "one"}}
 		other := by
 		other.Credential.Thumbprint = "two"
-		_, err := b.PutCredentialLock(t.Context(), other, models.CredentialLock{Certificates: []string{"one"}}, always)
+		_, _, err := b.PutCredentialLock(t.Context(), other, models.CredentialLock{Certificates: []string{"one"}}, always)
 		require.ErrorIs(t, err, models.ErrLocksOut)
 		require.NoError(t, b.CheckCaller(t.Context(), other))
-		_, err = b.PutCredentialLock(t.Context(), by, models.CredentialLock{Certificates: []string{"one"}}, always)
+		_, _, err = b.PutCredentialLock(t.Context(), by, models.CredentialLock{Certificates: []string{"one"}}, always)
 		require.NoError(t, err)
 		require.NoError(t, b.CheckCaller(t.Context(), by))
 		require.ErrorIs(t, b.CheckCaller(t.Context(), other), models.ErrUnauthenticated)
@@ -310,13 +310,13 @@ func TestCheckCaller_AsksForADelegationUnlessAnIssuerStatesIt(t *testing.T) {
 	onBoth(t, func(t *testing.T, b *bundle) {
 		by := models.Caller{Party: alice, Supplier: carol}
 		require.ErrorIs(t, b.CheckCaller(t.Context(), by), models.ErrUnauthenticated)
-		_, err := b.PutDelegation(t.Context(), as(alice), models.Delegation{Supplier: carol, MayReceive: true, ResourceID: "x"}, always)
+		_, _, err := b.PutDelegation(t.Context(), as(alice), models.Delegation{Supplier: carol, MayReceive: true, ResourceID: "x"}, always)
 		require.NoError(t, err)
 		require.NoError(t, b.CheckCaller(t.Context(), by))
 		stated := models.Caller{Party: bob, Supplier: carol, DelegationStated: true, Credential: models.Credential{Method: models.LoginExternalToken, Issuer: "i"}}
 		require.NoError(t, b.CheckCaller(t.Context(), stated))
 		own := models.Caller{Party: bob, Credential: models.Credential{Method: models.LoginCertificate, Thumbprint: "c"}}
-		_, err = b.PutCredentialLock(t.Context(), own, models.CredentialLock{Certificates: []string{"c"}}, always)
+		_, _, err = b.PutCredentialLock(t.Context(), own, models.CredentialLock{Certificates: []string{"c"}}, always)
 		require.NoError(t, err)
 		require.ErrorIs(t, b.CheckCaller(t.Context(), stated), models.ErrUnauthenticated, "bob's lock does not name the issuer")
 	})

@@ -38,9 +38,9 @@ func (s *Store) delegations(ctx context.Context, where string, of models.Party) 
 }
 
 // PutDelegation lets a supplier act for the caller.
-func (s *Store) PutDelegation(ctx context.Context, by models.Caller, d models.Delegation, cond models.Condition) (models.Delegation, error) {
+func (s *Store) PutDelegation(ctx context.Context, by models.Caller, d models.Delegation, cond models.Condition) (put models.Delegation, created bool, err error) {
 	d.Principal = by.Party
-	err := s.change(ctx, "put delegation", func(tx *gorm.DB) error {
+	err = s.change(ctx, "put delegation", func(tx *gorm.DB) error {
 		before, exists, err := s.holdDelegation(tx, d)
 		if err == nil {
 			err = cond.Check(before.Version)
@@ -52,7 +52,7 @@ func (s *Store) PutDelegation(ctx context.Context, by models.Caller, d models.De
 			return err
 		}
 		c := models.Change{Chain: by.Party, Action: "delegation.put", Subject: "delegation/" + string(d.Supplier), After: d}
-		if exists {
+		if created = !exists; exists {
 			c.Before = before
 		} else if err := underQuota(tx.Model(&models.Delegation{}).Where("principal = ?", by.Party), "delegations", s.quotas.Delegations, 1); err != nil {
 			return err
@@ -63,7 +63,7 @@ func (s *Store) PutDelegation(ctx context.Context, by models.Caller, d models.De
 		d.Updated = s.clock()
 		return tx.Save(&d).Error
 	})
-	return d, err
+	return d, created, err
 }
 
 // DeleteDelegation takes a delegation back. It waits for acceptances that use it; later ones do not see it.

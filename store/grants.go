@@ -36,12 +36,12 @@ func (s *Store) Grants(ctx context.Context, owner models.Party, resource string,
 
 // PutGrant gives an organisation exactly these rights in a service of the caller. They hold from the moment
 // that this returns. The grant is returned with its version.
-func (s *Store) PutGrant(ctx context.Context, by models.Caller, g models.Grant, cond models.Condition) (models.Grant, error) {
+func (s *Store) PutGrant(ctx context.Context, by models.Caller, g models.Grant, cond models.Condition) (put models.Grant, created bool, err error) {
 	out, err := s.PutGrants(ctx, by, g.ResourceID, []models.GrantChange{{Grant: g, Condition: cond}}, true)
 	if err != nil {
-		return g, err
+		return g, false, err
 	}
-	return out[0].Grant, out[0].Err
+	return out[0].Grant, out[0].Created, out[0].Err
 }
 
 // DeleteGrant takes an organisation's grant in a service of the caller.

@@ -97,7 +97,7 @@ func prepare(t testing.TB, b *bundle) *bundle {
 func (b *bundle) grant(t testing.TB, p models.Party, send, receive bool) {
 	t.Helper()
 	g := models.Grant{ResourceID: svc, Organisation: p, Terms: models.Terms{Effect: models.EffectAllow, MaySend: send, MayReceive: receive}}
-	_, err := b.PutGrant(context.Background(), as(owner), g, always)
+	_, _, err := b.PutGrant(context.Background(), as(owner), g, always)
 	require.NoError(t, err)
 }
 

@@ -76,7 +76,7 @@ func grant(t *testing.T, s *store.Store, p models.Party, terms models.Terms) {
 	t.Helper()
 	terms.Effect = models.EffectAllow
 	g := models.Grant{ResourceID: svc, Organisation: p, Terms: terms}
-	_, err := s.PutGrant(t.Context(), models.Caller{Party: owner}, g, models.Condition{Unconditional: true})
+	_, _, err := s.PutGrant(t.Context(), models.Caller{Party: owner}, g, models.Condition{Unconditional: true})
 	require.NoError(t, err)
 }
 

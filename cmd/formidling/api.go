@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"net"
 
 	"github.com/spf13/cobra"
 )
@@ -16,7 +15,7 @@ func apiCommand() *cobra.Command {
 				return err
 			}
 			defer p.close()
-			return p.serveAPI(ctx, func(net.Addr) {})
+			return p.serveAPI(ctx, func() {})
 		}),
 	}
 }

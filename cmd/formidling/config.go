@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"path/filepath"
 	"slices"
@@ -23,8 +24,14 @@ type config struct {
 	GCSBuffers, DiskReserve       int64 // bytes
 	TemporalAddress, TemporalUI   string
 	PayloadKeys, CodecListen      string
-	TokenIssuer, TokenAudience    string
-	TokenKeys                     string
+	MTLSListen, MTLSURL           string
+	MTLSCertificate, MTLSKey      string
+	Trust                         string
+	CRLGrace                      time.Duration
+	SEID1                         bool
+	TokenKeys, Issuers            string
+	TokenAudiences                []string
+	Quotas                        models.Quotas
 	Environment                   string
 	UploadDeadline, ShutdownGrace time.Duration
 	UploadSlots, MaxRecipients    int
@@ -58,9 +65,17 @@ var settings = []setting{
 	{"FORMIDLING_TEMPORAL_UI", "", "URL of the Temporal UI, to print links and to allow it to decrypt", text(func(c *config) *string { return &c.TemporalUI })},
 	{"FORMIDLING_PAYLOAD_KEYS", "", "keys that encrypt what Temporal stores, id:base64 of 32 bytes, newest first, by comma; only run and demo work without", text(func(c *config) *string { return &c.PayloadKeys })},
 	{"FORMIDLING_CODEC_LISTEN", "", "loopback address where the Temporal UI of FORMIDLING_TEMPORAL_UI may decrypt; empty: nowhere", text(func(c *config) *string { return &c.CodecListen })},
-	{"FORMIDLING_TOKEN_ISSUER", "", "claim iss of the tokens to accept; empty: the development issuer, on loopback only", text(func(c *config) *string { return &c.TokenIssuer })},
-	{"FORMIDLING_TOKEN_AUDIENCE", "", "claim aud that tokens must carry", text(func(c *config) *string { return &c.TokenAudience })},
-	{"FORMIDLING_TOKEN_JWKS", "", "file with the issuer's public keys as a JSON Web Key Set", text(func(c *config) *string { return &c.TokenKeys })},
+	{"FORMIDLING_MTLS_LISTEN", "", "address and port where organisations log in with their certificate; empty: nowhere, with run 127.0.0.1:8443", text(func(c *config) *string { return &c.MTLSListen })},
+	{"FORMIDLING_MTLS_URL", "", "how clients reach it; default https://FORMIDLING_MTLS_LISTEN", text(func(c *config) *string { return &c.MTLSURL })},
+	{"FORMIDLING_MTLS_CERTIFICATE", "", "PEM file with the server's certificate, and its key unless FORMIDLING_MTLS_KEY names another; read again when it changes", text(func(c *config) *string { return &c.MTLSCertificate })},
+	{"FORMIDLING_MTLS_KEY", "", "PEM file with the server's key", text(func(c *config) *string { return &c.MTLSKey })},
+	{"FORMIDLING_TRUST", "", "JSON file that names the certificate authorities to trust, their policies and revocation lists (docs/identity.md); without it and FORMIDLING_ISSUERS: a test PKI and issuer in FORMIDLING_DATA, on loopback only", text(func(c *config) *string { return &c.Trust })},
+	{"FORMIDLING_CRL_GRACE", "PT1H", "how long after its nextUpdate a revocation list may still be used, ISO 8601", duration(func(c *config) *time.Duration { return &c.CRLGrace })},
+	{"FORMIDLING_SEID1", "no", "yes: accept organisation numbers of the old SEID v1 profile too", yes(func(c *config) *bool { return &c.SEID1 })},
+	{"FORMIDLING_TOKEN_KEYS", "", "file with the private JSON Web Key Set that signs our tokens, the same at all replicas; empty: no token endpoint", text(func(c *config) *string { return &c.TokenKeys })},
+	{"FORMIDLING_TOKEN_AUDIENCES", "", "further values of aud in assertions, by comma; FORMIDLING_PUBLIC_URL always counts", list(func(c *config) *[]string { return &c.TokenAudiences })},
+	{"FORMIDLING_ISSUERS", "", "JSON file that names external issuers whose tokens are accepted (docs/identity.md)", text(func(c *config) *string { return &c.Issuers })},
+	{"FORMIDLING_QUOTAS", "", "what one organisation may keep in the registry, such as services=100,grants=100000; the names are services, grants, lists, members, connections, requests, delegations, clients", quotas},
 	{"FORMIDLING_ENVIRONMENT", "development", "what GET /serviceowner calls this installation", text(func(c *config) *string { return &c.Environment })},
 	{"FORMIDLING_UPLOAD_DEADLINE", "P1D", "how long a sender has to upload after initialize, ISO 8601", duration(func(c *config) *time.Duration { return &c.UploadDeadline })},
 	{"FORMIDLING_UPLOAD_SLOTS", "64", "uploads at once in this process; more are told to come back", number(func(c *config) *int { return &c.UploadSlots })},
@@ -84,7 +99,7 @@ func readConfig(environ []string) (config, error) {
 			errs = append(errs, fmt.Errorf("%s is not a setting; did you mean %s? `formidling config` lists all", name, nearest(name)))
 		}
 	}
-	var c config
+	c := config{Quotas: models.DefaultQuotas()}
 	for _, s := range settings {
 		value := given[s.name]
 		if value == "" {
@@ -118,11 +133,33 @@ func (c *config) complete() error {
 	if c.MaxRecipients > 20_000 {
 		return errors.New("FORMIDLING_MAX_RECIPIENTS: at most 20000")
 	}
-	if (c.TokenIssuer == "") != (c.TokenAudience == "") || (c.TokenIssuer == "") != (c.TokenKeys == "") {
-		return errors.New("FORMIDLING_TOKEN_ISSUER, FORMIDLING_TOKEN_AUDIENCE and FORMIDLING_TOKEN_JWKS go together")
+	return c.completeIdentity()
+}
+
+// completeIdentity checks what must go together for organisations to log in.
+func (c *config) completeIdentity() error {
+	if c.MTLSListen != "" {
+		if _, _, err := net.SplitHostPort(c.MTLSListen); err != nil {
+			return fmt.Errorf("FORMIDLING_MTLS_LISTEN: %w", err)
+		}
+		c.MTLSURL = strings.TrimSuffix(cmp.Or(c.MTLSURL, "https://"+c.MTLSListen), "/")
+	}
+	c.MTLSKey = cmp.Or(c.MTLSKey, c.MTLSCertificate)
+	switch {
+	case c.development():
+		if c.MTLSCertificate != "" || c.TokenKeys != "" {
+			return errors.New("FORMIDLING_MTLS_CERTIFICATE and FORMIDLING_TOKEN_KEYS: need FORMIDLING_TRUST; without it a development PKI in FORMIDLING_DATA is used")
+		}
+	case c.MTLSListen != "" && (c.Trust == "" || c.MTLSCertificate == ""):
+		return errors.New("FORMIDLING_MTLS_LISTEN: needs FORMIDLING_TRUST and FORMIDLING_MTLS_CERTIFICATE")
+	case c.Trust != "" && c.MTLSListen == "" && c.TokenKeys == "":
+		return errors.New("FORMIDLING_TRUST: nothing uses it without FORMIDLING_MTLS_LISTEN or FORMIDLING_TOKEN_KEYS")
 	}
 	return nil
 }
+
+// development tells that nobody said whom to trust: then organisations are made up, on this machine only.
+func (c *config) development() bool { return c.Trust == "" && c.Issuers == "" }
 
 // requireShared refuses what the embedded default allows: a replica that forgot a setting must not keep
 // state on its own disk.
@@ -168,6 +205,46 @@ func duration(field func(*config) *time.Duration) func(*config, string) error {
 		*field(c) = d
 		return nil
 	}
+}
+
+func list(field func(*config) *[]string) func(*config, string) error {
+	return func(c *config, v string) error {
+		for one := range strings.SplitSeq(v, ",") {
+			if one = strings.TrimSpace(one); one == "" {
+				return errors.New("it must be values separated by commas")
+			}
+			*field(c) = append(*field(c), one)
+		}
+		return nil
+	}
+}
+
+func yes(field func(*config) *bool) func(*config, string) error {
+	return func(c *config, v string) error {
+		if v != "yes" && v != "no" {
+			return errors.New("it must be yes or no")
+		}
+		*field(c) = v == "yes"
+		return nil
+	}
+}
+
+// quotas reads name=number pairs; what is not named keeps its default.
+func quotas(c *config, v string) error {
+	c.Quotas = models.DefaultQuotas()
+	fields := map[string]*int64{
+		"services": &c.Quotas.Services, "grants": &c.Quotas.Grants, "lists": &c.Quotas.Lists, "members": &c.Quotas.Members,
+		"connections": &c.Quotas.Connections, "requests": &c.Quotas.Requests, "delegations": &c.Quotas.Delegations, "clients": &c.Quotas.Clients,
+	}
+	for pair := range strings.SplitSeq(v, ",") {
+		name, number, _ := strings.Cut(strings.TrimSpace(pair), "=")
+		n, err := strconv.ParseInt(number, 10, 64)
+		if fields[name] == nil || err != nil || n < 0 {
+			return fmt.Errorf("%q: it must be name=number with a name of %v", pair, slices.Sorted(maps.Keys(fields)))
+		}
+		*fields[name] = n
+	}
+	return nil
 }
 
 func logFormat(c *config, v string) error {

@@ -4,16 +4,72 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
+
+	"github.com/formidling/formidling/models"
 )
 
-// demoClient is one organisation's system, speaking plain HTTP as any client would.
-type demoClient struct{ base, token string }
+// demoClient is one organisation's system, speaking HTTP as any client would.
+type demoClient struct {
+	http        *http.Client
+	base, token string // token is empty for who logs in with its certificate
+}
+
+// refusal is an answer that is no success.
+type refusal struct {
+	Status       int
+	Code, Detail string
+	request      string
+}
+
+// Error implements error.
+func (r *refusal) Error() string {
+	return fmt.Sprintf("%s: %d %s %s", r.request, r.Status, r.Code, r.Detail)
+}
+
+// loginWithCertificate makes a client that speaks TLS with an organisation's certificate, from a file as testpki
+// writes it.
+func loginWithCertificate(_ context.Context, c config, file string) (*demoClient, error) {
+	certified, err := certifiedClient(c, file)
+	if err != nil {
+		return nil, err
+	}
+	return &demoClient{http: certified, base: c.MTLSURL + "/broker/api/v1"}, nil
+}
+
+// loginWithToken makes a client that has bought a token with the certificate.
+func loginWithToken(ctx context.Context, c config, file string) (*demoClient, error) {
+	token, err := buyToken(ctx, http.DefaultClient, c.PublicURL, file, models.AllScopes())
+	if err != nil {
+		return nil, err
+	}
+	return &demoClient{http: http.DefaultClient, base: c.PublicURL + "/broker/api/v1", token: token}, nil
+}
+
+// certifiedClient trusts the test PKI's server certificates only.
+func certifiedClient(c config, file string) (*http.Client, error) {
+	own, err := tls.LoadX509KeyPair(file, file)
+	if err != nil {
+		return nil, fmt.Errorf("read certificate: %w", err)
+	}
+	root, err := os.ReadFile(filepath.Join(c.pkiDirectory(), "root.pem"))
+	if err != nil {
+		return nil, fmt.Errorf("read root certificate: %w", err)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(root)
+	return &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{
+		RootCAs: roots, Certificates: []tls.Certificate{own}, MinVersion: tls.VersionTLS12,
+	}}}, nil
+}
 
 func (c *demoClient) post(ctx context.Context, path string, body, out any) error {
 	return c.call(ctx, http.MethodPost, path, body, out)
@@ -53,18 +109,21 @@ func (c *demoClient) do(ctx context.Context, method, path, kind string, body io.
 	if err != nil {
 		return nil, err
 	}
-	r.Header.Set("Authorization", "Bearer "+c.token)
+	if c.token != "" {
+		r.Header.Set("Authorization", "Bearer "+c.token)
+	}
 	if body != nil {
 		r.Header.Set("Content-Type", kind)
 	}
-	response, err := http.DefaultClient.Do(r)
+	response, err := c.http.Do(r)
 	if err != nil {
 		return nil, err
 	}
 	if response.StatusCode >= http.StatusBadRequest {
 		defer func() { _ = response.Body.Close() }()
-		said, _ := io.ReadAll(io.LimitReader(response.Body, 4<<10))
-		return nil, fmt.Errorf("%s %s: %s: %s", method, path, response.Status, said)
+		refused := &refusal{Status: response.StatusCode, request: method + " " + path}
+		_ = json.NewDecoder(io.LimitReader(response.Body, 4<<10)).Decode(refused) // what is no problem document has no code
+		return nil, refused
 	}
 	return response, nil
 }

@@ -20,8 +20,7 @@ import (
 // embedded is the whole broker on one machine: Temporal as a child process, API and worker in this one.
 type embedded struct {
 	*parts
-	ui   string // of Temporal; empty when Temporal is somebody else's
-	addr net.Addr
+	ui string // of Temporal; empty when Temporal is somebody else's
 }
 
 // temporalPorts choose where the devstack listens: 0 takes a free port for the server, -1 for the UI.
@@ -45,17 +44,17 @@ func runEmbedded(ctx context.Context, c config, ports temporalPorts, serving fun
 	}
 	workerContext, stopWorker := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWorker()
-	working, serves := make(chan struct{}), make(chan net.Addr, 1)
+	working, serves := make(chan struct{}), make(chan struct{})
 	var background errgroup.Group
 	background.Go(func() error { return p.work(workerContext, func() { close(working) }) })
 	group, groupContext := errgroup.WithContext(ctx)
 	groupContext, stop := context.WithCancel(groupContext)
-	group.Go(func() error { return p.serveAPI(groupContext, func(a net.Addr) { serves <- a }) })
+	group.Go(func() error { return p.serveAPI(groupContext, func() { close(serves) }) })
 	group.Go(func() error {
 		defer stop()
 		e := &embedded{parts: p, ui: c.TemporalUI}
 		select {
-		case e.addr = <-serves:
+		case <-serves:
 		case <-groupContext.Done():
 			return nil
 		}

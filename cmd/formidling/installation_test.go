@@ -91,9 +91,9 @@ func (i *installation) makeService() {
 	ctx := i.t.Context()
 	require.NoError(i.t, owner.post(ctx, "/serviceowner", map[string]any{"name": "o"}, nil))
 	require.NoError(i.t, owner.put(ctx, "/resource/"+demoService, map[string]any{"purgeFileTransferGracePeriod": "PT0S"}))
-	require.NoError(i.t, owner.put(ctx, "/resource/"+demoService+"/rights/"+demoSender.party.Number(), map[string]any{"send": true, "receive": false}))
+	require.NoError(i.t, owner.put(ctx, "/resource/"+demoService+"/grants/"+demoSender.party.Number(), map[string]any{"send": true, "receive": false}))
 	for _, r := range demoRecipients {
-		require.NoError(i.t, owner.put(ctx, "/resource/"+demoService+"/rights/"+r.party.Number(), map[string]any{"send": false, "receive": true}))
+		require.NoError(i.t, owner.put(ctx, "/resource/"+demoService+"/grants/"+r.party.Number(), map[string]any{"send": false, "receive": true}))
 	}
 }
 
@@ -103,7 +103,7 @@ func (i *installation) as(o demoOrganisation) *demoClient {
 	require.NoError(i.t, err)
 	token, err := issuer.Token(o.party, []string{models.ScopeRead, models.ScopeWrite, models.ScopeServiceOwner}, time.Hour)
 	require.NoError(i.t, err)
-	return &demoClient{base: i.url + "/broker/api/v1", token: token}
+	return &demoClient{http: http.DefaultClient, base: i.url + "/broker/api/v1", token: token}
 }
 
 // ask makes one request and returns its status and body; headers come in pairs.

@@ -10,18 +10,27 @@ import (
 	"github.com/formidling/formidling/identity"
 )
 
+// defaultMTLS is where run lets organisations log in with their certificate.
+const defaultMTLS = "127.0.0.1:8443"
+
 func runCommand() *cobra.Command {
 	ports := temporalPorts{server: 7233, ui: 8233}
 	cmd := &cobra.Command{
 		Use: "run", Short: "Serve everything on this machine, with nothing but this program", Args: cobra.NoArgs,
 		Long: "Serves the API, the worker and Temporal with its UI on loopback. State lies in FORMIDLING_DATA and stays.\n" +
-			"Tokens are made by `formidling token`.",
+			"Organisations log in with certificates of a test PKI in FORMIDLING_DATA/pki, at FORMIDLING_MTLS_LISTEN, or with\n" +
+			"tokens of `formidling token`.",
 	}
 	cmd.Flags().IntVar(&ports.server, "temporal-port", ports.server, "port of the Temporal server; 0 takes a free one")
 	cmd.Flags().IntVar(&ports.ui, "temporal-ui-port", ports.ui, "port of the Temporal UI; 0 for none, -1 takes a free one")
 	cmd.RunE = configured(func(ctx context.Context, c config) error {
-		if err := identity.RequireLoopback(c.Listen, c.PublicURL); err != nil {
-			return err
+		if c.development() {
+			if err := identity.RequireLoopback(c.Listen, c.PublicURL); err != nil {
+				return err
+			}
+		}
+		if c.development() && c.MTLSListen == "" {
+			c.MTLSListen, c.MTLSURL = defaultMTLS, "https://"+defaultMTLS
 		}
 		return runEmbedded(ctx, c, ports, func(ctx context.Context, e *embedded) error {
 			e.welcome(cmd.OutOrStdout())
@@ -33,10 +42,13 @@ func runCommand() *cobra.Command {
 }
 
 func (e *embedded) welcome(w io.Writer) {
-	base := "http://" + e.addr.String()
+	base := e.config.PublicURL
 	fmt.Fprintf(w, "Formidling serves.\n  API          %s/broker/api/v1\n  API docs     %s/docs/\n", base, base)
 	if e.ui != "" {
 		fmt.Fprintf(w, "  Temporal UI  %s\n", e.ui)
 	}
-	fmt.Fprintf(w, "  Token        bin/formidling token --org 310000027\nStop with Ctrl-C.\n")
+	if e.config.development() {
+		fmt.Fprintf(w, "  Certificates curl --cacert %[1]s/root.pem --cert %[1]s/310000027.pem %[2]s/identity/api/v1/me\n", e.config.pkiDirectory(), e.config.MTLSURL)
+	}
+	fmt.Fprintf(w, "Stop with Ctrl-C.\n")
 }

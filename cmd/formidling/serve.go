@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"go.temporal.io/sdk/converter"
@@ -15,28 +17,60 @@ import (
 	"github.com/formidling/formidling/identity"
 )
 
-// serveAPI answers requests until ctx ends, and then lets those under way finish. ready is called with
-// the address once connections are accepted.
-func (p *parts) serveAPI(ctx context.Context, ready func(net.Addr)) error {
-	handler, err := p.apiHandler()
+// serveAPI answers requests until ctx ends, and then lets those under way finish. ready is called once
+// connections are accepted; p.config then has the addresses, also those of ports that the system chose.
+func (p *parts) serveAPI(ctx context.Context, ready func()) error {
+	plain, err := listen(ctx, "api", &p.config.Listen, &p.config.PublicURL)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = plain.Close() }() // closed by its server, unless that was never started
+	var certified net.Listener
+	if p.config.MTLSListen != "" {
+		if certified, err = listen(ctx, "api for certificates", &p.config.MTLSListen, &p.config.MTLSURL); err != nil {
+			return err
+		}
+		defer func() { _ = certified.Close() }()
+	}
+	l, err := p.newLogins(ctx)
+	if err != nil {
+		return err
+	}
+	handler, err := p.apiHandler(l)
 	if err != nil {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return p.listen(ctx, "api", p.config.Listen, handler, ready) })
+	group.Go(func() error { return p.serve(ctx, "api", plain, handler) })
+	if l.server != nil {
+		group.Go(func() error {
+			return p.serve(ctx, "api for certificates", tls.NewListener(certified, l.server), handler)
+		})
+	}
+	if l.trust != nil {
+		group.Go(func() error { l.trust.Run(ctx); return nil })
+	}
 	group.Go(func() error { p.collect(ctx); return nil })
 	if p.config.CodecListen != "" {
 		group.Go(func() error { return p.serveCodec(ctx) })
 	}
+	ready()
 	return group.Wait()
 }
 
-// listen serves a handler until ctx ends. Requests that take longer than the grace period are cut.
-func (p *parts) listen(ctx context.Context, name, address string, h http.Handler, ready func(net.Addr)) error {
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+// listen opens an address; when its port was left to the system, address and URL are told which it is.
+func listen(ctx context.Context, name string, address, publicURL *string) (net.Listener, error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", *address)
 	if err != nil {
-		return fmt.Errorf("serve %s: %w", name, err)
+		return nil, fmt.Errorf("serve %s: %w", name, err)
 	}
+	*publicURL = strings.Replace(*publicURL, *address, l.Addr().String(), 1)
+	*address = l.Addr().String()
+	return l, nil
+}
+
+// serve serves a handler until ctx ends. Requests that take longer than the grace period are cut.
+func (p *parts) serve(ctx context.Context, name string, listener net.Listener, h http.Handler) error {
 	server := &http.Server{
 		Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 	}
@@ -52,7 +86,6 @@ func (p *parts) listen(ctx context.Context, name, address string, h http.Handler
 		stopped <- err
 	}()
 	p.log.InfoContext(ctx, "serving", "what", name, "address", listener.Addr().String())
-	ready(listener.Addr())
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve %s: %w", name, err)
 	}
@@ -71,7 +104,11 @@ func (p *parts) serveCodec(ctx context.Context) error {
 		return fmt.Errorf("FORMIDLING_CODEC_LISTEN: it has no login: %w", err)
 	}
 	decode := converter.NewPayloadCodecHTTPHandler(p.codec)
-	return p.listen(ctx, "codec", p.config.CodecListen, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	listener, err := listen(ctx, "codec", &p.config.CodecListen, new(string))
+	if err != nil {
+		return err
+	}
+	return p.serve(ctx, "codec", listener, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Access-Control-Allow-Origin", p.config.TemporalUI)
 		h.Set("Access-Control-Allow-Methods", "POST")
@@ -81,14 +118,18 @@ func (p *parts) serveCodec(ctx context.Context) error {
 			return
 		}
 		decode.ServeHTTP(w, r)
-	}), func(net.Addr) {})
+	}))
 }
 
-// collect deletes, from time to time, files whose process died before they had a transfer.
+// collect deletes, from time to time, files whose process died before they had a transfer, and what is known of
+// assertions that have expired anyway.
 func (p *parts) collect(ctx context.Context) {
 	tick := time.NewTicker(api.CollectEvery)
 	defer tick.Stop()
 	for {
+		if err := p.store.ForgetAssertions(ctx); err != nil && ctx.Err() == nil {
+			p.log.WarnContext(ctx, "used assertions not forgotten", "error", err.Error())
+		}
 		if err := api.CollectAbandoned(ctx, p.store, p.objects); err != nil && ctx.Err() == nil {
 			p.log.WarnContext(ctx, "abandoned uploads not collected", "error", err.Error())
 		}

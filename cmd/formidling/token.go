@@ -2,10 +2,19 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
 	"github.com/spf13/cobra"
 
 	"github.com/formidling/formidling/identity"
@@ -13,40 +22,111 @@ import (
 )
 
 func tokenCommand() *cobra.Command {
-	var organisation, scope string
+	var organisation, certificate, broker, scope string
 	var life time.Duration
 	cmd := &cobra.Command{
-		Use: "token", Short: "Print a token of the development issuer", Args: cobra.NoArgs,
-		Long: "Prints a token that a `formidling run` with the same FORMIDLING_DATA accepts. The organisations of the\n" +
-			"development issuer exist on this machine only; any number of nine digits will do.",
-		Example: "  formidling token --org 310000027 --scope altinn:broker.write",
+		Use: "token", Short: "Print an access token, bought with a certificate or made by the development issuer", Args: cobra.NoArgs,
+		Long: "With --cert, asks the broker's token endpoint for a token of five minutes, with an assertion signed by an\n" +
+			"enterprise certificate. With --org, makes one of the development issuer, which a `formidling run` with the\n" +
+			"same FORMIDLING_DATA accepts; its organisations exist on this machine only, and any nine digits will do.",
+		Example: "  formidling token --cert var/pki/310000027.pem --scope altinn:broker.write\n  formidling token --org 310000027",
 	}
-	cmd.Flags().StringVar(&organisation, "org", "", "organisation number, 9 digits (required)")
-	cmd.Flags().StringVar(&scope, "scope", strings.Join([]string{models.ScopeWrite, models.ScopeRead, models.ScopeServiceOwner}, " "), "scopes, separated by spaces")
-	cmd.Flags().DurationVar(&life, "life", time.Hour, "how long the token is valid, at most 24h")
-	cmd.RunE = configured(func(_ context.Context, c config) error {
-		party, err := models.ParseOrganisation(organisation)
-		if err != nil {
-			return fmt.Errorf("--org %q: it must be an organisation number of 9 digits", organisation)
+	cmd.Flags().StringVar(&certificate, "cert", "", "PEM file with an enterprise certificate, its chain and its key")
+	cmd.Flags().StringVar(&broker, "url", "", "the broker's address, with --cert; default FORMIDLING_PUBLIC_URL")
+	cmd.Flags().StringVar(&organisation, "org", "", "organisation number, 9 digits")
+	cmd.Flags().StringVar(&scope, "scope", strings.Join(models.AllScopes(), " "), "scopes, separated by spaces")
+	cmd.Flags().DurationVar(&life, "life", time.Hour, "how long the token is valid, with --org; at most 24h")
+	cmd.MarkFlagsOneRequired("cert", "org")
+	cmd.MarkFlagsMutuallyExclusive("cert", "org")
+	cmd.RunE = configured(func(ctx context.Context, c config) error {
+		var token string
+		var err error
+		if certificate != "" {
+			if broker == "" {
+				broker = c.PublicURL
+			}
+			token, err = buyToken(ctx, http.DefaultClient, strings.TrimSuffix(broker, "/"), certificate, strings.Fields(scope))
+		} else {
+			token, err = developmentToken(c, organisation, strings.Fields(scope), life)
 		}
-		if life <= 0 || life > 24*time.Hour {
-			return fmt.Errorf("--life %s: it must be above zero and at most 24h", life)
-		}
-		if err := identity.RequireLoopback(c.Listen, c.PublicURL); err != nil {
-			return err
-		}
-		issuer, err := identity.OpenDevIssuer(c.Data, time.Now)
-		if err != nil {
-			return err
-		}
-		token, err := issuer.Token(party, strings.Fields(scope), life)
 		if err == nil {
 			_, err = fmt.Fprintln(cmd.OutOrStdout(), token)
 		}
 		return err
 	})
-	if err := cmd.MarkFlagRequired("org"); err != nil {
-		panic(err) // the flag is defined above
-	}
 	return cmd
+}
+
+func developmentToken(c config, organisation string, scopes []string, life time.Duration) (string, error) {
+	party, err := models.ParseOrganisation(organisation)
+	if err != nil {
+		return "", fmt.Errorf("--org %q: it must be an organisation number of 9 digits", organisation)
+	}
+	if life <= 0 || life > 24*time.Hour {
+		return "", fmt.Errorf("--life %s: it must be above zero and at most 24h", life)
+	}
+	if err := identity.RequireLoopback(c.Listen, c.PublicURL); err != nil {
+		return "", err
+	}
+	issuer, err := identity.OpenDevIssuer(c.Data, time.Now)
+	if err != nil {
+		return "", err
+	}
+	return issuer.Token(party, scopes, life)
+}
+
+// buyToken asks a broker's token endpoint for a token, as any client of Maskinporten does.
+func buyToken(ctx context.Context, client *http.Client, broker, file string, scopes []string) (string, error) {
+	own, err := tls.LoadX509KeyPair(file, file)
+	if err != nil {
+		return "", fmt.Errorf("read certificate: %w", err)
+	}
+	assertion, err := signAssertion(own, broker, scopes, time.Now())
+	if err != nil {
+		return "", fmt.Errorf("sign assertion: %w", err)
+	}
+	form := url.Values{"grant_type": {identity.GrantJWTBearer}, "assertion": {assertion}}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, broker+identity.TokenPath, strings.NewReader(form.Encode()))
+	if err != nil {
+		return "", fmt.Errorf("ask for token: %w", err)
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	response, err := client.Do(r)
+	if err != nil {
+		return "", fmt.Errorf("ask for token: %w", err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	var said struct {
+		Token       string `json:"access_token"`
+		Code        string `json:"error"`
+		Description string `json:"error_description"`
+	}
+	if err := json.NewDecoder(io.LimitReader(response.Body, 1<<20)).Decode(&said); err != nil {
+		return "", fmt.Errorf("ask for token: %s: %w", response.Status, err)
+	}
+	if said.Token == "" {
+		return "", fmt.Errorf("ask for token: %s: %s: %s", response.Status, said.Code, said.Description)
+	}
+	return said.Token, nil
+}
+
+// signAssertion makes the JWT that buys a token: x5c carries the chain, so that nothing need be registered before.
+func signAssertion(own tls.Certificate, audience string, scopes []string, now time.Time) (string, error) {
+	holder, err := identity.Organisation(own.Leaf)
+	if err != nil {
+		return "", err
+	}
+	algorithm := jose.RS256
+	if own.Leaf.PublicKeyAlgorithm == x509.ECDSA {
+		algorithm = jose.ES256
+	}
+	options := (&jose.SignerOptions{}).WithHeader("x5c", own.Certificate)
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: algorithm, Key: own.PrivateKey}, options)
+	if err != nil {
+		return "", err
+	}
+	return jwt.Signed(signer).Claims(map[string]any{
+		"iss": holder, "aud": audience, "scope": strings.Join(scopes, " "), "jti": rand.Text(),
+		"iat": now.Unix(), "exp": now.Add(time.Minute).Unix(),
+	}).Serialize()
 }

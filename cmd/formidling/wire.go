@@ -19,7 +19,6 @@ import (
 
 	"github.com/formidling/formidling/activities"
 	"github.com/formidling/formidling/api"
-	"github.com/formidling/formidling/identity"
 	"github.com/formidling/formidling/objects"
 	"github.com/formidling/formidling/store"
 	"github.com/formidling/formidling/worker"
@@ -65,7 +64,7 @@ func connect(ctx context.Context, c config, demo bool) (*parts, error) {
 			return nil, err
 		}
 	}
-	if p.store, err = store.Open(c.DatabaseURL, store.Options{MaxConns: c.DatabaseConnections, Now: p.now}); err != nil {
+	if p.store, err = store.Open(c.DatabaseURL, store.Options{MaxConns: c.DatabaseConnections, Now: p.now, Quotas: &c.Quotas}); err != nil {
 		return nil, err
 	}
 	o := objects.Options{PoolBytes: c.GCSBuffers, ReserveBytes: c.DiskReserve}
@@ -124,42 +123,17 @@ func (p *parts) close() {
 	}
 }
 
-// apiHandler connects the API. Without a configured issuer it accepts the development issuer's tokens,
-// and then serves loopback only.
-func (p *parts) apiHandler() (http.Handler, error) {
-	issuer, err := p.issuer()
-	if err != nil {
-		return nil, err
+// apiHandler connects the API.
+func (p *parts) apiHandler(l *logins) (http.Handler, error) {
+	ports := api.Ports{
+		Authenticator: l.verifier, Transfers: workflows.NewClient(p.temporal), Views: p.store, Uploads: p.store,
+		Downloads: p.store, Services: p.store, Rights: p.store, Registry: p.store, Contents: p.objects, Log: p.log, Now: p.now,
 	}
-	verifier, err := identity.NewVerifier(p.now, issuer)
-	if err != nil {
-		return nil, err
+	if l.exchange != nil {
+		ports.Tokens = l.exchange
 	}
-	server := api.New(api.Ports{
-		Authenticator: verifier, Transfers: workflows.NewClient(p.temporal), Views: p.store, Uploads: p.store,
-		Downloads: p.store, Services: p.store, Rights: p.store, Grants: p.store, Contents: p.objects, Log: p.log,
-	}, api.Settings{MaxRecipients: p.config.MaxRecipients, UploadSlots: p.config.UploadSlots, Environment: p.config.Environment})
+	server := api.New(ports, api.Settings{MaxRecipients: p.config.MaxRecipients, UploadSlots: p.config.UploadSlots, Environment: p.config.Environment})
 	return server.Handler()
-}
-
-func (p *parts) issuer() (identity.Issuer, error) {
-	c := p.config
-	if c.TokenIssuer == "" {
-		if err := identity.RequireLoopback(c.Listen, c.PublicURL); err != nil {
-			return identity.Issuer{}, err
-		}
-		dev, err := identity.OpenDevIssuer(c.Data, p.now)
-		if err != nil {
-			return identity.Issuer{}, err
-		}
-		return dev.Issuer(), nil
-	}
-	out := identity.Issuer{Name: c.TokenIssuer, Audience: c.TokenAudience, Algorithms: identity.Algorithms()}
-	var err error
-	if out.Keys, err = identity.ReadKeys(c.TokenKeys, out.Algorithms); err != nil {
-		return identity.Issuer{}, fmt.Errorf("read FORMIDLING_TOKEN_JWKS: %w", err)
-	}
-	return out, nil
 }
 
 // workers connects the activities and prepares the workers.

@@ -1,0 +1,85 @@
+package api
+
+import (
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/formidling/formidling/models"
+)
+
+// ListConnections lists the services that a list of the caller is connected to.
+func (s *Server) ListConnections(c *gin.Context, owner ListOwner, identifier ListIdentifier) {
+	err := listInPath(c, owner, identifier)
+	var rows []models.AccessListConnection
+	if err == nil {
+		rows, err = s.Registry.AccessListConnections(c.Request.Context(), caller(c), identifier)
+	}
+	s.finish(c, err, func() {
+		out := ConnectionPage{Data: make([]Connection, len(rows))}
+		for i, n := range rows {
+			out.Data[i] = connectionOf(n)
+		}
+		c.JSON(http.StatusOK, out)
+	})
+}
+
+// connectionInPath reads which list and which service are meant.
+func connectionInPath(c *gin.Context, owner ListOwner, identifier, resource string) (models.AccessListConnection, error) {
+	if err := listInPath(c, owner, identifier); err != nil {
+		return models.AccessListConnection{}, err
+	}
+	id, err := service(resource)
+	return models.AccessListConnection{ListID: identifier, ResourceID: id}, err
+}
+
+// GetConnection reads what the members of a list may do in a service.
+func (s *Server) GetConnection(c *gin.Context, owner ListOwner, identifier ListIdentifier, resource ResourceIdentifier) {
+	n, err := connectionInPath(c, owner, identifier, resource)
+	if err == nil {
+		n, err = s.Registry.AccessListConnectionOf(c.Request.Context(), caller(c), n.ListID, n.ResourceID)
+	}
+	s.finish(c, err, func() { entry(c, http.StatusOK, n.Version, connectionOf(n)) })
+}
+
+// PutConnection lets the members of a list do something in a service; both are the caller's.
+func (s *Server) PutConnection(c *gin.Context, owner ListOwner, identifier ListIdentifier, resource ResourceIdentifier, params PutConnectionParams) {
+	var body TermsUpdate
+	n, err := connectionInPath(c, owner, identifier, resource)
+	if err == nil {
+		err = readJSON(c, &body, true)
+	}
+	if err == nil {
+		n.Terms, err = termsOf(body)
+	}
+	var cond models.Condition
+	if err == nil {
+		cond, err = condition(params.IfMatch, params.IfNoneMatch)
+	}
+	var created bool
+	if err == nil {
+		n, created, err = s.Registry.PutAccessListConnection(c.Request.Context(), actor(c), n, cond)
+	}
+	s.finish(c, err, func() { entry(c, putStatus(created), n.Version, connectionOf(n)) })
+}
+
+// DeleteConnection disconnects a list from a service.
+func (s *Server) DeleteConnection(c *gin.Context, owner ListOwner, identifier ListIdentifier, resource ResourceIdentifier, params DeleteConnectionParams) {
+	n, err := connectionInPath(c, owner, identifier, resource)
+	var cond models.Condition
+	if err == nil {
+		cond, err = condition(params.IfMatch, params.IfNoneMatch)
+	}
+	if err == nil {
+		err = s.Registry.DeleteAccessListConnection(c.Request.Context(), actor(c), n.ListID, n.ResourceID, cond)
+	}
+	s.finish(c, err, func() { c.Status(http.StatusNoContent) })
+}
+
+func connectionOf(n models.AccessListConnection) Connection {
+	return Connection{
+		ResourceIdentifier: n.ResourceID, Effect: ConnectionEffect(n.Effect), Send: n.MaySend, Receive: n.MayReceive,
+		ReplyOnly: n.ReplyOnly, AcceptsReplies: n.AcceptsReplies, ValidFrom: utc(n.ValidFrom), ValidTo: utc(n.ValidTo),
+		Etag: tag(n.Version), UpdatedAt: n.Updated.UTC(),
+	}
+}

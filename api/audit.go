@@ -1,0 +1,69 @@
+package api
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/formidling/formidling/models"
+)
+
+// ListResourceAudit lists who changed what in a service of the caller.
+func (s *Server) ListResourceAudit(c *gin.Context, id ResourceID, params ListResourceAuditParams) {
+	resource, err := service(id)
+	var p models.AuditPage
+	if err == nil {
+		p, err = auditPage(params.After, params.Limit)
+	}
+	var rows []models.AuditEntry
+	if err == nil {
+		rows, err = s.Registry.AuditOfResource(c.Request.Context(), caller(c), resource, p)
+	}
+	s.auditList(c, rows, p, err)
+}
+
+// ListOwnAudit lists the whole chain of the caller.
+func (s *Server) ListOwnAudit(c *gin.Context, params ListOwnAuditParams) {
+	p, err := auditPage(params.After, params.Limit)
+	var rows []models.AuditEntry
+	if err == nil {
+		rows, err = s.Registry.AuditOf(c.Request.Context(), caller(c), p)
+	}
+	s.auditList(c, rows, p, err)
+}
+
+func auditPage(after *AuditAfter, limit *PageSize) (models.AuditPage, error) {
+	p, err := pageOf(nil, limit)
+	if err == nil && value(after) < 0 {
+		err = models.InvalidField("after", "after must be a sequence number, 0 or more.")
+	}
+	return models.AuditPage{After: value(after), Limit: p.limit + 1}, err
+}
+
+func (s *Server) auditList(c *gin.Context, rows []models.AuditEntry, p models.AuditPage, err error) {
+	out := AuditList{Entries: []AuditEntry{}}
+	more := len(rows) == p.Limit
+	if more {
+		rows = rows[:p.Limit-1]
+	}
+	for _, r := range rows {
+		e := AuditEntry{Seq: r.Seq, At: r.At.UTC(), Prev: r.Prev, Hash: r.Hash, Text: r.Entry}
+		if bad := json.Unmarshal([]byte(r.Entry), &e.Entry); bad != nil && err == nil {
+			err = fmt.Errorf("read audit entry %d: %w", r.Seq, bad)
+		}
+		out.Entries = append(out.Entries, e)
+	}
+	s.finish(c, err, func() {
+		if more {
+			next := *c.Request.URL
+			values := next.Query()
+			values.Set("after", strconv.FormatInt(rows[len(rows)-1].Seq, 10))
+			next.RawQuery = values.Encode()
+			link(c, next.RequestURI())
+		}
+		c.JSON(http.StatusOK, out)
+	})
+}

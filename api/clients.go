@@ -1,0 +1,139 @@
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"github.com/google/uuid"
+
+	"github.com/formidling/formidling/identity"
+	"github.com/formidling/formidling/models"
+)
+
+// ListClients lists the keys that the caller registered.
+func (s *Server) ListClients(c *gin.Context) {
+	rows, err := s.Registry.ClientsOf(c.Request.Context(), caller(c))
+	out := ClientList{Clients: make([]Client, len(rows))}
+	for i, r := range rows {
+		if out.Clients[i], err = clientOf(r); err != nil {
+			break
+		}
+	}
+	s.finish(c, err, func() { c.JSON(http.StatusOK, out) })
+}
+
+// RegisterClient registers keys that may sign assertions for the caller. With an Idempotency-Key a repeat answers
+// as the first time did.
+func (s *Server) RegisterClient(c *gin.Context, params RegisterClientParams) {
+	id := uuid.New()
+	var err error
+	if params.IdempotencyKey != nil {
+		id, err = models.IdempotentID(caller(c), "client/"+*params.IdempotencyKey), models.CheckIdempotencyKey(*params.IdempotencyKey)
+	}
+	var r models.Client
+	if err == nil {
+		r, err = s.readClient(c, id.String())
+	}
+	asked := r
+	if err == nil {
+		r, err = s.Registry.PutClient(c.Request.Context(), actor(c), r, models.Condition{Absent: true})
+	}
+	if errors.Is(err, models.ErrPreconditionFailed) {
+		if r, err = s.clientOfCaller(c, id.String()); err == nil && (r.Keys != asked.Keys || r.Name != asked.Name) {
+			err = models.ErrKeyReused
+		}
+	}
+	s.finishClient(c, http.StatusCreated, r, err)
+}
+
+// GetClient reads keys that the caller registered.
+func (s *Server) GetClient(c *gin.Context, id ClientID) {
+	r, err := s.clientOfCaller(c, id)
+	s.finishClient(c, http.StatusOK, r, err)
+}
+
+// PutClient replaces keys that the caller registered.
+func (s *Server) PutClient(c *gin.Context, id ClientID, params PutClientParams) {
+	cond, err := condition(params.IfMatch, params.IfNoneMatch)
+	var r models.Client
+	if err == nil {
+		_, err = s.clientOfCaller(c, id) // ids are made by RegisterClient alone
+	}
+	if err == nil {
+		r, err = s.readClient(c, id)
+	}
+	if err == nil {
+		r, err = s.Registry.PutClient(c.Request.Context(), actor(c), r, cond)
+	}
+	s.finishClient(c, http.StatusOK, r, err)
+}
+
+// DeleteClient takes keys of the caller out of use.
+func (s *Server) DeleteClient(c *gin.Context, id ClientID, params DeleteClientParams) {
+	cond, err := condition(params.IfMatch, params.IfNoneMatch)
+	if err == nil {
+		_, err = s.clientOfCaller(c, id)
+	}
+	if err == nil {
+		err = s.Registry.DeleteClient(c.Request.Context(), actor(c), id, cond)
+	}
+	s.finish(c, err, func() { c.Status(http.StatusNoContent) })
+}
+
+// clientOfCaller reads a client; that of another organisation is like none.
+func (s *Server) clientOfCaller(c *gin.Context, id string) (models.Client, error) {
+	if err := models.CheckText("clientId", id); err != nil {
+		return models.Client{}, err
+	}
+	r, err := s.Registry.ClientByID(c.Request.Context(), id)
+	if err == nil && r.Organisation != caller(c) {
+		return models.Client{}, models.ErrClientNotFound
+	}
+	return r, err
+}
+
+func (s *Server) readClient(c *gin.Context, id string) (models.Client, error) {
+	var body struct {
+		Name    string
+		JWKS    json.RawMessage
+		Expires *string
+	}
+	if err := readJSON(c, &body, true); err != nil {
+		return models.Client{}, err
+	}
+	r := models.Client{ID: id, Name: body.Name, Keys: string(body.JWKS), Expires: s.now().Add(models.MaxClientLife).UTC().Truncate(time.Microsecond)}
+	at, err := moment("expires", body.Expires)
+	switch {
+	case err != nil:
+		return r, err
+	case at != nil && (at.After(r.Expires) || !at.After(s.now())):
+		return r, models.InvalidField("expires", "expires must lie in the future, at most 366 days away.")
+	case at != nil:
+		r.Expires = *at
+	}
+	if err := r.Check(); err != nil {
+		return r, err
+	}
+	_, _, err = identity.ParseClientKeys(body.JWKS)
+	return r, err
+}
+
+func (s *Server) finishClient(c *gin.Context, status int, r models.Client, err error) {
+	var out Client
+	if err == nil {
+		out, err = clientOf(r)
+	}
+	s.finish(c, err, func() { entry(c, status, r.Version, out) })
+}
+
+func clientOf(r models.Client) (Client, error) {
+	out := Client{ClientID: r.ID, Name: r.Name, Expires: r.Expires.UTC(), Created: r.Created.UTC(), Etag: tag(r.Version)}
+	if err := json.Unmarshal([]byte(r.Keys), &out.Jwks); err != nil {
+		return out, fmt.Errorf("read keys of client %s: %w", r.ID, err)
+	}
+	return out, nil
+}

@@ -1,0 +1,73 @@
+package api
+
+import (
+	"fmt"
+	"net/http"
+	"regexp"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/formidling/formidling/models"
+)
+
+// maxLocked bounds each list of a credential lock.
+const maxLocked = 50
+
+// thumbprint is a SHA-256 in base64url without padding.
+var thumbprint = regexp.MustCompile(`^[A-Za-z0-9_-]{43}$`)
+
+// GetCredentialLock reads which credentials alone act for the caller.
+func (s *Server) GetCredentialLock(c *gin.Context) {
+	l, err := s.Registry.CredentialLockOf(c.Request.Context(), caller(c))
+	s.finish(c, err, func() { entry(c, http.StatusOK, l.Version, credentialLockOf(l)) })
+}
+
+// PutCredentialLock says which credentials alone act for the caller.
+func (s *Server) PutCredentialLock(c *gin.Context, params PutCredentialLockParams) {
+	var body CredentialLockUpdate
+	err := readJSON(c, &body, true)
+	l := models.CredentialLock{Certificates: body.Certificates, Keys: body.Keys, Issuers: body.Issuers}
+	if err == nil {
+		err = checkLock(l)
+	}
+	var cond models.Condition
+	if err == nil {
+		cond, err = condition(params.IfMatch, params.IfNoneMatch)
+	}
+	var created bool
+	if err == nil {
+		l, created, err = s.Registry.PutCredentialLock(c.Request.Context(), actor(c), l, cond)
+	}
+	s.finish(c, err, func() { entry(c, putStatus(created), l.Version, credentialLockOf(l)) })
+}
+
+func checkLock(l models.CredentialLock) error {
+	var bad []models.FieldError
+	for field, list := range map[string][]string{"certificates": l.Certificates, "keys": l.Keys, "issuers": l.Issuers} {
+		if len(list) > maxLocked {
+			return models.InvalidField(field, fmt.Sprintf("At most %d can be named.", maxLocked))
+		}
+		for i, v := range list {
+			switch {
+			case field != "issuers" && !thumbprint.MatchString(v):
+				bad = append(bad, models.FieldError{Field: fmt.Sprintf("%s[%d]", field, i), Message: "It must be a SHA-256 in base64url without padding, 43 characters."})
+			case field == "issuers" && (v == "" || len(v) > models.MaxName || models.CheckText(field, v) != nil):
+				bad = append(bad, models.FieldError{Field: fmt.Sprintf("%s[%d]", field, i), Message: "It must be the name of an issuer, at most 255 bytes."})
+			}
+		}
+	}
+	return models.Invalid(bad)
+}
+
+// DeleteCredentialLock lets every valid credential act for the caller again.
+func (s *Server) DeleteCredentialLock(c *gin.Context, params DeleteCredentialLockParams) {
+	cond, err := condition(params.IfMatch, params.IfNoneMatch)
+	if err == nil {
+		err = s.Registry.DeleteCredentialLock(c.Request.Context(), actor(c), cond)
+	}
+	s.finish(c, err, func() { c.Status(http.StatusNoContent) })
+}
+
+func credentialLockOf(l models.CredentialLock) CredentialLock {
+	return CredentialLock{Certificates: l.Certificates, Keys: l.Keys, Issuers: l.Issuers, Etag: tag(l.Version), Updated: l.Updated.UTC()}
+}

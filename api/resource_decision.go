@@ -1,0 +1,100 @@
+package api
+
+import (
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/formidling/formidling/models"
+)
+
+// maxAsked bounds the recipients of one question about rights.
+const maxAsked = 100
+
+// ExplainDecision tells whether somebody may do something in a service now, and what decides it.
+func (s *Server) ExplainDecision(c *gin.Context, id ResourceID, params ExplainDecisionParams) {
+	resource, err := service(id)
+	var q models.Question
+	if err == nil {
+		q, err = readQuestion(params)
+	}
+	var g models.Registry
+	if err == nil {
+		q.At = s.now()
+		g, err = s.Registry.RegistryOf(c.Request.Context(), resource, q)
+	}
+	if err == nil {
+		err = mayAsk(caller(c), g.Resource.Owner, q)
+	}
+	s.finish(c, err, func() {
+		because, refusal := g.Explain(q)
+		c.JSON(http.StatusOK, decisionOf(because, refusal, func(p models.Party) bool {
+			return caller(c) == g.Resource.Owner || caller(c) == p
+		}))
+	})
+}
+
+// mayAsk refuses who neither owns the service nor is a party of the question.
+func mayAsk(by, owner models.Party, q models.Question) error {
+	if by == owner || by == q.By.Party {
+		return nil
+	}
+	for _, p := range q.To {
+		if p == by {
+			return nil
+		}
+	}
+	return models.ErrNoAccess
+}
+
+func readQuestion(params ExplainDecisionParams) (models.Question, error) {
+	q := models.Question{Action: models.Action(params.Action)}
+	q.By.Credential.Method = models.LoginMethod(value(params.LoginMethod))
+	if len(params.To) > maxAsked {
+		return q, models.InvalidField("to", "At most 100 recipients can be asked about at once.")
+	}
+	for _, given := range params.To {
+		p, err := registered("to", given)
+		if err != nil {
+			return q, err
+		}
+		q.To = append(q.To, p)
+	}
+	var err error
+	switch {
+	case q.Action == models.ActionSend && value(params.From) == "":
+		return q, models.InvalidField("from", "from is required for send.")
+	case q.Action == models.ActionSend:
+		q.From, err = registered("from", *params.From)
+		q.By.Party = q.From
+	case q.Action == models.ActionReceive && len(q.To) == 1:
+		q.By.Party = q.To[0]
+	case q.Action == models.ActionReceive:
+		return q, models.InvalidField("to", "Exactly one organisation receives.")
+	default:
+		return q, models.InvalidField("action", "The action must be send or receive.")
+	}
+	if err == nil && value(params.Supplier) != "" {
+		q.By.Supplier, err = registered("supplier", *params.Supplier)
+	}
+	return q, err
+}
+
+// decisionOf tells what may be told: the answer, and the reasons about those that may be seen.
+func decisionOf(because []models.Reason, refusal error, mayBeTold func(models.Party) bool) Decision {
+	out := Decision{Decision: DecisionDecisionAllow, Reason: "It is allowed.", Because: []DecisionReason{}}
+	if e, refused := models.AsError(refusal); refused {
+		out.Decision, out.Code, out.Reason = DecisionDecisionDeny, ref(e.Code), e.Message
+	}
+	for _, r := range because {
+		if !mayBeTold(r.Organisation) {
+			continue
+		}
+		reason := DecisionReason{Organization: string(r.Organisation), Text: r.Text}
+		if r.List != "" {
+			reason.AccessList = ref(r.List)
+		}
+		out.Because = append(out.Because, reason)
+	}
+	return out
+}
