@@ -10,6 +10,7 @@ import (
 // the reason; the reason is a code for the log.
 type refusalError string
 
+// Error is for the log.
 func (e refusalError) Error() string {
 	return models.ErrUnauthenticated.Error() + " (" + string(e) + ")"
 }
