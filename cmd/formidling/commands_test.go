@@ -75,7 +75,7 @@ func TestToken_IsAcceptedOnlyWithItsKey(t *testing.T) {
 	info, err := os.Stat(filepath.Join(dir, "dev-issuer.json"))
 	require.NoError(t, err)
 	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
-	for _, args := range [][]string{{"token"}, {"token", "--org", "12"}, {"token", "--org", "310000027", "--life", "0s"}, {"token", "--org", "310000027", "--life", "48h"}} {
+	for _, args := range [][]string{{"token"}, {"token", "--cert", "absent.pem"}, {"token", "--cert", "x", "--org", "310000027"}, {"token", "--org", "12"}, {"token", "--org", "310000027", "--life", "0s"}, {"token", "--org", "310000027", "--life", "48h"}} {
 		require.Equal(t, 1, testenv.Run(t, "formidling", []string{"FORMIDLING_DATA=" + dir}, args...).Wait(), args)
 	}
 }
@@ -102,7 +102,14 @@ func TestCommands_RefuseUnsafeOrUnknownSettings(t *testing.T) {
 		"no objects":             {[]string{"api"}, []string{key, "OBJECTS="}, "OBJECTS: must be set"},
 		"no database to migrate": {[]string{"migrate"}, []string{"DATABASE_URL="}, "DATABASE_URL"},
 		"half a migration":       {[]string{"migrate", "--only", "databse"}, nil, "--only"},
-		"half an issuer":         {[]string{"api"}, []string{key, "FORMIDLING_TOKEN_ISSUER=https://x"}, "go together"},
+		"keys of nobody trusted": {[]string{"api"}, []string{key, "FORMIDLING_TOKEN_KEYS=x"}, "need FORMIDLING_TRUST"},
+		"no server certificate":  {[]string{"api"}, []string{key, "FORMIDLING_TRUST=x", "FORMIDLING_MTLS_LISTEN=127.0.0.1:0"}, "FORMIDLING_MTLS_CERTIFICATE"},
+		"a trust without use":    {[]string{"api"}, []string{key, "FORMIDLING_TRUST=x"}, "nothing uses it"},
+		"a trust of no kind":     {[]string{"api"}, []string{key, "FORMIDLING_LISTEN=127.0.0.1:0", "FORMIDLING_TRUST=absent.json", "FORMIDLING_TOKEN_KEYS=x"}, "absent.json"},
+		"issuers of no kind":     {[]string{"api"}, []string{key, "FORMIDLING_LISTEN=127.0.0.1:0", "FORMIDLING_ISSUERS=absent.json"}, "absent.json"},
+		"a public certificate":   {[]string{"api"}, []string{key, "FORMIDLING_LISTEN=127.0.0.1:0", "FORMIDLING_MTLS_LISTEN=0.0.0.0:0"}, "loopback only"},
+		"a quota of no kind":     {[]string{"config"}, []string{"FORMIDLING_QUOTAS=servces=1"}, "name=number"},
+		"neither yes nor no":     {[]string{"config"}, []string{"FORMIDLING_SEID1=1"}, "yes or no"},
 		"a duration of no kind":  {[]string{"config"}, []string{"FORMIDLING_UPLOAD_DEADLINE=1d"}, "ISO 8601"},
 		"a number of no kind":    {[]string{"config"}, []string{"FORMIDLING_UPLOAD_SLOTS=0"}, "at least 1"},
 		"too many recipients":    {[]string{"config"}, []string{"FORMIDLING_MAX_RECIPIENTS=20001"}, "at most 20000"},

@@ -43,24 +43,51 @@ func TestConfig_IsRenderedInReadme(t *testing.T) {
 // TestReadme_FirstFileWithCurl runs what README.md tells a newcomer to type.
 func TestReadme_FirstFileWithCurl(t *testing.T) {
 	t.Parallel()
-	raw, err := os.ReadFile(readme)
+	out := runSnippets(t, readme, "TestReadme_FirstFileWithCurl")
+	require.Contains(t, out, "hello, world")
+	require.Contains(t, out, `"fileTransferStatus":"AllConfirmedDownloaded"`)
+}
+
+// TestGettingStarted_WithCurl runs what docs/getting-started.md tells owners, senders and recipients to type.
+func TestGettingStarted_WithCurl(t *testing.T) {
+	t.Parallel()
+	out := runSnippets(t, "../../docs/getting-started.md", "TestGettingStarted_WithCurl")
+	for _, seen := range []string{
+		`"organization":"0192:310000019"`, `"applied":2`, `"decision":"deny"`, "The grant of 0192:310000051 blocks sending.",
+		"hello, world", `"fileTransferStatus":"Published"`, `"state":"approved"`,
+	} {
+		require.Contains(t, out, seen)
+	}
+}
+
+// runSnippets runs the marked snippets of a document, one after the other, against a `formidling run` of their own.
+func runSnippets(t *testing.T, document, mark string) string {
+	t.Helper()
+	raw, err := os.ReadFile(document)
 	require.NoError(t, err)
-	snippet := regexp.MustCompile("(?s)<!-- run by TestReadme_FirstFileWithCurl -->\n```sh\n(.*?)```").FindStringSubmatch(string(raw))
-	require.NotNil(t, snippet)
-	port, err := testenv.FreePort()
-	require.NoError(t, err)
-	listen := fmt.Sprintf("127.0.0.1:%d", port)
-	env := []string{"FORMIDLING_DATA=" + t.TempDir(), "FORMIDLING_LISTEN=" + listen}
+	var typed strings.Builder
+	for _, snippet := range regexp.MustCompile("(?s)<!-- run by "+mark+" -->\n```sh\n(.*?)```").FindAllStringSubmatch(string(raw), -1) {
+		typed.WriteString(snippet[1])
+	}
+	require.NotEmpty(t, typed.String())
+	var listen [2]string
+	for i := range listen {
+		port, err := testenv.FreePort()
+		require.NoError(t, err)
+		listen[i] = fmt.Sprintf("127.0.0.1:%d", port)
+	}
+	data := t.TempDir()
+	env := []string{"FORMIDLING_DATA=" + data, "FORMIDLING_LISTEN=" + listen[0], "FORMIDLING_MTLS_LISTEN=" + listen[1]}
 	testenv.Run(t, "formidling", env, "run", "--temporal-port", "0", "--temporal-ui-port", "0")
-	testenv.Answers(t, "http://"+listen+"/readyz")
+	testenv.Answers(t, "http://"+listen[0]+"/readyz")
 	root, err := filepath.Abs("../..")
 	require.NoError(t, err)
-	script := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", strings.ReplaceAll(snippet[1], "127.0.0.1:8080", listen))
+	here := strings.NewReplacer("127.0.0.1:8080", listen[0], "127.0.0.1:8443", listen[1], "var/pki", filepath.Join(data, "pki"))
+	script := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", here.Replace(typed.String()))
 	script.Dir, script.Env = root, append(os.Environ(), env...)
 	out, err := script.CombinedOutput()
 	require.NoError(t, err, string(out))
-	require.Contains(t, string(out), "hello, world")
-	require.Contains(t, string(out), `"fileTransferStatus":"AllConfirmedDownloaded"`)
+	return string(out)
 }
 
 // TestReadme_LinksLeadSomewhere checks every relative link of the documents.
