@@ -35,7 +35,16 @@ type installation struct {
 	port     struct{ api, temporal, storage int }
 }
 
+// install starts everything with made-up organisations, and makes the demo's service.
 func install(t *testing.T) *installation {
+	t.Helper()
+	i := installWith(t)
+	i.makeService()
+	return i
+}
+
+// installWith starts everything, with further settings.
+func installWith(t *testing.T, settings ...string) *installation {
 	t.Helper()
 	i := &installation{t: t, dir: t.TempDir()}
 	var err error
@@ -55,6 +64,7 @@ func install(t *testing.T) *installation {
 		"FORMIDLING_PAYLOAD_KEYS=k:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
 		"FORMIDLING_SHUTDOWN_GRACE=PT20S",
 	}
+	i.env = append(i.env, settings...)
 	i.startTemporal()
 	t.Cleanup(func() { i.temporal.Kill() })
 	i.startStorage()
@@ -62,7 +72,6 @@ func install(t *testing.T) *installation {
 	i.startAPI()
 	i.startWorker()
 	testenv.Answers(t, i.url+"/readyz")
-	i.makeService()
 	return i
 }
 

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -77,11 +78,16 @@ func developmentToken(c config, organisation string, scopes []string, life time.
 
 // buyToken asks a broker's token endpoint for a token, as any client of Maskinporten does.
 func buyToken(ctx context.Context, client *http.Client, broker, file string, scopes []string) (string, error) {
+	return buyTokenWith(ctx, client, broker, file, scopes, nil)
+}
+
+// buyTokenWith also states further claims in the assertion, such as for whom the token shall act.
+func buyTokenWith(ctx context.Context, client *http.Client, broker, file string, scopes []string, further map[string]any) (string, error) {
 	own, err := tls.LoadX509KeyPair(file, file)
 	if err != nil {
 		return "", fmt.Errorf("read certificate: %w", err)
 	}
-	assertion, err := signAssertion(own, broker, scopes, time.Now())
+	assertion, err := signAssertion(own, broker, scopes, further, time.Now())
 	if err != nil {
 		return "", fmt.Errorf("sign assertion: %w", err)
 	}
@@ -111,7 +117,7 @@ func buyToken(ctx context.Context, client *http.Client, broker, file string, sco
 }
 
 // signAssertion makes the JWT that buys a token: x5c carries the chain, so that nothing need be registered before.
-func signAssertion(own tls.Certificate, audience string, scopes []string, now time.Time) (string, error) {
+func signAssertion(own tls.Certificate, audience string, scopes []string, further map[string]any, now time.Time) (string, error) {
 	holder, err := identity.Organisation(own.Leaf)
 	if err != nil {
 		return "", err
@@ -125,8 +131,10 @@ func signAssertion(own tls.Certificate, audience string, scopes []string, now ti
 	if err != nil {
 		return "", err
 	}
-	return jwt.Signed(signer).Claims(map[string]any{
+	claims := map[string]any{
 		"iss": holder, "aud": audience, "scope": strings.Join(scopes, " "), "jti": rand.Text(),
 		"iat": now.Unix(), "exp": now.Add(time.Minute).Unix(),
-	}).Serialize()
+	}
+	maps.Copy(claims, further)
+	return jwt.Signed(signer).Claims(claims).Serialize()
 }

@@ -3,10 +3,12 @@ package testenv
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"syscall"
 	"time"
 )
@@ -46,14 +48,24 @@ func (p *process) signal(s syscall.Signal) { _ = p.cmd.Process.Signal(s) }
 
 func (p *process) wait() { <-p.done }
 
+// The ports that FreePort chooses from lie below those that systems give to outgoing connections and to whoever
+// asks for any port: between FreePort and its use nobody else gets one by chance.
+const (
+	firstPort = 10_000
+	lastPort  = 32_000
+)
+
 // FreePort returns a TCP port on loopback that nobody listens on now.
 func FreePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, fmt.Errorf("find free port: %w", err)
+	var err error
+	for range 100 {
+		port := firstPort + rand.IntN(lastPort-firstPort) //nolint:gosec // G404: no secret, only unlikely to be chosen twice
+		var l net.Listener
+		if l, err = net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
+			return port, l.Close()
+		}
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port, nil
+	return 0, fmt.Errorf("find free port: %w", err)
 }
 
 // until tries again until check succeeds or the time is over.
