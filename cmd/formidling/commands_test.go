@@ -80,6 +80,21 @@ func TestToken_IsAcceptedOnlyWithItsKey(t *testing.T) {
 	}
 }
 
+func TestTokenKeys_AreMadeOnce(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "keys", "token-keys.json")
+	require.Zero(t, testenv.Run(t, "formidling", nil, "token-keys", file).Wait())
+	info, err := os.Stat(file)
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+	before, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Equal(t, 1, testenv.Run(t, "formidling", nil, "token-keys", file).Wait())
+	after, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Equal(t, before, after)
+}
+
 func TestCommands_RefuseUnsafeOrUnknownSettings(t *testing.T) {
 	t.Parallel()
 	dir := "FORMIDLING_DATA=" + t.TempDir()
