@@ -71,6 +71,7 @@ type Services interface {
 type Rights interface {
 	CheckCaller(ctx context.Context, by models.Caller) error
 	Permit(ctx context.Context, resource string, q models.Question) error
+	MayLook(ctx context.Context, resource string, by models.Caller) error
 	RightsOf(ctx context.Context, resource string, organisation models.Party) (send, receive bool, err error)
 }
 

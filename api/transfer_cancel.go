@@ -10,7 +10,7 @@ import (
 
 // CancelFileTransfer takes a transfer back, until the first download (not in the reference).
 func (s *Server) CancelFileTransfer(c *gin.Context, id FileTransferID) {
-	v, err := s.Views.TransferFor(c.Request.Context(), id, caller(c))
+	v, err := s.look(c.Request.Context(), id, actor(c))
 	switch {
 	case err != nil:
 	case v.Sender != caller(c):
@@ -19,6 +19,11 @@ func (s *Server) CancelFileTransfer(c *gin.Context, id FileTransferID) {
 		_ = s.Transfers.Cancel(c.Request.Context(), id)
 	case v.Status.Ended():
 		err = models.ErrNotCancellable
+	case actor(c).Supplier != "": // the sender itself may always take back what is its own
+		err = s.Rights.Permit(c.Request.Context(), v.ResourceID, models.Question{Action: models.ActionUpload, From: v.Sender, By: actor(c)})
+		if err == nil {
+			err = s.Transfers.Cancel(c.Request.Context(), id)
+		}
 	default:
 		err = s.Transfers.Cancel(c.Request.Context(), id)
 	}

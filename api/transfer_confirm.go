@@ -22,7 +22,7 @@ func (s *Server) ConfirmDownload(c *gin.Context, id FileTransferID) {
 
 func (s *Server) confirm(ctx context.Context, id uuid.UUID, actor models.Caller) error {
 	by := actor.Party
-	v, err := s.Views.TransferFor(ctx, id, by)
+	v, err := s.look(ctx, id, actor)
 	if err != nil {
 		return err
 	}

@@ -50,7 +50,7 @@ func (s *Server) HeadFile(c *gin.Context, id FileTransferID, params HeadFilePara
 
 // prepare checks that the caller may have the file, and sets the headers of the answer.
 func (s *Server) prepare(c *gin.Context, id FileTransferID, params HeadFileParams) (models.TransferView, served, error) {
-	v, err := s.Views.TransferFor(c.Request.Context(), id, caller(c))
+	v, err := s.look(c.Request.Context(), id, actor(c))
 	if err != nil {
 		return v, served{}, err
 	}

@@ -12,6 +12,7 @@ import (
 // GetFileTransfer answers with the state of a transfer (reference 1.3, overview).
 func (s *Server) GetFileTransfer(c *gin.Context, id FileTransferID) {
 	v, err := s.Views.TransferDetails(c.Request.Context(), id, caller(c))
+	v, err = s.seen(c.Request.Context(), v, actor(c), err)
 	if err != nil {
 		s.problem(c, err)
 		return
@@ -22,6 +23,7 @@ func (s *Server) GetFileTransfer(c *gin.Context, id FileTransferID) {
 // GetFileTransferDetails answers with the state and its history, oldest first (reference 1.3, details).
 func (s *Server) GetFileTransferDetails(c *gin.Context, id FileTransferID) {
 	v, err := s.Views.TransferDetails(c.Request.Context(), id, caller(c))
+	v, err = s.seen(c.Request.Context(), v, actor(c), err)
 	if err != nil {
 		s.problem(c, err)
 		return

@@ -20,7 +20,10 @@ func (s *Server) SearchFileTransfers(c *gin.Context, params SearchFileTransfersP
 		s.problem(c, err)
 		return
 	}
-	page, err := s.Views.SearchTransfers(c.Request.Context(), q)
+	var page models.SearchPage
+	if err = s.Rights.MayLook(c.Request.Context(), q.ResourceID, actor(c)); err == nil {
+		page, err = s.Views.SearchTransfers(c.Request.Context(), q)
+	}
 	if err == nil && len(page.IDs) == 0 {
 		err = s.mayLookInto(c, q.ResourceID)
 	}

@@ -29,7 +29,7 @@ func (s *Server) upload(c *gin.Context, id uuid.UUID, key string) (models.Transf
 	if err := checkUpload(c.Request, key); err != nil {
 		return 0, err
 	}
-	v, err := s.Views.TransferFor(ctx, id, caller(c))
+	v, err := s.look(ctx, id, actor(c))
 	if err != nil {
 		return 0, err
 	}

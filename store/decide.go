@@ -199,6 +199,36 @@ func (s *Store) RightsOf(ctx context.Context, id string, organisation models.Par
 	return send, receive, nil
 }
 
+// MayLook refuses a supplier that looks at transfers of its principal in a service that does not accept it, or for which
+// nothing was delegated to it: models.ErrNoAccess. An organisation may always look at its own.
+func (s *Store) MayLook(ctx context.Context, id string, by models.Caller) error {
+	if by.Supplier == "" {
+		return nil
+	}
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	r, err := s.ResourceByID(ctx, id)
+	if errors.Is(err, models.ErrResourceNotConfigured) {
+		return models.ErrNoAccess
+	} else if err != nil {
+		return err
+	}
+	f := models.Findings{Actor: true}
+	for _, action := range []models.Action{models.ActionUpload, models.ActionReceive} {
+		q := models.Question{Action: action, By: by, At: s.clock()}
+		if f.Delegated = !q.NeedsDelegation(); f.Delegated {
+			break
+		}
+		if f.Delegated, err = delegated(s.read.WithContext(ctx), id, q); err != nil || f.Delegated {
+			break
+		}
+	}
+	if err != nil {
+		return unavailable("check delegation", err)
+	}
+	return r.Verdict(models.Question{Action: models.ActionUpload, By: by}, f)
+}
+
 // lockPermits refuses a credential that the organisation it is of does not let act (models.CredentialLock).
 func lockPermits(tx *gorm.DB, by models.Caller) error {
 	holders := []models.Party{by.Holder()}

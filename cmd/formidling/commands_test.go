@@ -123,6 +123,7 @@ func TestCommands_RefuseUnsafeOrUnknownSettings(t *testing.T) {
 		"a trust of no kind":     {[]string{"api"}, []string{key, "FORMIDLING_LISTEN=127.0.0.1:0", "FORMIDLING_TRUST=absent.json", "FORMIDLING_TOKEN_KEYS=x"}, "absent.json"},
 		"issuers of no kind":     {[]string{"api"}, []string{key, "FORMIDLING_LISTEN=127.0.0.1:0", "FORMIDLING_ISSUERS=absent.json"}, "absent.json"},
 		"a public certificate":   {[]string{"api"}, []string{key, "FORMIDLING_LISTEN=127.0.0.1:0", "FORMIDLING_MTLS_LISTEN=0.0.0.0:0"}, "loopback only"},
+		"tokens of nowhere":      {[]string{"api"}, []string{key, "FORMIDLING_LISTEN=0.0.0.0:0", "FORMIDLING_TRUST=x", "FORMIDLING_TOKEN_KEYS=x"}, "FORMIDLING_PUBLIC_URL: must be set"},
 		"a quota of no kind":     {[]string{"config"}, []string{"FORMIDLING_QUOTAS=servces=1"}, "name=number"},
 		"neither yes nor no":     {[]string{"config"}, []string{"FORMIDLING_SEID1=1"}, "yes or no"},
 		"a duration of no kind":  {[]string{"config"}, []string{"FORMIDLING_UPLOAD_DEADLINE=1d"}, "ISO 8601"},

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/formidling/formidling/identity"
 	"github.com/formidling/formidling/models"
 )
 
@@ -40,7 +41,8 @@ type config struct {
 	LogLevel                      slog.Level
 	LogJSON                       bool
 
-	defaulted []string // settings that fell back to FORMIDLING_DATA
+	defaulted      []string // settings that fell back to FORMIDLING_DATA
+	publicURLGiven bool
 }
 
 // setting is one environment variable.
@@ -123,6 +125,7 @@ func (c *config) complete() error {
 	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
 		return fmt.Errorf("FORMIDLING_LISTEN: %w", err)
 	}
+	c.publicURLGiven = c.PublicURL != ""
 	c.PublicURL = strings.TrimSuffix(cmp.Or(c.PublicURL, "http://"+c.Listen), "/")
 	if c.DatabaseURL == "" {
 		c.DatabaseURL, c.defaulted = "sqlite:"+filepath.Join(c.Data, "formidling.db"), append(c.defaulted, "DATABASE_URL")
@@ -152,6 +155,8 @@ func (c *config) completeIdentity() error {
 		}
 	case c.MTLSListen != "" && (c.Trust == "" || c.MTLSCertificate == ""):
 		return errors.New("FORMIDLING_MTLS_LISTEN: needs FORMIDLING_TRUST and FORMIDLING_MTLS_CERTIFICATE")
+	case c.TokenKeys != "" && !c.publicURLGiven && identity.RequireLoopback(c.Listen, c.PublicURL) != nil:
+		return errors.New("FORMIDLING_PUBLIC_URL: must be set, because tokens carry it")
 	case c.Trust != "" && c.MTLSListen == "" && c.TokenKeys == "":
 		return errors.New("FORMIDLING_TRUST: nothing uses it without FORMIDLING_MTLS_LISTEN or FORMIDLING_TOKEN_KEYS")
 	}

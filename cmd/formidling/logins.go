@@ -95,7 +95,8 @@ func (p *parts) openTrust(ctx context.Context, l *logins) error {
 		return nil
 	}
 	var err error
-	l.trust, err = identity.LoadTrust(bundle, identity.TrustOptions{SEID1: c.SEID1, Grace: c.CRLGrace, Now: p.now, Log: p.log})
+	options := identity.TrustOptions{SEID1: c.SEID1, Grace: c.CRLGrace, Now: p.now, Log: p.log}
+	l.trust, err = identity.LoadTrust(bundle, options) //nolint:contextcheck // it reads files only; Refresh fetches
 	if err != nil {
 		return err
 	}

@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io/fs"
 	"net/http"
@@ -238,6 +237,6 @@ func TestCertificates_AreWhatTheListenerAsksFor(t *testing.T) {
 func requireStatus(t *testing.T, err error, status int) {
 	t.Helper()
 	var refused *refusal
-	require.True(t, errors.As(err, &refused), "%v", err)
+	require.ErrorAs(t, err, &refused)
 	require.Equal(t, status, refused.Status)
 }

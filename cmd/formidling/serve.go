@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -73,6 +74,7 @@ func listen(ctx context.Context, name string, address, publicURL *string) (net.L
 func (p *parts) serve(ctx context.Context, name string, listener net.Listener, h http.Handler) error {
 	server := &http.Server{
 		Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		ErrorLog: slog.NewLogLogger(p.log.Handler(), slog.LevelInfo), // handshakes that were refused, with their reason
 	}
 	stopped := make(chan error, 1)
 	go func() {

@@ -1,0 +1,28 @@
+package api
+
+import (
+	"context"
+	"errors"
+
+	"github.com/google/uuid"
+
+	"github.com/formidling/formidling/models"
+)
+
+// look reads a transfer as the caller may see it: models.ErrTransferNotFound for who is no party, and for a supplier
+// of a party to which nothing was delegated in the transfer's service.
+func (s *Server) look(ctx context.Context, id uuid.UUID, by models.Caller) (models.TransferView, error) {
+	v, err := s.Views.TransferFor(ctx, id, by.Party)
+	return s.seen(ctx, v, by, err)
+}
+
+// seen hides a transfer from suppliers that may not look at it.
+func (s *Server) seen(ctx context.Context, v models.TransferView, by models.Caller, err error) (models.TransferView, error) {
+	if err == nil {
+		err = s.Rights.MayLook(ctx, v.ResourceID, by)
+	}
+	if e, refused := models.AsError(err); refused && !e.Retryable() && !errors.Is(err, models.ErrTransferNotFound) {
+		err = models.ErrTransferNotFound
+	}
+	return v, err
+}
