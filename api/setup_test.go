@@ -3,6 +3,9 @@ package api
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"io"
@@ -142,7 +145,7 @@ func setup(t *testing.T, change ...func(*Server)) *bundle {
 	require.NoError(t, err)
 	b.door = &door{Store: b.store, objs: b.objects, acts: activities.New(b.store, b.store, b.objects, time.Hour)}
 	b.server = New(Ports{
-		Authenticator: verifier, Transfers: b.door, Views: b.store, Uploads: b.store, Downloads: b.store,
+		Authenticator: impersonating{verifier}, Transfers: b.door, Views: b.store, Uploads: b.store, Downloads: b.store,
 		Services: b.store, Rights: b.store, Registry: b.store, Contents: b.objects, Log: slog.New(slog.DiscardHandler),
 	}, Settings{MaxRecipients: 200, UploadSlots: 8, Environment: "test"})
 	for _, c := range change {
@@ -161,6 +164,39 @@ func setup(t *testing.T, change ...func(*Server)) *bundle {
 	b.ok(owner, "PUT", "/resource/"+svc+"/grants/"+bob.Number(), `{"send":false,"receive":true}`)
 	b.ok(owner, "PUT", "/resource/"+svc+"/grants/"+carol.Number(), `{"send":true,"receive":true}`)
 	return b
+}
+
+// impersonating lets a test be any caller, of any credential, by a header that only it knows.
+type impersonating struct{ Authenticator }
+
+const impersonate = "X-Test-Caller"
+
+func (a impersonating) Authenticate(r *http.Request) (models.Caller, error) {
+	given := r.Header.Get(impersonate)
+	if given == "" {
+		return a.Authenticator.Authenticate(r)
+	}
+	var c models.Caller
+	return c, json.Unmarshal([]byte(given), &c)
+}
+
+// certified is an organisation with its certificate, which a test may change.
+func certified(p models.Party, change ...func(*models.Caller)) string {
+	c := models.Caller{Party: p, Scopes: models.AllScopes(), Credential: models.Credential{Method: models.LoginCertificate, Thumbprint: thumb(string(p))}}
+	for _, f := range change {
+		f(&c)
+	}
+	raw, _ := json.Marshal(c) // it is made of strings
+	return string(raw)
+}
+
+func through(supplier models.Party) func(*models.Caller) {
+	return func(c *models.Caller) { c.Supplier = supplier }
+}
+
+func thumb(of string) string {
+	sum := sha256.Sum256([]byte(of))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
 // reply is a response that was read.
@@ -205,9 +241,14 @@ func (b *bundle) token(p models.Party, scopes ...string) string {
 // request makes a request by an organisation; headers come in pairs.
 func (b *bundle) request(by models.Party, method, path string, body io.Reader, headers ...string) *http.Request {
 	b.t.Helper()
-	r, err := http.NewRequestWithContext(b.t.Context(), method, b.url+base+path, body)
+	if !strings.HasPrefix(path, "/identity/") && !strings.HasPrefix(path, "/resourceregistry/") && !strings.HasPrefix(path, "/authentication/") {
+		path = base + path
+	}
+	r, err := http.NewRequestWithContext(b.t.Context(), method, b.url+path, body)
 	require.NoError(b.t, err)
-	r.Header.Set("Authorization", "Bearer "+b.token(by))
+	if by != "" {
+		r.Header.Set("Authorization", "Bearer "+b.token(by))
+	}
 	if body != nil {
 		r.Header.Set("Content-Type", "application/json")
 	}
@@ -300,4 +341,22 @@ func (b *bundle) stored() []string {
 		return err
 	}))
 	return found
+}
+
+func mustUUID(t *testing.T, s string) uuid.UUID {
+	t.Helper()
+	id, err := uuid.Parse(s)
+	require.NoError(t, err)
+	return id
+}
+
+// ended tells whether a party's download is over, as the store knows.
+func (b *bundle) ended(id string, p models.Party) bool {
+	b.t.Helper()
+	db, err := sql.Open("sqlite", strings.TrimPrefix(b.database, "sqlite:"))
+	require.NoError(b.t, err)
+	defer func() { require.NoError(b.t, db.Close()) }()
+	var n int
+	require.NoError(b.t, db.QueryRowContext(b.t.Context(), "SELECT count(*) FROM content_accesses WHERE transfer_id = ? AND party = ? AND ended IS NOT NULL AND NOT complete", id, p).Scan(&n))
+	return n > 0
 }

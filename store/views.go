@@ -21,12 +21,13 @@ func (s *Store) TransferFor(ctx context.Context, id uuid.UUID, viewer models.Par
 }
 
 // TransferDetails returns a transfer with its history and every recipient that the viewer may see: the
-// sender sees all, a recipient itself only (docs/altinn-compatibility.md).
+// sender sees all, a recipient itself, and the others when the service says so (docs/altinn-compatibility.md).
 func (s *Store) TransferDetails(ctx context.Context, id uuid.UUID, viewer models.Party) (models.TransferView, error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	v, err := s.view(ctx, id, viewer, func(db *gorm.DB) *gorm.DB {
-		return db.Where("party = ? OR EXISTS (SELECT 1 FROM transfers t WHERE t.id = recipients.transfer_id AND t.sender = ?)", viewer, viewer)
+		return db.Where(`party = ? OR EXISTS (SELECT 1 FROM transfers t JOIN resources s ON s.id = t.resource_id
+			WHERE t.id = recipients.transfer_id AND (t.sender = ? OR s.recipients_see_each_other))`, viewer, viewer)
 	})
 	if err != nil {
 		return v, unavailable("read transfer", err)
