@@ -1158,6 +1158,23 @@ type TokenError struct {
 	ErrorDescription string `json:"error_description"`
 }
 
+// TokenMetadata defines model for TokenMetadata.
+type TokenMetadata struct {
+	AuthorizationDetailsTypesSupported []string `json:"authorization_details_types_supported,omitempty"`
+	GrantTypesSupported                []string `json:"grant_types_supported,omitempty"`
+	Issuer                             string   `json:"issuer"`
+	JwksURI                            string   `json:"jwks_uri"`
+	MtlsEndpointAliases                *struct {
+		TokenEndpoint *string `json:"token_endpoint,omitempty"`
+	} `json:"mtls_endpoint_aliases,omitempty"`
+	ResponseTypesSupported                     []string `json:"response_types_supported,omitempty"`
+	ScopesSupported                            []string `json:"scopes_supported,omitempty"`
+	TLSClientCertificateBoundAccessTokens      *bool    `json:"tls_client_certificate_bound_access_tokens,omitempty"`
+	TokenEndpoint                              string   `json:"token_endpoint"`
+	TokenEndpointAuthMethodsSupported          []string `json:"token_endpoint_auth_methods_supported,omitempty"`
+	TokenEndpointAuthSigningAlgValuesSupported []string `json:"token_endpoint_auth_signing_alg_values_supported,omitempty"`
+}
+
 // TokenRequest defines model for TokenRequest.
 type TokenRequest struct {
 	Assertion string `json:"assertion"`

@@ -190,8 +190,11 @@ func TestSupplier_SeesAndDoesWhatWasDelegatedAndNothingElse(t *testing.T) {
 	delegation := "/identity/api/v1/delegations/" + mallory.Number()
 	acting := []string{impersonate, certified(bob, through(mallory))}
 	steps := []struct{ method, path string }{
-		{"GET", "/filetransfer/" + id}, {"GET", "/filetransfer/" + id + "/details"}, {"GET", "/filetransfer/" + id + "/download"},
-		{"HEAD", "/filetransfer/" + id + "/download"}, {"POST", "/filetransfer/" + id + "/confirmdownload"},
+		{"GET", "/filetransfer/" + id},
+		{"GET", "/filetransfer/" + id + "/details"},
+		{"GET", "/filetransfer/" + id + "/download"},
+		{"HEAD", "/filetransfer/" + id + "/download"},
+		{"POST", "/filetransfer/" + id + "/confirmdownload"},
 	}
 	all := func(status int) {
 		t.Helper()
@@ -212,8 +215,13 @@ func TestSupplier_SeesAndDoesWhatWasDelegatedAndNothingElse(t *testing.T) {
 		require.Less(t, b.call("", s.method, s.path, "", acting...).StatusCode, 300, s)
 	}
 	for _, route := range []struct{ method, path string }{
-		{"PUT", "/resource/x"}, {"GET", grants}, {"POST", "/serviceowner"}, {"POST", "/resource/" + svc + "/access-requests"},
-		{"PUT", delegation}, {"PUT", "/identity/api/v1/credential-lock"}, {"POST", "/identity/api/v1/clients"},
+		{"PUT", "/resource/x"},
+		{"GET", grants},
+		{"POST", "/serviceowner"},
+		{"POST", "/resource/" + svc + "/access-requests"},
+		{"PUT", delegation},
+		{"PUT", "/identity/api/v1/credential-lock"},
+		{"POST", "/identity/api/v1/clients"},
 	} {
 		b.call("", route.method, route.path, "{}", acting...).is(http.StatusForbidden, "FMD-00032")
 	}

@@ -130,7 +130,7 @@ var (
 	ErrNotCancellable   = &Error{Kind: KindConflict, Code: "FMD-00005", Message: "The file transfer can no longer be cancelled. See file transfer status."}
 	ErrUploadIncomplete = &Error{Kind: KindInvalid, Code: "FMD-00006", Message: "The upload ended before the whole file had arrived. Nothing of it was kept; send it again."}
 	ErrTooManyUploads   = &Error{Kind: KindUnavailable, Code: "FMD-00007", Message: "All upload slots are taken right now. Send the file again later."}
-	ErrUnauthenticated  = &Error{Kind: KindUnauthorized, Code: "FMD-00008", Message: "A valid bearer token is required."}
+	ErrUnauthenticated  = &Error{Kind: KindUnauthorized, Code: "FMD-00008", Message: "A valid bearer token or enterprise certificate is required."}
 	ErrMissingScope     = &Error{Kind: KindForbidden, Code: "FMD-00009", Message: "The token does not carry the scope that this operation needs."}
 	ErrNoSuchRoute      = &Error{Kind: KindNotFound, Code: "FMD-00010", Message: "There is nothing at this path."}
 	ErrObjectExists     = &Error{Kind: KindConflict, Code: "FMD-00011", Message: "An object with this key exists."}

@@ -1,0 +1,267 @@
+package api
+
+import (
+	"crypto/rand"
+	"crypto/tls"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
+	"github.com/stretchr/testify/require"
+
+	"github.com/formidling/formidling/identity"
+	"github.com/formidling/formidling/identity/testpki"
+	"github.com/formidling/formidling/models"
+)
+
+// tokens is a broker with its own token endpoint, and the certificates that it trusts.
+type tokens struct {
+	*bundle
+	pki *testpki.PKI
+}
+
+const brokerName = "http://127.0.0.1:1"
+
+func withTokens(t *testing.T) *tokens {
+	t.Helper()
+	x := &tokens{}
+	dir := t.TempDir()
+	var err error
+	x.pki, err = testpki.Open(dir, time.Now())
+	require.NoError(t, err)
+	trust, err := identity.LoadTrust(dir+"/trust.json", identity.TrustOptions{})
+	require.NoError(t, err)
+	keys, err := identity.MakeTokenKeys(dir + "/token-keys.json")
+	require.NoError(t, err)
+	issuer, err := identity.NewTokenIssuer(identity.TokenIssuerOptions{Name: brokerName, Audience: brokerName, Keys: keys, Now: time.Now})
+	require.NoError(t, err)
+	x.bundle = setup(t)
+	verifier, err := identity.NewVerifier(time.Now, issuer.Issuer(), x.issuer.Issuer())
+	require.NoError(t, err)
+	x.server.Authenticator = impersonating{verifier.WithCertificates(trust)}
+	x.server.Tokens = &identity.TokenExchange{
+		Issuer: issuer, Audiences: []string{brokerName}, Certificates: trust, Clients: x.store, Assertions: x.store, Registry: x.store,
+	}
+	return x
+}
+
+func (x *tokens) certificate(p models.Party) tls.Certificate {
+	x.t.Helper()
+	c, err := x.pki.Enrol(p.Number())
+	require.NoError(x.t, err)
+	return c
+}
+
+// assertion signs claims with a certificate, which a test may spoil.
+func (x *tokens) assertion(c tls.Certificate, change map[string]any) string {
+	x.t.Helper()
+	who, err := identity.Organisation(c.Leaf)
+	require.NoError(x.t, err)
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: c.PrivateKey}, (&jose.SignerOptions{}).WithHeader("x5c", c.Certificate))
+	require.NoError(x.t, err)
+	now := time.Now().Unix()
+	claims := map[string]any{"iss": who, "aud": brokerName, "scope": strings.Join(models.AllScopes()[:2], " "), "jti": rand.Text(), "iat": now, "exp": now + 60}
+	for k, v := range change {
+		claims[k] = v
+	}
+	out, err := jwt.Signed(signer).Claims(claims).Serialize()
+	require.NoError(x.t, err)
+	return out
+}
+
+func (x *tokens) post(form url.Values) reply {
+	x.t.Helper()
+	r, err := http.NewRequestWithContext(x.t.Context(), http.MethodPost, x.url+"/oauth2/token", strings.NewReader(form.Encode()))
+	require.NoError(x.t, err)
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	return x.do(r)
+}
+
+func grantForm(assertion string) url.Values {
+	return url.Values{"grant_type": {identity.GrantJWTBearer}, "assertion": {assertion}}
+}
+
+func (x *tokens) buy(c tls.Certificate, change map[string]any) string {
+	x.t.Helper()
+	var out TokenAnswer
+	x.post(grantForm(x.assertion(c, change))).is(http.StatusOK, "").json(&out)
+	require.Equal(x.t, "Bearer", out.TokenType)
+	return "Bearer " + out.AccessToken
+}
+
+func TestToken_BoughtWithACertificateIsItsOrganisation(t *testing.T) {
+	t.Parallel()
+	x := withTokens(t)
+	token := x.buy(x.certificate(alice), nil)
+	var me Me
+	x.call("", "GET", identityPath+"/me", "", "Authorization", token).is(http.StatusOK, "").json(&me)
+	require.Equal(t, string(alice), me.Organization)
+	require.Equal(t, MeCredentialMethod("certificate-token"), me.Credential.Method)
+	require.Equal(t, models.AllScopes()[:2], me.Scopes)
+	x.call("", "POST", "/filetransfer", toJSON(t, draft()), "Authorization", token).is(http.StatusOK, "")
+	x.call("", "PUT", "/resource/x", "{}", "Authorization", token).is(http.StatusForbidden, "FMD-00009")
+	a := x.call("", "GET", "/authentication/api/v1/exchange/maskinporten", "", "Authorization", token).is(http.StatusOK, "")
+	var exchanged string
+	a.json(&exchanged)
+	require.Equal(t, strings.TrimPrefix(token, "Bearer "), exchanged)
+	x.call("", "GET", "/authentication/api/v1/exchange/maskinporten", "", impersonate, certified(alice)).is(http.StatusUnauthorized, "FMD-00008")
+}
+
+func TestToken_OfASupplierEndsWithItsDelegation(t *testing.T) {
+	t.Parallel()
+	x := withTokens(t)
+	id := x.publish(content)
+	supplier := x.certificate(mallory)
+	asked := map[string]any{"consumer_org": bob.Number()}
+	require.Equal(t, http.StatusBadRequest, x.post(grantForm(x.assertion(supplier, asked))).StatusCode)
+	x.call("", "PUT", identityPath+"/delegations/"+mallory.Number(), `{"receive":true}`, impersonate, certified(bob)).is(http.StatusCreated, "")
+	token := x.buy(supplier, asked)
+	var me Me
+	x.call("", "GET", identityPath+"/me", "", "Authorization", token).is(http.StatusOK, "").json(&me)
+	require.Equal(t, string(bob), me.Organization)
+	require.Equal(t, string(mallory), *me.Supplier)
+	x.call("", "GET", "/filetransfer/"+id+"/download", "", "Authorization", token).is(http.StatusOK, "")
+	x.call("", "DELETE", identityPath+"/delegations/"+mallory.Number(), "", impersonate, certified(bob), "If-Match", "*").is(http.StatusNoContent, "")
+	x.call("", "GET", "/filetransfer/"+id+"/download", "", "Authorization", token).is(http.StatusUnauthorized, "FMD-00008")
+	asked["scope"] = models.ScopeServiceOwner
+	require.Equal(t, http.StatusBadRequest, x.post(grantForm(x.assertion(supplier, asked))).StatusCode)
+}
+
+func TestAssertion_ReplayedByManyBuysOneToken(t *testing.T) {
+	t.Parallel()
+	x := withTokens(t)
+	form := grantForm(x.assertion(x.certificate(alice), nil)).Encode()
+	var won, lost atomic.Int64
+	var wg sync.WaitGroup
+	for range 100 {
+		wg.Go(func() {
+			response, err := http.Post(x.url+"/token", "application/x-www-form-urlencoded", strings.NewReader(form))
+			if err != nil {
+				t.Errorf("post: %v", err)
+				return
+			}
+			defer func() { _ = response.Body.Close() }()
+			switch response.StatusCode {
+			case http.StatusOK:
+				won.Add(1)
+			case http.StatusBadRequest:
+				lost.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	require.Equal(t, int64(1), won.Load())
+	require.Equal(t, int64(99), lost.Load())
+}
+
+func TestTokenEndpoint_SaysOneThingForEveryBadAssertion(t *testing.T) {
+	t.Parallel()
+	x := withTokens(t)
+	good := x.certificate(alice)
+	revoked := x.pki.Case("revoked").Certificate
+	forged := x.assertion(good, nil)
+	answers := map[string]string{}
+	for name, assertion := range map[string]string{
+		"revoked": x.assertion(revoked, nil), "another audience": x.assertion(good, map[string]any{"aud": "https://other"}),
+		"expired": x.assertion(good, map[string]any{"exp": 1}), "another organisation": x.assertion(good, map[string]any{"iss": bob}),
+		"a broken signature": forged[:len(forged)-8] + "AAAAAAAA", "no token": "x", "17 KB": strings.Repeat("x", 17<<10), "dots": strings.Repeat(".", 10_000),
+		"an access token": strings.TrimPrefix(x.buy(good, nil), "Bearer "),
+	} {
+		a := x.post(grantForm(assertion))
+		require.Equal(t, http.StatusBadRequest, a.StatusCode, name)
+		answers[string(a.body)] = name
+	}
+	require.Len(t, answers, 1)
+	x.call("", "GET", identityPath+"/me", "", "Authorization", "Bearer "+x.assertion(good, nil)).is(http.StatusUnauthorized, "FMD-00008") // an assertion is no token
+}
+
+func TestTokenEndpoint_ReadsFormsStrictly(t *testing.T) {
+	t.Parallel()
+	x := withTokens(t)
+	form := grantForm(x.assertion(x.certificate(alice), nil))
+	said := func(a reply) (e TokenError) { a.json(&e); return e }
+	for name, c := range map[string]struct {
+		form url.Values
+		code string
+	}{
+		"nothing": {url.Values{}, "invalid_request"}, "another grant": {url.Values{"grant_type": {"password"}, "assertion": {"x"}}, "unsupported_grant_type"},
+		"an assertion twice": {url.Values{"grant_type": form["grant_type"], "assertion": {"a", "b"}}, "invalid_request"},
+		"another resource":   {url.Values{"grant_type": form["grant_type"], "assertion": form["assertion"], "resource": {"https://other"}}, "invalid_target"},
+	} {
+		a := x.post(c.form)
+		require.Equal(t, http.StatusBadRequest, a.StatusCode, name)
+		require.Equal(t, c.code, said(a).Error, name)
+	}
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, x.url+"/oauth2/token", strings.NewReader("{}"))
+	require.NoError(t, err)
+	r.Header.Set("Content-Type", "application/json")
+	x.do(r).is(http.StatusUnsupportedMediaType, "FMD-00021")
+	x.post(url.Values{"assertion": {strings.Repeat("x", 70<<10)}}).is(http.StatusRequestEntityTooLarge, "FMD-00020")
+	response, err := http.Post(x.url+"/oauth2/token", "application/x-www-form-urlencoded", strings.NewReader("a=%zz"))
+	require.NoError(t, err)
+	_, _ = io.Copy(io.Discard, response.Body)
+	require.NoError(t, response.Body.Close())
+	require.Equal(t, http.StatusBadRequest, response.StatusCode)
+}
+
+func TestTokenEndpoint_IsDescribed(t *testing.T) {
+	t.Parallel()
+	x := withTokens(t)
+	for path, holds := range map[string]string{"/.well-known/jwks.json": `"kty":"EC"`, "/.well-known/oauth-authorization-server": `"token_endpoint":"` + brokerName + `/oauth2/token"`} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, x.url+path, nil)
+		require.NoError(t, err)
+		a := x.do(r).is(http.StatusOK, "")
+		require.Contains(t, string(a.body), holds)
+		require.NotContains(t, string(a.body), `"d":`)
+	}
+	plain := setup(t)
+	for _, path := range []string{"/.well-known/jwks.json", "/.well-known/oauth-authorization-server"} {
+		response, err := http.Get(plain.url + path)
+		require.NoError(t, err)
+		require.NoError(t, response.Body.Close())
+		require.Equal(t, http.StatusNotFound, response.StatusCode)
+	}
+}
+
+func TestRefusals_LeaveAReasonInTheLogAndNeverTheToken(t *testing.T) {
+	t.Parallel()
+	x := withTokens(t)
+	var log safeBuffer
+	x.server.Log = slog.New(slog.NewJSONHandler(&log, nil))
+	good := x.certificate(alice)
+	assertion := x.assertion(good, map[string]any{"aud": "https://other"})
+	require.Equal(t, http.StatusBadRequest, x.post(grantForm(assertion)).StatusCode)
+	require.Contains(t, log.String(), "invalid_grant (")
+	token := x.buy(good, nil)
+	x.call("", "GET", identityPath+"/me", "", "Authorization", token[:len(token)-8]+"AAAAAAAA").is(http.StatusUnauthorized, "FMD-00008")
+	require.Contains(t, log.String(), "FMD-00008: A valid bearer token or enterprise certificate is required. (")
+	for _, secret := range []string{assertion, strings.Split(assertion, ".")[2], strings.Split(token, ".")[1]} {
+		require.NotContains(t, log.String(), secret)
+	}
+}
+
+// safeBuffer may be written while it is read.
+type safeBuffer struct {
+	mu sync.Mutex
+	strings.Builder
+}
+
+func (b *safeBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.Builder.Write(p)
+}
+
+func (b *safeBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.Builder.String()
+}
