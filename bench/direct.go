@@ -49,7 +49,7 @@ func directServer(args []string) error {
 	}
 	door := &direct{store: s, steps: activities.New(s, s, o, 24*time.Hour)}
 	handler, err := api.New(api.Ports{
-		Authenticator: verifier, Transfers: door, Views: s, Uploads: s, Downloads: s, Services: s, Rights: s, Contents: o,
+		Authenticator: verifier, Transfers: door, Views: s, Uploads: s, Downloads: s, Services: s, Rights: s, Registry: s, Contents: o,
 		Log: slog.New(slog.NewTextHandler(os.Stderr, nil)), // as much as the real one writes
 	}, api.Settings{MaxRecipients: 10_000, UploadSlots: 64, Environment: "bench"}).Handler()
 	if err != nil {

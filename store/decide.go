@@ -183,16 +183,24 @@ func (s *Store) rules(tx *gorm.DB, resource string, of []models.Party) ([]models
 	return rules, nil
 }
 
+// FindRights lets the database look a question up, without the policy: the SQL of the decision alone.
+func (s *Store) FindRights(ctx context.Context, resource string, q models.Question) (models.Findings, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	q.At = s.clock()
+	f, err := s.find(s.read.WithContext(ctx), resource, q)
+	return f, unavailable("find rights", err)
+}
+
 // RightsOf tells in short what an organisation may do in a service now; nothing when there is no such service.
 func (s *Store) RightsOf(ctx context.Context, id string, organisation models.Party) (send, receive bool, err error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	by := models.Caller{Party: organisation}
 	for action, may := range map[models.Action]*bool{models.ActionUpload: &send, models.ActionReceive: &receive} {
-		q := models.Question{Action: action, From: organisation, By: by, At: s.clock()}
-		f, err := s.find(s.read.WithContext(ctx), id, q)
+		f, err := s.FindRights(ctx, id, models.Question{Action: action, From: organisation, By: by})
 		if err != nil {
-			return false, false, unavailable("read rights", err)
+			return false, false, err
 		}
 		*may = f.Actor
 	}
