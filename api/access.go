@@ -58,24 +58,25 @@ var scopes = map[string][]string{
 	"PUT /resourceregistry/api/v1/access-lists/:owner/:identifier/resource-connections/:resourceIdentifier":    owners,
 	"DELETE /resourceregistry/api/v1/access-lists/:owner/:identifier/resource-connections/:resourceIdentifier": owners,
 
-	"GET /authentication/api/v1/exchange/maskinporten":    anyOf,
-	"GET /broker/api/v1/resource/:resourceId/decision":    anyOf,
-	"GET /broker/api/v1/access-requests":                  anyOf,
-	"GET /broker/api/v1/access-requests/:accessRequestId": anyOf,
-	"GET /identity/api/v1/me":                             anyOf,
-	"GET /identity/api/v1/audit":                          anyOf,
-	"GET /identity/api/v1/delegations":                    anyOf,
-	"GET /identity/api/v1/delegations/:supplier":          anyOf,
-	"PUT /identity/api/v1/delegations/:supplier":          anyOf,
-	"DELETE /identity/api/v1/delegations/:supplier":       anyOf,
-	"GET /identity/api/v1/credential-lock":                anyOf,
-	"PUT /identity/api/v1/credential-lock":                anyOf,
-	"DELETE /identity/api/v1/credential-lock":             anyOf,
-	"GET /identity/api/v1/clients":                        anyOf,
-	"POST /identity/api/v1/clients":                       anyOf,
-	"GET /identity/api/v1/clients/:clientId":              anyOf,
-	"PUT /identity/api/v1/clients/:clientId":              anyOf,
-	"DELETE /identity/api/v1/clients/:clientId":           anyOf,
+	"GET /authentication/api/v1/exchange/maskinporten":       anyOf,
+	"GET /broker/api/v1/resource/:resourceId/decision":       anyOf,
+	"GET /broker/api/v1/access-requests":                     anyOf,
+	"GET /broker/api/v1/access-requests/:accessRequestId":    anyOf,
+	"DELETE /broker/api/v1/access-requests/:accessRequestId": anyOf,
+	"GET /identity/api/v1/me":                                anyOf,
+	"GET /identity/api/v1/audit":                             owners,
+	"GET /identity/api/v1/delegations":                       anyOf,
+	"GET /identity/api/v1/delegations/:supplier":             anyOf,
+	"PUT /identity/api/v1/delegations/:supplier":             anyOf,
+	"DELETE /identity/api/v1/delegations/:supplier":          anyOf,
+	"GET /identity/api/v1/credential-lock":                   anyOf,
+	"PUT /identity/api/v1/credential-lock":                   anyOf,
+	"DELETE /identity/api/v1/credential-lock":                anyOf,
+	"GET /identity/api/v1/clients":                           anyOf,
+	"POST /identity/api/v1/clients":                          anyOf,
+	"GET /identity/api/v1/clients/:clientId":                 anyOf,
+	"PUT /identity/api/v1/clients/:clientId":                 anyOf,
+	"DELETE /identity/api/v1/clients/:clientId":              anyOf,
 }
 
 var public = map[string]bool{
@@ -84,17 +85,21 @@ var public = map[string]bool{
 	"GET /": true, "HEAD /": true, "GET /docs": true, "HEAD /docs": true, "GET /docs/*asset": true, "HEAD /docs/*asset": true,
 }
 
-// withCertificate lists what only the organisation itself may do, with its enterprise certificate: whoever holds a
-// lesser credential must not be able to make itself a lasting one.
+// withCertificate lists what only the organisation itself may do, over a connection with its enterprise certificate:
+// whoever holds a lesser credential, such as a token that leaked, must not be able to make itself a lasting one.
 var withCertificate = map[string]bool{
 	"PUT /identity/api/v1/delegations/:supplier": true, "DELETE /identity/api/v1/delegations/:supplier": true,
 	"PUT /identity/api/v1/credential-lock": true, "DELETE /identity/api/v1/credential-lock": true,
 	"POST /identity/api/v1/clients": true, "PUT /identity/api/v1/clients/:clientId": true, "DELETE /identity/api/v1/clients/:clientId": true,
 }
 
-// withoutSupplier lists what else no supplier may do for an organisation.
+// withoutSupplier lists what else no supplier may do, or see, for an organisation.
 var withoutSupplier = map[string]bool{
-	"POST /broker/api/v1/resource/:resourceId/access-requests": true,
+	"POST /broker/api/v1/resource/:resourceId/access-requests": true, "GET /broker/api/v1/access-requests": true,
+	"GET /broker/api/v1/access-requests/:accessRequestId": true, "DELETE /broker/api/v1/access-requests/:accessRequestId": true,
+	"GET /identity/api/v1/delegations": true, "GET /identity/api/v1/delegations/:supplier": true,
+	"GET /identity/api/v1/credential-lock": true,
+	"GET /identity/api/v1/clients":         true, "GET /identity/api/v1/clients/:clientId": true,
 }
 
 // authorize tells whether the caller may call a route at all.
@@ -105,7 +110,7 @@ func authorize(route string, by models.Caller) error {
 		return models.ErrMissingScope
 	case by.Supplier != "" && (slices.Equal(asked, owners) || withCertificate[route] || withoutSupplier[route]):
 		return models.ErrNotForSuppliers
-	case withCertificate[route] && !by.Credential.ByCertificate():
+	case withCertificate[route] && by.Credential.Method != models.LoginCertificate:
 		return models.ErrOwnCertificate
 	}
 	return nil
@@ -119,6 +124,7 @@ var answersNoJSON = map[string]bool{
 	"POST /broker/api/v1/filetransfer/:fileTransferId/cancel":                                                  true,
 	"PUT /broker/api/v1/resource/:resourceId":                                                                  true,
 	"DELETE /broker/api/v1/resource/:resourceId":                                                               true,
+	"DELETE /broker/api/v1/access-requests/:accessRequestId":                                                   true,
 	"DELETE /broker/api/v1/resource/:resourceId/grants/:organization":                                          true,
 	"POST /broker/api/v1/serviceowner":                                                                         true,
 	"PUT /resourceregistry/api/v1/access-lists/:owner/:identifier/members":                                     true,

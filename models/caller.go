@@ -38,11 +38,6 @@ type Credential struct {
 	Thumbprint string
 }
 
-// ByCertificate tells that the organisation used its enterprise certificate, directly or for a token.
-func (c Credential) ByCertificate() bool {
-	return c.Method == LoginCertificate || c.Method == LoginCertificateToken
-}
-
 // String names the credential for people and logs.
 func (c Credential) String() string {
 	s := string(c.Method)
