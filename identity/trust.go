@@ -130,8 +130,12 @@ func issuedBy(c, parent *x509.Certificate) bool {
 	return bytes.Equal(c.RawIssuer, parent.RawSubject) && c.CheckSignatureFrom(parent) == nil
 }
 
-// Development tells whether the trusted CAs are those of a test PKI.
-func (t *Trust) Development() bool { return t.development }
+// Development tells whether any trusted CA is one of a test PKI, whatever the bundle says of itself.
+func (t *Trust) Development() bool {
+	return t.development || slices.ContainsFunc(t.issuers, func(c *issuingCA) bool {
+		return slices.Contains(c.Certificate.Subject.Organization, developmentOrganisation)
+	})
+}
 
 // Verify checks a certificate (the first one; the others are not trusted for anything) and says whom it
 // identifies. The error wraps models.ErrUnauthenticated, with a reason for the log. That the caller holds
