@@ -15,9 +15,10 @@ import (
 
 // Defines values for AccessRequestState.
 const (
-	AccessRequestStateApproved AccessRequestState = "approved"
-	AccessRequestStateDenied   AccessRequestState = "denied"
-	AccessRequestStatePending  AccessRequestState = "pending"
+	AccessRequestStateApproved  AccessRequestState = "approved"
+	AccessRequestStateDenied    AccessRequestState = "denied"
+	AccessRequestStatePending   AccessRequestState = "pending"
+	AccessRequestStateWithdrawn AccessRequestState = "withdrawn"
 )
 
 // Valid indicates whether the value is a known member of the AccessRequestState enum.
@@ -28,6 +29,8 @@ func (e AccessRequestState) Valid() bool {
 	case AccessRequestStateDenied:
 		return true
 	case AccessRequestStatePending:
+		return true
+	case AccessRequestStateWithdrawn:
 		return true
 	default:
 		return false
@@ -1312,6 +1315,15 @@ type ListOwnAccessRequestsParams struct {
 	Limit *PageSize `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// WithdrawAccessRequestParams defines parameters for WithdrawAccessRequest.
+type WithdrawAccessRequestParams struct {
+	// IfMatch The ETag of what is to be changed, or `*` for whatever is there. 428 without it when something is there, 412 when it is another.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IfNoneMatch `*`: only if there is nothing yet.
+	IfNoneMatch *IfAbsent `json:"If-None-Match,omitempty"`
+}
+
 // ApproveAccessRequestParams defines parameters for ApproveAccessRequest.
 type ApproveAccessRequestParams struct {
 	// IfMatch The ETag of what is to be changed, or `*` for whatever is there. 428 without it when something is there, 412 when it is another.
@@ -1764,6 +1776,9 @@ type ServerInterface interface {
 	// ListOwnAccessRequests List what the caller asked for
 	// (GET /broker/api/v1/access-requests)
 	ListOwnAccessRequests(c *gin.Context, params ListOwnAccessRequestsParams)
+	// WithdrawAccessRequest Withdraw an access request
+	// (DELETE /broker/api/v1/access-requests/{accessRequestId})
+	WithdrawAccessRequest(c *gin.Context, accessRequestID AccessRequestID, params WithdrawAccessRequestParams)
 	// GetAccessRequest Read an access request
 	// (GET /broker/api/v1/access-requests/{accessRequestId})
 	GetAccessRequest(c *gin.Context, accessRequestID AccessRequestID)
@@ -2035,6 +2050,74 @@ func (siw *ServerInterfaceWrapper) ListOwnAccessRequests(c *gin.Context) {
 	}
 
 	siw.Handler.ListOwnAccessRequests(c, params)
+}
+
+// WithdrawAccessRequest operation middleware
+func (siw *ServerInterfaceWrapper) WithdrawAccessRequest(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "accessRequestId" -------------
+	var accessRequestID AccessRequestID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "accessRequestId", c.Param("accessRequestId"), &accessRequestID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter accessRequestId: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params WithdrawAccessRequestParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfMatch = &IfMatch
+
+	}
+
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfAbsent
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-None-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-None-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.WithdrawAccessRequest(c, accessRequestID, params)
 }
 
 // GetAccessRequest operation middleware
@@ -4897,6 +4980,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/broker/api/v1/resource/:resourceId/access-requests", wrapper.ListAccessRequests)
 	router.POST(options.BaseURL+"/broker/api/v1/resource/:resourceId/access-requests", wrapper.RequestAccess)
 	router.GET(options.BaseURL+"/broker/api/v1/access-requests", wrapper.ListOwnAccessRequests)
+	router.DELETE(options.BaseURL+"/broker/api/v1/access-requests/:accessRequestId", wrapper.WithdrawAccessRequest)
 	router.GET(options.BaseURL+"/broker/api/v1/access-requests/:accessRequestId", wrapper.GetAccessRequest)
 	router.POST(options.BaseURL+"/broker/api/v1/access-requests/:accessRequestId/approve", wrapper.ApproveAccessRequest)
 	router.POST(options.BaseURL+"/broker/api/v1/access-requests/:accessRequestId/deny", wrapper.DenyAccessRequest)

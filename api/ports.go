@@ -71,7 +71,7 @@ type Services interface {
 type Rights interface {
 	CheckCaller(ctx context.Context, by models.Caller) error
 	Permit(ctx context.Context, resource string, q models.Question) error
-	MayLook(ctx context.Context, resource string, by models.Caller) error
+	LookAs(ctx context.Context, resource string, by models.Caller) ([]models.Role, error)
 	RightsOf(ctx context.Context, resource string, organisation models.Party) (send, receive bool, err error)
 }
 
@@ -121,6 +121,7 @@ type AccessRequests interface {
 	AccessRequestsIn(ctx context.Context, owner models.Party, q models.AccessRequestQuery) ([]models.AccessRequest, error)
 	AccessRequestsOf(ctx context.Context, organisation models.Party, q models.AccessRequestQuery) ([]models.AccessRequest, error)
 	AccessRequestFor(ctx context.Context, viewer models.Party, id uuid.UUID) (models.AccessRequest, error)
+	WithdrawAccessRequest(ctx context.Context, by models.Caller, id uuid.UUID, cond models.Condition) error
 	AnswerAccessRequest(ctx context.Context, by models.Caller, id uuid.UUID, a models.AccessAnswer, cond models.Condition) (models.AccessRequest, error)
 }
 
@@ -150,8 +151,8 @@ type CredentialLocks interface {
 
 // Audit tells who changed what.
 type Audit interface {
-	AuditOf(ctx context.Context, chain models.Party, p models.AuditPage) ([]models.AuditEntry, error)
-	AuditOfResource(ctx context.Context, owner models.Party, resource string, p models.AuditPage) ([]models.AuditEntry, error)
+	AuditOf(ctx context.Context, chain models.Party, p models.AuditPage) (entries []models.AuditEntry, more bool, err error)
+	AuditOfResource(ctx context.Context, owner models.Party, resource string, p models.AuditPage) (entries []models.AuditEntry, more bool, err error)
 }
 
 // Contents is the object storage.

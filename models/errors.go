@@ -151,6 +151,7 @@ var (
 	ErrServiceClosed        = &Error{Kind: KindForbidden, Code: "FMD-00027", Message: "The service is closed for new transfers."}
 	ErrLoginMethodRefused   = &Error{Kind: KindForbidden, Code: "FMD-00028", Message: "The service does not accept this way of logging in."}
 	ErrSupplierRefused      = &Error{Kind: KindForbidden, Code: "FMD-00029", Message: "The service does not accept this supplier."}
+	ErrGrantInTheWay        = &Error{Kind: KindConflict, Code: "FMD-00059", Message: "The organisation has a grant or a block in this service that the approval would change beyond what was asked for. Write the grant as it shall be, then answer the request."}
 	ErrOwnCertificate       = &Error{Kind: KindForbidden, Code: "FMD-00031", Message: "Only the organisation itself may do this, with its own certificate."}
 	ErrNotForSuppliers      = &Error{Kind: KindForbidden, Code: "FMD-00032", Message: "Only the organisation itself may do this, not a supplier that acts for it."}
 	ErrAnswered             = &Error{Kind: KindConflict, Code: "FMD-00033", Message: "The access request was answered before."}

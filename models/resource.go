@@ -92,6 +92,12 @@ type ResourcePatch struct {
 	Closed                 *bool
 }
 
+// OfReference tells that the patch changes nothing but what Altinn's clients know, who send no conditions.
+func (p ResourcePatch) OfReference() bool {
+	return p.MaxRecipients == nil && p.RecipientsSeeEachOther == nil && p.LoginMethods == nil && p.VirusScan == nil &&
+		p.Suppliers == nil && p.AcceptedSuppliers == nil && p.Closed == nil
+}
+
 // NewResource returns a service with the default policy.
 func NewResource(id string, owner Party) Resource {
 	return Resource{
@@ -200,9 +206,9 @@ func applyRequiredParty(r *Resource, p ResourcePatch) error {
 		r.RequiredParty = ""
 		return nil
 	}
-	party, err := ParseOrganisation(*p.RequiredParty) // the reference's clients send the bare number too
+	party, err := ParseRegistered("requiredParty", *p.RequiredParty) // the reference's clients send the bare number too
 	if err != nil {
-		return InvalidField("requiredParty", PartyRule)
+		return err
 	}
 	r.RequiredParty = party
 	return nil
@@ -265,9 +271,9 @@ func applySuppliers(r *Resource, p ResourcePatch) error {
 	}
 	r.AcceptedSuppliers = []Party{}
 	for i, given := range *p.AcceptedSuppliers {
-		party, err := ParseOrganisation(given)
+		party, err := ParseRegistered(fmt.Sprintf("acceptedSuppliers[%d]", i), given)
 		if err != nil {
-			return InvalidField(fmt.Sprintf("acceptedSuppliers[%d]", i), PartyRule)
+			return err
 		}
 		r.AcceptedSuppliers = append(r.AcceptedSuppliers, party)
 	}

@@ -165,6 +165,14 @@ type TransferView struct {
 	Staged        *time.Time
 }
 
+// HasParty tells whether an organisation has a role in the transfer, as far as the view shows it.
+func (v TransferView) HasParty(p Party, as Role) bool {
+	if as == RoleSender {
+		return v.Sender == p
+	}
+	return slices.ContainsFunc(v.Recipients, func(r RecipientView) bool { return r.Party == p })
+}
+
 // RecipientView is a recipient with the facts of its downloads.
 type RecipientView struct {
 	Recipient
