@@ -111,6 +111,7 @@ func appendEvents(tx *gorm.DB, t models.Transfer, now time.Time, notices []notic
 		if err := tx.Create(&rows).Error; err != nil {
 			return err
 		}
+		announce(tx, batch)
 	}
 	return nil
 }
