@@ -200,7 +200,9 @@ func TestEventsAfter_TellsEveryEventOnceAndInOrder(t *testing.T) {
 			}
 			done := make(chan struct{})
 			for _, p := range parties {
-				reading.Go(func() { follow(t, b, replicas, p, done, func() int { mu.Lock(); defer mu.Unlock(); return written[p] }) })
+				reading.Go(func() {
+					follow(t, b, replicas, p, done, func() int { mu.Lock(); defer mu.Unlock(); return written[p] })
+				})
 			}
 			writing.Wait()
 			close(done)
