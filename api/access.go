@@ -12,6 +12,7 @@ var (
 	read    = []string{models.ScopeRead}
 	parties = []string{models.ScopeWrite, models.ScopeRead}
 	owners  = []string{models.ScopeServiceOwner}
+	told    = []string{models.ScopeWrite, models.ScopeRead, models.ScopeEvents}
 	anyOf   = models.AllScopes()
 )
 
@@ -29,6 +30,7 @@ var scopes = map[string][]string{
 	"HEAD /broker/api/v1/filetransfer/:fileTransferId/download":        read,
 	"POST /broker/api/v1/filetransfer/:fileTransferId/confirmdownload": read,
 	"POST /broker/api/v1/resource/:resourceId/access-requests":         parties,
+	"GET /events/api/v1/events":                                        told,
 
 	"GET /broker/api/v1/resource":                                                                              owners,
 	"GET /broker/api/v1/resource/:resourceId":                                                                  owners,
@@ -135,4 +137,5 @@ var answersNoJSON = map[string]bool{
 	"DELETE /identity/api/v1/delegations/:supplier":                                                            true,
 	"DELETE /identity/api/v1/credential-lock":                                                                  true,
 	"DELETE /identity/api/v1/clients/:clientId":                                                                true,
+	"GET /events/api/v1/events":                                                                                true, // it has forms of its own
 }

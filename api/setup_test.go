@@ -37,6 +37,8 @@ const (
 	mallory = models.Party("0192:310000051")
 	svc     = "tax-files"
 	base    = "/broker/api/v1"
+
+	publicURL = "https://broker.example.no"
 )
 
 // door stands for the workflows: it runs the same activities, in the same order, at once.
@@ -147,7 +149,8 @@ func setup(t *testing.T, change ...func(*Server)) *bundle {
 	b.server = New(Ports{
 		Authenticator: impersonating{verifier}, Transfers: b.door, Views: b.store, Uploads: b.store, Downloads: b.store,
 		Services: b.store, Rights: b.store, Registry: b.store, Contents: b.objects, Log: slog.New(slog.DiscardHandler),
-	}, Settings{MaxRecipients: 200, UploadSlots: 8, Environment: "test"})
+		Feed: b.store,
+	}, Settings{MaxRecipients: 200, UploadSlots: 8, Environment: "test", PublicURL: publicURL, EventListeners: 8})
 	for _, c := range change {
 		c(b.server)
 	}
@@ -241,7 +244,7 @@ func (b *bundle) token(p models.Party, scopes ...string) string {
 // request makes a request by an organisation; headers come in pairs.
 func (b *bundle) request(by models.Party, method, path string, body io.Reader, headers ...string) *http.Request {
 	b.t.Helper()
-	if !strings.HasPrefix(path, "/identity/") && !strings.HasPrefix(path, "/resourceregistry/") && !strings.HasPrefix(path, "/authentication/") {
+	if !strings.HasPrefix(path, "/identity/") && !strings.HasPrefix(path, "/resourceregistry/") && !strings.HasPrefix(path, "/authentication/") && !strings.HasPrefix(path, "/events/") {
 		path = base + path
 	}
 	r, err := http.NewRequestWithContext(b.t.Context(), method, b.url+path, body)

@@ -7,10 +7,11 @@ const (
 	ScopeWrite        = "altinn:broker.write"
 	ScopeRead         = "altinn:broker.read"
 	ScopeServiceOwner = "altinn:serviceowner"
+	ScopeEvents       = "altinn:events.subscribe"
 )
 
 // AllScopes is every scope there is.
-func AllScopes() []string { return []string{ScopeWrite, ScopeRead, ScopeServiceOwner} }
+func AllScopes() []string { return []string{ScopeWrite, ScopeRead, ScopeServiceOwner, ScopeEvents} }
 
 // LoginMethod is how an organisation proved who it is.
 type LoginMethod string

@@ -159,5 +159,8 @@ var (
 	ErrNotApplied           = &Error{Kind: KindConflict, Code: "FMD-00036", Message: "Nothing of the batch was applied, because another row was refused."}
 	ErrRequestPending       = &Error{Kind: KindConflict, Code: "FMD-00035", Message: "An access request of yours for this service is waiting for its answer."}
 
+	ErrNoSuchEvent      = &Error{Kind: KindInvalid, Code: "FMD-00070", Message: "You were told of no event with this id. Leave out after to read from the first event."}
+	ErrTooManyListeners = &Error{Kind: KindUnavailable, Code: "FMD-00071", Message: "Too many clients wait for events right now. Ask again later, or without wait."}
+
 	ErrInternal = &Error{Kind: KindInternal, Code: "FMD-00014", Message: "Something went wrong at our end."}
 )

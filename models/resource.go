@@ -48,6 +48,8 @@ type Resource struct {
 	AcceptedSuppliers      []Party        `gorm:"serializer:json"` // for SuppliersListed
 	Closed                 *time.Time     // nil: new transfers are taken
 
+	ConfirmationReminders []time.Duration `gorm:"serializer:json"` // before expiry, to who has not confirmed; the longest first
+
 	Version int64 // of the audit entry that wrote the policy
 	Created time.Time
 	Updated time.Time
@@ -90,6 +92,8 @@ type ResourcePatch struct {
 	Suppliers              *string
 	AcceptedSuppliers      *[]string
 	Closed                 *bool
+
+	ConfirmationReminders *[]string // ISO 8601
 }
 
 // OfReference tells that the patch changes nothing but what Altinn's clients know, who send no conditions.
@@ -104,13 +108,14 @@ func NewResource(id string, owner Party) Resource {
 		ID: id, Owner: owner, MaxFileSize: MaxFileSizeLimit, TimeToLive: DefaultTimeToLive,
 		PurgeAfterConfirmed: true, Grace: DefaultGrace, LoginMethods: []LoginMethod{},
 		VirusScan: ScanOff, Suppliers: SuppliersAny, AcceptedSuppliers: []Party{},
+		ConfirmationReminders: []time.Duration{},
 	}
 }
 
 // Apply returns the policy with the patch's fields in place, or the error of the first bad field.
 // Rules and codes are the reference's (section 1.5); where it accepted durations below zero, we refuse.
 func (r Resource) Apply(p ResourcePatch, now time.Time) (Resource, error) {
-	steps := []func(*Resource, ResourcePatch) error{applySize, applyTimeToLive, applyGrace, applyShim, applyRequiredParty, applyParties, applyLogin, applyScan, applySuppliers}
+	steps := []func(*Resource, ResourcePatch) error{applySize, applyTimeToLive, applyGrace, applyShim, applyRequiredParty, applyParties, applyLogin, applyScan, applySuppliers, applyReminders}
 	for _, step := range steps {
 		if err := step(&r, p); err != nil {
 			return Resource{}, err
@@ -289,5 +294,6 @@ func (r Resource) Audited() map[string]any {
 		"externalServiceEditionCodeLegacy": r.EditionCode, "maxRecipients": r.MaxRecipients,
 		"recipientsSeeEachOther": r.RecipientsSeeEachOther, "loginMethods": r.LoginMethods, "virusScan": r.VirusScan,
 		"suppliers": r.Suppliers, "acceptedSuppliers": r.AcceptedSuppliers, "closed": r.Closed,
+		"confirmationReminders": ISODurations(r.ConfirmationReminders),
 	}
 }

@@ -87,7 +87,7 @@ func newTransfer(sub models.Submission, r models.Resource, runID string, now tim
 func acceptance(t models.Transfer, r models.Resource, recipients int) models.Acceptance {
 	return models.Acceptance{
 		Recipients: recipients, UploadDeadline: t.UploadDeadline.UTC(), Expires: t.Expires.UTC(),
-		PurgeAfterConfirmed: r.PurgeAfterConfirmed, Grace: r.Grace,
+		PurgeAfterConfirmed: r.PurgeAfterConfirmed, Grace: r.Grace, Reminders: r.ConfirmationReminders,
 	}
 }
 
