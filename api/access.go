@@ -13,6 +13,8 @@ var (
 	parties = []string{models.ScopeWrite, models.ScopeRead}
 	owners  = []string{models.ScopeServiceOwner}
 	anyOf   = models.AllScopes()
+
+	subscribers = []string{models.ScopeEvents, models.ScopeWrite, models.ScopeRead}
 )
 
 // scopes names what each operation asks of a credential: one of these. A route that stands neither here nor
@@ -58,6 +60,15 @@ var scopes = map[string][]string{
 	"PUT /resourceregistry/api/v1/access-lists/:owner/:identifier/resource-connections/:resourceIdentifier":    owners,
 	"DELETE /resourceregistry/api/v1/access-lists/:owner/:identifier/resource-connections/:resourceIdentifier": owners,
 
+	"GET /events/api/v1/subscriptions":                         subscribers,
+	"POST /events/api/v1/subscriptions":                        subscribers,
+	"GET /events/api/v1/subscriptions/:subscriptionId":         subscribers,
+	"DELETE /events/api/v1/subscriptions/:subscriptionId":      subscribers,
+	"POST /events/api/v1/subscriptions/:subscriptionId/test":   subscribers,
+	"POST /events/api/v1/subscriptions/:subscriptionId/enable": subscribers,
+	"POST /events/api/v1/subscriptions/:subscriptionId/replay": subscribers,
+	"POST /events/api/v1/subscriptions/:subscriptionId/rotate": subscribers,
+
 	"GET /authentication/api/v1/exchange/maskinporten":    anyOf,
 	"GET /broker/api/v1/resource/:resourceId/decision":    anyOf,
 	"GET /broker/api/v1/access-requests":                  anyOf,
@@ -80,7 +91,8 @@ var scopes = map[string][]string{
 
 var public = map[string]bool{
 	"POST /oauth2/token": true, "POST /token": true, "GET /.well-known/jwks.json": true, "GET /.well-known/oauth-authorization-server": true,
-	"GET /livez": true, "GET /readyz": true, "GET /health": true, "GET /openapi.yaml": true,
+	"GET /events/api/v1/keys": true,
+	"GET /livez":              true, "GET /readyz": true, "GET /health": true, "GET /openapi.yaml": true,
 	"GET /": true, "HEAD /": true, "GET /docs": true, "HEAD /docs": true, "GET /docs/*asset": true, "HEAD /docs/*asset": true,
 }
 
@@ -95,6 +107,11 @@ var withCertificate = map[string]bool{
 // withoutSupplier lists what else no supplier may do for an organisation.
 var withoutSupplier = map[string]bool{
 	"POST /broker/api/v1/resource/:resourceId/access-requests": true,
+	// a subscription tells of all services, and endpoints may hold secrets
+	"GET /events/api/v1/subscriptions": true, "POST /events/api/v1/subscriptions": true,
+	"GET /events/api/v1/subscriptions/:subscriptionId": true, "DELETE /events/api/v1/subscriptions/:subscriptionId": true,
+	"POST /events/api/v1/subscriptions/:subscriptionId/test": true, "POST /events/api/v1/subscriptions/:subscriptionId/enable": true,
+	"POST /events/api/v1/subscriptions/:subscriptionId/replay": true, "POST /events/api/v1/subscriptions/:subscriptionId/rotate": true,
 }
 
 // authorize tells whether the caller may call a route at all.
@@ -129,4 +146,5 @@ var answersNoJSON = map[string]bool{
 	"DELETE /identity/api/v1/delegations/:supplier":                                                            true,
 	"DELETE /identity/api/v1/credential-lock":                                                                  true,
 	"DELETE /identity/api/v1/clients/:clientId":                                                                true,
+	"DELETE /events/api/v1/subscriptions/:subscriptionId":                                                      true,
 }

@@ -28,6 +28,9 @@ type Ports struct {
 	Rights        Rights
 	Registry      Registry
 	Contents      Contents
+	Subscriptions Subscriptions
+	Subscribers   Subscribers
+	Webhooks      Webhooks
 	Log           *slog.Logger
 	Now           func() time.Time // the clock; nil: the system's
 }
@@ -39,6 +42,7 @@ type Settings struct {
 	Environment   string        // what GET /serviceowner calls this installation
 	RecheckRight  time.Duration // of a running download; 0: 10 s
 	CanScan       bool          // whether files can be scanned
+	PublicURL     string        // how clients reach the API; events name it as their source
 }
 
 // New makes a server. Handler serves it.

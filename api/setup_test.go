@@ -241,7 +241,7 @@ func (b *bundle) token(p models.Party, scopes ...string) string {
 // request makes a request by an organisation; headers come in pairs.
 func (b *bundle) request(by models.Party, method, path string, body io.Reader, headers ...string) *http.Request {
 	b.t.Helper()
-	if !strings.HasPrefix(path, "/identity/") && !strings.HasPrefix(path, "/resourceregistry/") && !strings.HasPrefix(path, "/authentication/") {
+	if !strings.HasPrefix(path, "/identity/") && !strings.HasPrefix(path, "/resourceregistry/") && !strings.HasPrefix(path, "/authentication/") && !strings.HasPrefix(path, "/events/") {
 		path = base + path
 	}
 	r, err := http.NewRequestWithContext(b.t.Context(), method, b.url+path, body)

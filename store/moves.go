@@ -112,6 +112,7 @@ func appendEvents(tx *gorm.DB, t models.Transfer, now time.Time, notices []notic
 			return err
 		}
 	}
+	noteTold(tx, notices)
 	return nil
 }
 

@@ -28,6 +28,7 @@ type Store struct {
 	dialect     dialect
 	now         func() time.Time
 	quotas      models.Quotas
+	told        chan []models.Party // who has new events, see Told
 }
 
 // Options set what differs between installations and tests.
@@ -43,7 +44,7 @@ const registryConns = 4
 // Open connects to postgres://… or sqlite:FILE. It does not dial PostgreSQL before the first use,
 // so a process can start while the database is down; use Ready.
 func Open(url string, o Options) (*Store, error) {
-	s := &Store{now: o.Now, quotas: models.DefaultQuotas()}
+	s := &Store{now: o.Now, quotas: models.DefaultQuotas(), told: make(chan []models.Party, toldBuffer)}
 	if o.Quotas != nil {
 		s.quotas = *o.Quotas
 	}
@@ -137,7 +138,8 @@ func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
 func (s *Store) transact(ctx context.Context, what string, fn func(tx *gorm.DB) error) error {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	return unavailable(what, s.write.WithContext(ctx).Transaction(fn))
+	ctx, tell := s.listening(ctx)
+	return unavailable(what, tell(s.write.WithContext(ctx).Transaction(fn)))
 }
 
 // pool is for the migrator, which speaks database/sql.
