@@ -12,9 +12,8 @@ var (
 	read    = []string{models.ScopeRead}
 	parties = []string{models.ScopeWrite, models.ScopeRead}
 	owners  = []string{models.ScopeServiceOwner}
+	told    = []string{models.ScopeWrite, models.ScopeRead, models.ScopeEvents}
 	anyOf   = models.AllScopes()
-
-	subscribers = []string{models.ScopeEvents, models.ScopeWrite, models.ScopeRead}
 )
 
 // scopes names what each operation asks of a credential: one of these. A route that stands neither here nor
@@ -31,6 +30,7 @@ var scopes = map[string][]string{
 	"HEAD /broker/api/v1/filetransfer/:fileTransferId/download":        read,
 	"POST /broker/api/v1/filetransfer/:fileTransferId/confirmdownload": read,
 	"POST /broker/api/v1/resource/:resourceId/access-requests":         parties,
+	"GET /events/api/v1/events":                                        told,
 
 	"GET /broker/api/v1/resource":                                                                              owners,
 	"GET /broker/api/v1/resource/:resourceId":                                                                  owners,
@@ -60,14 +60,14 @@ var scopes = map[string][]string{
 	"PUT /resourceregistry/api/v1/access-lists/:owner/:identifier/resource-connections/:resourceIdentifier":    owners,
 	"DELETE /resourceregistry/api/v1/access-lists/:owner/:identifier/resource-connections/:resourceIdentifier": owners,
 
-	"GET /events/api/v1/subscriptions":                         subscribers,
-	"POST /events/api/v1/subscriptions":                        subscribers,
-	"GET /events/api/v1/subscriptions/:subscriptionId":         subscribers,
-	"DELETE /events/api/v1/subscriptions/:subscriptionId":      subscribers,
-	"POST /events/api/v1/subscriptions/:subscriptionId/test":   subscribers,
-	"POST /events/api/v1/subscriptions/:subscriptionId/enable": subscribers,
-	"POST /events/api/v1/subscriptions/:subscriptionId/replay": subscribers,
-	"POST /events/api/v1/subscriptions/:subscriptionId/rotate": subscribers,
+	"GET /events/api/v1/subscriptions":                         told,
+	"POST /events/api/v1/subscriptions":                        told,
+	"GET /events/api/v1/subscriptions/:subscriptionId":         told,
+	"DELETE /events/api/v1/subscriptions/:subscriptionId":      told,
+	"POST /events/api/v1/subscriptions/:subscriptionId/test":   told,
+	"POST /events/api/v1/subscriptions/:subscriptionId/enable": told,
+	"POST /events/api/v1/subscriptions/:subscriptionId/replay": told,
+	"POST /events/api/v1/subscriptions/:subscriptionId/rotate": told,
 
 	"GET /authentication/api/v1/exchange/maskinporten":    anyOf,
 	"GET /broker/api/v1/resource/:resourceId/decision":    anyOf,
@@ -147,4 +147,5 @@ var answersNoJSON = map[string]bool{
 	"DELETE /identity/api/v1/credential-lock":                                                                  true,
 	"DELETE /identity/api/v1/clients/:clientId":                                                                true,
 	"DELETE /events/api/v1/subscriptions/:subscriptionId":                                                      true,
+	"GET /events/api/v1/events":                                                                                true, // it has forms of its own
 }

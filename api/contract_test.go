@@ -201,7 +201,7 @@ func (w *responseTap) WriteHeader(status int) {
 		w.status = status
 		w.header = w.inner.Header().Clone()
 		kind, _, _ := mime.ParseMediaType(w.header.Get("Content-Type"))
-		w.file = kind == "application/octet-stream"
+		w.file = kind == "application/octet-stream" || kind == "text/event-stream"
 	}
 	w.inner.WriteHeader(status)
 }

@@ -34,6 +34,39 @@ func (e AccessRequestState) Valid() bool {
 	}
 }
 
+// Defines values for CloudEventDataRole.
+const (
+	CloudEventDataRoleRecipient CloudEventDataRole = "Recipient"
+	CloudEventDataRoleSender    CloudEventDataRole = "Sender"
+)
+
+// Valid indicates whether the value is a known member of the CloudEventDataRole enum.
+func (e CloudEventDataRole) Valid() bool {
+	switch e {
+	case CloudEventDataRoleRecipient:
+		return true
+	case CloudEventDataRoleSender:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CloudEventSpecversion.
+const (
+	CloudEventSpecversionN10 CloudEventSpecversion = "1.0"
+)
+
+// Valid indicates whether the value is a known member of the CloudEventSpecversion enum.
+func (e CloudEventSpecversion) Valid() bool {
+	switch e {
+	case CloudEventSpecversionN10:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ConnectionEffect.
 const (
 	ConnectionEffectAllow ConnectionEffect = "allow"
@@ -503,6 +536,47 @@ type ClientUpdate struct {
 	Jwks map[string]interface{} `json:"jwks"`
 	Name string                 `json:"name"`
 }
+
+// CloudEvent A CloudEvent 1.0. It says nothing of the file but the transfer's id.
+type CloudEvent struct {
+	Data struct {
+		// Reason Additive, of `uploadfailed`: `checksummismatch`, `filetoolarge`, `storedfilediffers` or `noupload`; others may come.
+		Reason *string `json:"Reason,omitempty"`
+
+		// Role What the organisation is in the transfer.
+		Role CloudEventDataRole `json:"Role"`
+
+		// TimeLeft Additive, of `confirmationreminder`: the time until expiry, ISO 8601.
+		TimeLeft *string `json:"TimeLeft,omitempty"`
+	} `json:"data"`
+
+	// ID The same for ever, wherever the event is told.
+	ID openapi_types.UUID `json:"id"`
+
+	// Resource The service.
+	Resource string `json:"resource"`
+
+	// Resourceinstance The file transfer.
+	Resourceinstance *openapi_types.UUID   `json:"resourceinstance,omitempty"`
+	Source           string                `json:"source"`
+	Specversion      CloudEventSpecversion `json:"specversion"`
+
+	// Subject The organisation that is told.
+	Subject string    `json:"subject"`
+	Time    time.Time `json:"time"`
+
+	// Type `no.altinn.broker.` and what happened; docs/events.md lists all.
+	Type string `json:"type"`
+}
+
+// CloudEventDataRole What the organisation is in the transfer.
+type CloudEventDataRole string
+
+// CloudEventSpecversion defines model for CloudEvent.Specversion.
+type CloudEventSpecversion string
+
+// CloudEvents defines model for CloudEvents.
+type CloudEvents = []CloudEvent
 
 // Connection defines model for Connection.
 type Connection struct {
@@ -1029,10 +1103,13 @@ type Resource struct {
 	AcceptedSuppliers []string `json:"acceptedSuppliers"`
 
 	// Closed since when; null: open
-	Closed                           *time.Time `json:"closed"`
-	Created                          time.Time  `json:"created"`
-	ExternalServiceCodeLegacy        *string    `json:"externalServiceCodeLegacy"`
-	ExternalServiceEditionCodeLegacy *int32     `json:"externalServiceEditionCodeLegacy"`
+	Closed *time.Time `json:"closed"`
+
+	// ConfirmationReminders how long before expiry, ISO 8601, the longest first
+	ConfirmationReminders            []string  `json:"confirmationReminders"`
+	Created                          time.Time `json:"created"`
+	ExternalServiceCodeLegacy        *string   `json:"externalServiceCodeLegacy"`
+	ExternalServiceEditionCodeLegacy *int32    `json:"externalServiceEditionCodeLegacy"`
 
 	// FileTransferTimeToLive A duration as days, hours, minutes and seconds.
 	FileTransferTimeToLive TimeSpan `json:"fileTransferTimeToLive"`
@@ -1067,6 +1144,9 @@ type ResourceUpdate struct {
 
 	// Closed Additive. A closed service takes no new transfers.
 	Closed *bool `json:"closed,omitempty"`
+
+	// ConfirmationReminders Additive. How long before expiry whoever has not confirmed is reminded, and the sender told, ISO 8601; empty for never. New transfers only.
+	ConfirmationReminders []string `json:"confirmationReminders,omitempty"`
 
 	// ExternalServiceCodeLegacy Kept for clients that send it; has no effect.
 	ExternalServiceCodeLegacy *string `json:"externalServiceCodeLegacy,omitempty"`
@@ -1650,6 +1730,30 @@ type PutGrantParams struct {
 	IfNoneMatch *IfAbsent `json:"If-None-Match,omitempty"`
 }
 
+// ListEventsParams defines parameters for ListEvents.
+type ListEventsParams struct {
+	// After The id of the last event that was read. From the first event when it is absent, empty or 0.
+	After *string `form:"after,omitempty" json:"after,omitempty"`
+
+	// Size The largest number of events in one answer.
+	Size *int `form:"size,omitempty" json:"size,omitempty"`
+
+	// Type Only events of these types, with or without `no.altinn.broker.` before them; may be repeated.
+	Type []string `form:"type,omitempty" json:"type,omitempty"`
+
+	// Resource Only events of this service: its id, or `urn:altinn:resource:` and the id.
+	Resource *string `form:"resource,omitempty" json:"resource,omitempty"`
+
+	// Subject The organisation that is told. It can only be the caller's own.
+	Subject *string `form:"subject,omitempty" json:"subject,omitempty"`
+
+	// Wait Additive. Seconds to wait for an event when there is none.
+	Wait *int `form:"wait,omitempty" json:"wait,omitempty"`
+
+	// LastEventID Additive. As `after`, which it precedes; with `Accept: text/event-stream` only.
+	LastEventID *string `json:"Last-Event-ID,omitempty"`
+}
+
 // ListSubscriptionsParams defines parameters for ListSubscriptions.
 type ListSubscriptionsParams struct {
 	// Cursor Where the next page begins, as the page before told it.
@@ -2035,6 +2139,9 @@ type ServerInterface interface {
 	// CreateServiceOwner Register the calling organisation as service owner
 	// (POST /broker/api/v1/serviceowner)
 	CreateServiceOwner(c *gin.Context)
+	// ListEvents Read what has happened
+	// (GET /events/api/v1/events)
+	ListEvents(c *gin.Context, params ListEventsParams)
 	// ListWebhookKeys List the public keys of webhooks
 	// (GET /events/api/v1/keys)
 	ListWebhookKeys(c *gin.Context)
@@ -3580,6 +3687,94 @@ func (siw *ServerInterfaceWrapper) CreateServiceOwner(c *gin.Context) {
 	}
 
 	siw.Handler.CreateServiceOwner(c)
+}
+
+// ListEvents operation middleware
+func (siw *ServerInterfaceWrapper) ListEvents(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListEventsParams
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", c.Request.URL.Query(), &params.After, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter after: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "size", c.Request.URL.Query(), &params.Size, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter size: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "type" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "type", c.Request.URL.Query(), &params.Type, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter type: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "resource" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "resource", c.Request.URL.Query(), &params.Resource, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter resource: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "subject" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "subject", c.Request.URL.Query(), &params.Subject, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter subject: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "wait" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "wait", c.Request.URL.Query(), &params.Wait, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter wait: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Last-Event-ID" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Last-Event-ID")]; found {
+		var LastEventID string
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Last-Event-ID, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Last-Event-ID", valueList[0], &LastEventID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Last-Event-ID: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.LastEventID = &LastEventID
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListEvents(c, params)
 }
 
 // ListWebhookKeys operation middleware
@@ -5476,6 +5671,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.DELETE(options.BaseURL+"/identity/api/v1/clients/:clientId", wrapper.DeleteClient)
 	router.GET(options.BaseURL+"/identity/api/v1/clients/:clientId", wrapper.GetClient)
 	router.PUT(options.BaseURL+"/identity/api/v1/clients/:clientId", wrapper.PutClient)
+	router.GET(options.BaseURL+"/events/api/v1/events", wrapper.ListEvents)
 	router.POST(options.BaseURL+"/oauth2/token", wrapper.IssueToken)
 	router.POST(options.BaseURL+"/token", wrapper.IssueTokenAtMaskinportensPath)
 	router.GET(options.BaseURL+"/authentication/api/v1/exchange/maskinporten", wrapper.ExchangeMaskinportenToken)

@@ -94,6 +94,7 @@ func patchOf(b ResourceUpdate) models.ResourcePatch {
 		EditionCode: b.ExternalServiceEditionCodeLegacy, RequiredParty: b.RequiredParty,
 		MaxRecipients: b.MaxRecipients, RecipientsSeeEachOther: b.RecipientsSeeEachOther, LoginMethods: given(b.LoginMethods),
 		VirusScan: b.VirusScan, Suppliers: b.Suppliers, AcceptedSuppliers: given(b.AcceptedSuppliers), Closed: b.Closed,
+		ConfirmationReminders: given(b.ConfirmationReminders),
 	}
 }
 
@@ -105,6 +106,7 @@ func resourceOf(r models.Resource) Resource {
 		ResourceID: r.ID, Owner: string(r.Owner), MaxRecipients: r.MaxRecipients, RecipientsSeeEachOther: r.RecipientsSeeEachOther,
 		VirusScan: string(r.VirusScan), Suppliers: string(r.Suppliers), Closed: utc(r.Closed), Created: r.Created.UTC(), Updated: r.Updated.UTC(),
 		LoginMethods: texts(r.LoginMethods), AcceptedSuppliers: texts(r.AcceptedSuppliers),
+		ConfirmationReminders: models.ISODurations(r.ConfirmationReminders),
 	}
 	if r.ServiceCode != "" {
 		out.ExternalServiceCodeLegacy = &r.ServiceCode

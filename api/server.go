@@ -13,7 +13,8 @@ import (
 type Server struct {
 	Ports
 	Settings
-	slots chan struct{} // one for each upload that runs
+	slots     chan struct{} // one for each upload that runs
+	listeners listeners     // who waits for events
 }
 
 // Ports is what the server needs of the rest of the program.
@@ -31,6 +32,8 @@ type Ports struct {
 	Subscriptions Subscriptions
 	Subscribers   Subscribers
 	Webhooks      Webhooks
+	Feed          Feed
+	Closing       <-chan struct{} // closed when the process is about to stop; nil: never
 	Log           *slog.Logger
 	Now           func() time.Time // the clock; nil: the system's
 }
@@ -42,7 +45,11 @@ type Settings struct {
 	Environment   string        // what GET /serviceowner calls this installation
 	RecheckRight  time.Duration // of a running download; 0: 10 s
 	CanScan       bool          // whether files can be scanned
-	PublicURL     string        // how clients reach the API; events name it as their source
+	PublicURL     string        // how clients reach the API
+	MTLSURL       string        // and with certificates
+
+	EventListeners int           // who may wait for events at once in this process
+	Heartbeat      time.Duration // of event streams; 0: 15 s
 }
 
 // New makes a server. Handler serves it.

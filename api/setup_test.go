@@ -37,6 +37,8 @@ const (
 	mallory = models.Party("0192:310000051")
 	svc     = "tax-files"
 	base    = "/broker/api/v1"
+
+	publicURL = "https://broker.example.no"
 )
 
 // door stands for the workflows: it runs the same activities, in the same order, at once.
@@ -147,7 +149,8 @@ func setup(t *testing.T, change ...func(*Server)) *bundle {
 	b.server = New(Ports{
 		Authenticator: impersonating{verifier}, Transfers: b.door, Views: b.store, Uploads: b.store, Downloads: b.store,
 		Services: b.store, Rights: b.store, Registry: b.store, Contents: b.objects, Log: slog.New(slog.DiscardHandler),
-	}, Settings{MaxRecipients: 200, UploadSlots: 8, Environment: "test"})
+		Feed: b.store,
+	}, Settings{MaxRecipients: 200, UploadSlots: 8, Environment: "test", PublicURL: publicURL, EventListeners: 8})
 	for _, c := range change {
 		c(b.server)
 	}

@@ -111,8 +111,8 @@ func appendEvents(tx *gorm.DB, t models.Transfer, now time.Time, notices []notic
 		if err := tx.Create(&rows).Error; err != nil {
 			return err
 		}
+		announce(tx, batch)
 	}
-	noteTold(tx, notices)
 	return nil
 }
 

@@ -158,7 +158,7 @@ func TestSubscription_IsWokenByOneOfMany(t *testing.T) {
 			require.True(t, rests)
 		}
 		b.accept(t, bob)
-		require.Equal(t, []models.Party{alice}, told(t, b))
+		require.Equal(t, []models.Party{alice}, lastTold(t, b))
 		var mu sync.Mutex
 		var claimed []int64
 		var wg sync.WaitGroup
@@ -183,8 +183,8 @@ func TestSubscription_IsWokenByOneOfMany(t *testing.T) {
 	})
 }
 
-// told is who the store says got events last.
-func told(t *testing.T, b *bundle) []models.Party {
+// lastTold is who the store says got events last.
+func lastTold(t *testing.T, b *bundle) []models.Party {
 	t.Helper()
 	var last []models.Party
 	for {

@@ -46,10 +46,10 @@ func RegisterWebhooks(r ActivityRegistry, w *activities.Webhooks) {
 type Options struct {
 	Webhooks         *activities.Webhooks // nil: this process pushes no events
 	MaxWebhooks      int                  // subscriptions pushed at once; 0: 64
-	MaxWorkflowTasks int           // at once; 0: the SDK's default
-	MaxPurges        int           // at once on the bytes queue; 0: 4
-	StopTimeout      time.Duration // for what runs when the process is told to stop; 0: 30 s
-	BuildID          string        // with Versioned: the version of this program
+	MaxWorkflowTasks int                  // at once; 0: the SDK's default
+	MaxPurges        int                  // at once on the bytes queue; 0: 4
+	StopTimeout      time.Duration        // for what runs when the process is told to stop; 0: 30 s
+	BuildID          string               // with Versioned: the version of this program
 	DeploymentName   string
 	Versioned        bool // nothing is dispatched to a new version until it is made current
 }

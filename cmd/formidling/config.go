@@ -36,7 +36,7 @@ type config struct {
 	Environment                   string
 	UploadDeadline, ShutdownGrace time.Duration
 	UploadSlots, MaxRecipients    int
-	MaxPurges                     int
+	MaxPurges, EventListeners     int
 	MaxWebhooks                   int
 	WebhookExceptions             []string
 	WorkerVersion                 string
@@ -84,6 +84,7 @@ var settings = []setting{
 	{"FORMIDLING_UPLOAD_DEADLINE", "P1D", "how long a sender has to upload after initialize, ISO 8601", duration(func(c *config) *time.Duration { return &c.UploadDeadline })},
 	{"FORMIDLING_UPLOAD_SLOTS", "64", "uploads at once in this process; more are told to come back", number(func(c *config) *int { return &c.UploadSlots })},
 	{"FORMIDLING_MAX_RECIPIENTS", "10000", "recipients of one transfer, at most 20000", number(func(c *config) *int { return &c.MaxRecipients })},
+	{"FORMIDLING_EVENT_LISTENERS", "10000", "clients that wait for events at once in this process, a quarter of them of one organisation", number(func(c *config) *int { return &c.EventListeners })},
 	{"FORMIDLING_MAX_PURGES", "4", "files deleted at once by this worker", number(func(c *config) *int { return &c.MaxPurges })},
 	{"FORMIDLING_MAX_WEBHOOKS", "64", "endpoints that this worker sends webhooks to at once; at most 4 of them at one host, and 8 of one organisation", number(func(c *config) *int { return &c.MaxWebhooks })},
 	{"FORMIDLING_WEBHOOK_EXCEPTIONS", "", "hosts, addresses and networks such as 10.1.0.0/16 that webhooks may be sent to although they are not public, also by http, by comma; run and demo add loopback", list(func(c *config) *[]string { return &c.WebhookExceptions })},

@@ -37,11 +37,17 @@ func (p *parts) serveAPI(ctx context.Context, ready func()) error {
 	if err != nil {
 		return err
 	}
-	handler, err := p.apiHandler(l)
+	group, ctx := errgroup.WithContext(ctx)
+	handler, err := p.apiHandler(ctx, l)
 	if err != nil {
 		return err
 	}
-	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		p.store.ListenForEvents(ctx, func(err error) {
+			p.log.WarnContext(ctx, "events of other processes not heard; trying again", "error", err.Error())
+		})
+		return nil
+	})
 	group.Go(func() error { return p.serve(ctx, "api", plain, handler) })
 	if l.server != nil {
 		group.Go(func() error {

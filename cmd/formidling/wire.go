@@ -128,16 +128,20 @@ func (p *parts) close() {
 }
 
 // apiHandler connects the API.
-func (p *parts) apiHandler(l *logins) (http.Handler, error) {
+func (p *parts) apiHandler(ctx context.Context, l *logins) (http.Handler, error) {
 	ports := api.Ports{
 		Authenticator: l.verifier, Transfers: workflows.NewClient(p.temporal), Views: p.store, Uploads: p.store,
 		Downloads: p.store, Services: p.store, Rights: p.store, Registry: p.store, Contents: p.objects, Log: p.log, Now: p.now,
+		Feed: p.store, Closing: ctx.Done(),
 	}
 	if l.exchange != nil {
 		ports.Tokens = l.exchange
 	}
 	ports.Subscriptions, ports.Subscribers, ports.Webhooks = p.store, workflows.NewClient(p.temporal), p.webhooks
-	server := api.New(ports, api.Settings{MaxRecipients: p.config.MaxRecipients, UploadSlots: p.config.UploadSlots, Environment: p.config.Environment, PublicURL: p.config.PublicURL})
+	server := api.New(ports, api.Settings{
+		MaxRecipients: p.config.MaxRecipients, UploadSlots: p.config.UploadSlots, Environment: p.config.Environment,
+		PublicURL: p.config.PublicURL, MTLSURL: p.config.MTLSURL, EventListeners: p.config.EventListeners,
+	})
 	return server.Handler()
 }
 
