@@ -52,6 +52,7 @@ type hook struct {
 	ID, Type, Transfer string
 	Signatures         []string
 	Body               string
+	Header             http.Header
 }
 
 func listen(t *testing.T) *endpoint {
@@ -67,7 +68,7 @@ func listen(t *testing.T) *endpoint {
 			w.WriteHeader(http.StatusTeapot)
 		}
 		h := hook{
-			ID: r.Header.Get("Webhook-Id"), Type: event.Type, Transfer: event.ResourceInstance, Body: string(body),
+			ID: r.Header.Get("Webhook-Id"), Type: event.Type, Transfer: event.ResourceInstance, Body: string(body), Header: r.Header,
 			Signatures: strings.Fields(r.Header.Get("Webhook-Signature")),
 		}
 		e.mu.Lock()
