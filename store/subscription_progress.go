@@ -15,7 +15,7 @@ const claimBatch = 500
 
 // overdueAfter is how long a workflow may be silent before it is woken again. An attempt takes at most some ten
 // seconds.
-const overdueAfter = time.Minute
+const overdueAfter = 30 * time.Second
 
 // Subscription returns a subscription in any status, or models.ErrSubscriptionNotFound.
 func (s *Store) Subscription(ctx context.Context, id int64) (models.Subscription, error) {
