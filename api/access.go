@@ -60,6 +60,15 @@ var scopes = map[string][]string{
 	"PUT /resourceregistry/api/v1/access-lists/:owner/:identifier/resource-connections/:resourceIdentifier":    owners,
 	"DELETE /resourceregistry/api/v1/access-lists/:owner/:identifier/resource-connections/:resourceIdentifier": owners,
 
+	"GET /events/api/v1/subscriptions":                         told,
+	"POST /events/api/v1/subscriptions":                        told,
+	"GET /events/api/v1/subscriptions/:subscriptionId":         told,
+	"DELETE /events/api/v1/subscriptions/:subscriptionId":      told,
+	"POST /events/api/v1/subscriptions/:subscriptionId/test":   told,
+	"POST /events/api/v1/subscriptions/:subscriptionId/enable": told,
+	"POST /events/api/v1/subscriptions/:subscriptionId/replay": told,
+	"POST /events/api/v1/subscriptions/:subscriptionId/rotate": told,
+
 	"GET /authentication/api/v1/exchange/maskinporten":       anyOf,
 	"GET /broker/api/v1/resource/:resourceId/decision":       anyOf,
 	"GET /broker/api/v1/access-requests":                     anyOf,
@@ -83,7 +92,8 @@ var scopes = map[string][]string{
 
 var public = map[string]bool{
 	"POST /oauth2/token": true, "POST /token": true, "GET /.well-known/jwks.json": true, "GET /.well-known/oauth-authorization-server": true,
-	"GET /livez": true, "GET /readyz": true, "GET /health": true, "GET /openapi.yaml": true,
+	"GET /events/api/v1/keys": true,
+	"GET /livez":              true, "GET /readyz": true, "GET /health": true, "GET /openapi.yaml": true,
 	"GET /": true, "HEAD /": true, "GET /docs": true, "HEAD /docs": true, "GET /docs/*asset": true, "HEAD /docs/*asset": true,
 }
 
@@ -102,6 +112,11 @@ var withoutSupplier = map[string]bool{
 	"GET /identity/api/v1/delegations": true, "GET /identity/api/v1/delegations/:supplier": true,
 	"GET /identity/api/v1/credential-lock": true,
 	"GET /identity/api/v1/clients":         true, "GET /identity/api/v1/clients/:clientId": true,
+	// a subscription tells of all services, and endpoints may hold secrets
+	"GET /events/api/v1/subscriptions": true, "POST /events/api/v1/subscriptions": true,
+	"GET /events/api/v1/subscriptions/:subscriptionId": true, "DELETE /events/api/v1/subscriptions/:subscriptionId": true,
+	"POST /events/api/v1/subscriptions/:subscriptionId/test": true, "POST /events/api/v1/subscriptions/:subscriptionId/enable": true,
+	"POST /events/api/v1/subscriptions/:subscriptionId/replay": true, "POST /events/api/v1/subscriptions/:subscriptionId/rotate": true,
 }
 
 // authorize tells whether the caller may call a route at all.
@@ -137,5 +152,6 @@ var answersNoJSON = map[string]bool{
 	"DELETE /identity/api/v1/delegations/:supplier":                                                            true,
 	"DELETE /identity/api/v1/credential-lock":                                                                  true,
 	"DELETE /identity/api/v1/clients/:clientId":                                                                true,
+	"DELETE /events/api/v1/subscriptions/:subscriptionId":                                                      true,
 	"GET /events/api/v1/events":                                                                                true, // it has forms of its own
 }

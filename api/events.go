@@ -134,7 +134,8 @@ func (s *Server) mayReadEvents(ctx context.Context, q eventQuery) error {
 	if q.filter.Resource == "" {
 		return nil
 	}
-	return s.Rights.MayLook(ctx, models.ResourceID(q.filter.Resource), q.by)
+	_, err := s.Rights.LookAs(ctx, models.ResourceID(q.filter.Resource), q.by)
+	return err
 }
 
 // eventPosition finds where a client has come. An id that it cannot have from us is refused rather than taken for the

@@ -322,6 +322,27 @@ func (e StorageProviderType) Valid() bool {
 	}
 }
 
+// Defines values for SubscriptionStatus.
+const (
+	SubscriptionStatusActive      SubscriptionStatus = "active"
+	SubscriptionStatusDisabled    SubscriptionStatus = "disabled"
+	SubscriptionStatusUnvalidated SubscriptionStatus = "unvalidated"
+)
+
+// Valid indicates whether the value is a known member of the SubscriptionStatus enum.
+func (e SubscriptionStatus) Valid() bool {
+	switch e {
+	case SubscriptionStatusActive:
+		return true
+	case SubscriptionStatusDisabled:
+		return true
+	case SubscriptionStatusUnvalidated:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for TermsUpdateEffect.
 const (
 	TermsUpdateEffectAllow TermsUpdateEffect = "allow"
@@ -1197,6 +1218,110 @@ type StorageProviderDeploymentStatus string
 // StorageProviderType defines model for StorageProvider.Type.
 type StorageProviderType string
 
+// Subscription defines model for Subscription.
+type Subscription struct {
+	// Consumer whose events are told
+	Consumer  string    `json:"consumer"`
+	Created   time.Time `json:"created"`
+	CreatedBy string    `json:"createdBy"`
+
+	// Cursor additive; how many of the organisation's events were told or passed over by a filter
+	Cursor   int64  `json:"cursor"`
+	EndPoint string `json:"endPoint"`
+
+	// Etag additive; for If-Match; it changes with what the organisation decides, not with each event
+	Etag string `json:"etag"`
+
+	// FailingSince additive; since then nothing was delivered
+	FailingSince *time.Time `json:"failingSince,omitempty"`
+	ID           int64      `json:"id"`
+
+	// Lag additive; how many of its events come after the cursor
+	Lag int64 `json:"lag"`
+
+	// LastDelivered additive
+	LastDelivered *time.Time `json:"lastDelivered,omitempty"`
+
+	// LastError additive; why the last attempt failed; absent when it did not
+	LastError *string `json:"lastError,omitempty"`
+
+	// LastEventID additive; the event that was delivered last
+	LastEventID *openapi_types.UUID `json:"lastEventId,omitempty"`
+
+	// NextAttempt additive; after a failure
+	NextAttempt    *time.Time `json:"nextAttempt,omitempty"`
+	ResourceFilter *string    `json:"resourceFilter,omitempty"`
+
+	// Secrets additive; the new secret, when there is one: `whsec_` and base64
+	Secrets      []string `json:"secrets,omitempty"`
+	SourceFilter *string  `json:"sourceFilter,omitempty"`
+
+	// Status additive; `disabled`: the endpoint failed for three days or answered 410, see `enable`
+	Status        SubscriptionStatus `json:"status"`
+	SubjectFilter *string            `json:"subjectFilter,omitempty"`
+	TypeFilter    *string            `json:"typeFilter,omitempty"`
+
+	// Validated whether the endpoint has answered the validation event
+	Validated bool `json:"validated"`
+}
+
+// SubscriptionStatus additive; `disabled`: the endpoint failed for three days or answered 410, see `enable`
+type SubscriptionStatus string
+
+// SubscriptionList defines model for SubscriptionList.
+type SubscriptionList struct {
+	// Count of this page
+	Count         int            `json:"count"`
+	Subscriptions []Subscription `json:"subscriptions"`
+}
+
+// SubscriptionReplay defines model for SubscriptionReplay.
+type SubscriptionReplay struct {
+	// From the id of the first event to tell again
+	From openapi_types.UUID `json:"from"`
+}
+
+// SubscriptionRequest defines model for SubscriptionRequest.
+type SubscriptionRequest struct {
+	// AlternativeSubjectFilter as `subjectFilter`, in the form `/organisation/` and the number
+	AlternativeSubjectFilter *string `json:"alternativeSubjectFilter,omitempty"`
+
+	// EndPoint URL, `https` only. It must be in a public network; redirects are not followed.
+	EndPoint string `json:"endPoint"`
+
+	// ResourceFilter events of this service only
+	ResourceFilter *string `json:"resourceFilter,omitempty"`
+
+	// SourceFilter the source of this broker's events, which is one
+	SourceFilter *string `json:"sourceFilter,omitempty"`
+
+	// SubjectFilter the caller itself: an organisation is told of its own events only
+	SubjectFilter *string `json:"subjectFilter,omitempty"`
+
+	// TypeFilter events of this type only; several are separated by commas (additive)
+	TypeFilter *string `json:"typeFilter,omitempty"`
+}
+
+// SubscriptionRotation defines model for SubscriptionRotation.
+type SubscriptionRotation struct {
+	// Overlap how long the secret before signs too, ISO 8601; one day by default, at most seven
+	Overlap *string `json:"overlap,omitempty"`
+}
+
+// SubscriptionTest defines model for SubscriptionTest.
+type SubscriptionTest struct {
+	// Delivered whether the endpoint answered 2xx
+	Delivered bool    `json:"delivered"`
+	Error     *string `json:"error,omitempty"`
+
+	// EventID the `webhook-id` that was sent
+	EventID openapi_types.UUID `json:"eventId"`
+
+	// Status what it answered; absent when it did not
+	Status           *int  `json:"status,omitempty"`
+	TookMilliseconds int64 `json:"tookMilliseconds"`
+}
+
 // TermsUpdate Unknown properties are refused; absent booleans are false.
 type TermsUpdate struct {
 	// AcceptsReplies may be sent to by those who may only reply
@@ -1269,6 +1394,16 @@ type TokenRequest struct {
 	Resource *string `json:"resource,omitempty"`
 }
 
+// WebhookKeyList defines model for WebhookKeyList.
+type WebhookKeyList struct {
+	Keys []struct {
+		ID string `json:"id"`
+
+		// PublicKey Ed25519, as Standard Webhooks writes it: `whpk_` and base64
+		PublicKey string `json:"publicKey"`
+	} `json:"keys"`
+}
+
 // AccessRequestID defines model for AccessRequestId.
 type AccessRequestID = openapi_types.UUID
 
@@ -1322,6 +1457,9 @@ type ResourceID = string
 
 // ResourceIdentifier defines model for ResourceIdentifier.
 type ResourceIdentifier = string
+
+// SubscriptionID defines model for SubscriptionId.
+type SubscriptionID = int64
 
 // Supplier An organisation, with country code or as a URN.
 type Supplier = OrganizationID
@@ -1628,6 +1766,46 @@ type ListEventsParams struct {
 	LastEventID *string `json:"Last-Event-ID,omitempty"`
 }
 
+// ListSubscriptionsParams defines parameters for ListSubscriptions.
+type ListSubscriptionsParams struct {
+	// Cursor Where the next page begins, as the page before told it.
+	Cursor *PageCursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit Entries of a page, 1 to 1000; 100 by default.
+	Limit *PageSize `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// CreateSubscriptionParams defines parameters for CreateSubscription.
+type CreateSubscriptionParams struct {
+	// IdempotencyKey Additive. Chosen by the caller, unique per request that it makes: 1–255 visible ASCII characters. The same key
+	// with the same request gives the first answer again.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// DeleteSubscriptionParams defines parameters for DeleteSubscription.
+type DeleteSubscriptionParams struct {
+	// IfMatch The ETag of what is to be changed, or `*` for whatever is there. 428 without it when something is there, 412 when it is another.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// EnableSubscriptionParams defines parameters for EnableSubscription.
+type EnableSubscriptionParams struct {
+	// IfMatch The ETag of what is to be changed, or `*` for whatever is there. 428 without it when something is there, 412 when it is another.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ReplaySubscriptionParams defines parameters for ReplaySubscription.
+type ReplaySubscriptionParams struct {
+	// IfMatch The ETag of what is to be changed, or `*` for whatever is there. 428 without it when something is there, 412 when it is another.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// RotateSubscriptionParams defines parameters for RotateSubscription.
+type RotateSubscriptionParams struct {
+	// IfMatch The ETag of what is to be changed, or `*` for whatever is there. 428 without it when something is there, 412 when it is another.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
 // ListOwnAuditParams defines parameters for ListOwnAudit.
 type ListOwnAuditParams struct {
 	// After The `seq` of the last entry that was read.
@@ -1833,6 +2011,15 @@ type PutGrantJSONRequestBody = GrantUpdate
 // CreateServiceOwnerJSONRequestBody defines body for CreateServiceOwner for application/json ContentType.
 type CreateServiceOwnerJSONRequestBody = ServiceOwnerInitialize
 
+// CreateSubscriptionJSONRequestBody defines body for CreateSubscription for application/json ContentType.
+type CreateSubscriptionJSONRequestBody = SubscriptionRequest
+
+// ReplaySubscriptionJSONRequestBody defines body for ReplaySubscription for application/json ContentType.
+type ReplaySubscriptionJSONRequestBody = SubscriptionReplay
+
+// RotateSubscriptionJSONRequestBody defines body for RotateSubscription for application/json ContentType.
+type RotateSubscriptionJSONRequestBody = SubscriptionRotation
+
 // RegisterClientJSONRequestBody defines body for RegisterClient for application/json ContentType.
 type RegisterClientJSONRequestBody = ClientUpdate
 
@@ -1970,6 +2157,33 @@ type ServerInterface interface {
 	// ListEvents Read what has happened
 	// (GET /events/api/v1/events)
 	ListEvents(c *gin.Context, params ListEventsParams)
+	// ListWebhookKeys List the public keys of webhooks
+	// (GET /events/api/v1/keys)
+	ListWebhookKeys(c *gin.Context)
+	// ListSubscriptions List subscriptions
+	// (GET /events/api/v1/subscriptions)
+	ListSubscriptions(c *gin.Context, params ListSubscriptionsParams)
+	// CreateSubscription Subscribe an endpoint to events
+	// (POST /events/api/v1/subscriptions)
+	CreateSubscription(c *gin.Context, params CreateSubscriptionParams)
+	// DeleteSubscription End a subscription
+	// (DELETE /events/api/v1/subscriptions/{subscriptionId})
+	DeleteSubscription(c *gin.Context, subscriptionID SubscriptionID, params DeleteSubscriptionParams)
+	// GetSubscription Read a subscription
+	// (GET /events/api/v1/subscriptions/{subscriptionId})
+	GetSubscription(c *gin.Context, subscriptionID SubscriptionID)
+	// EnableSubscription Try a subscription again
+	// (POST /events/api/v1/subscriptions/{subscriptionId}/enable)
+	EnableSubscription(c *gin.Context, subscriptionID SubscriptionID, params EnableSubscriptionParams)
+	// ReplaySubscription Send events again
+	// (POST /events/api/v1/subscriptions/{subscriptionId}/replay)
+	ReplaySubscription(c *gin.Context, subscriptionID SubscriptionID, params ReplaySubscriptionParams)
+	// RotateSubscription Get a new signing secret
+	// (POST /events/api/v1/subscriptions/{subscriptionId}/rotate)
+	RotateSubscription(c *gin.Context, subscriptionID SubscriptionID, params RotateSubscriptionParams)
+	// TestSubscription Send a test event
+	// (POST /events/api/v1/subscriptions/{subscriptionId}/test)
+	TestSubscription(c *gin.Context, subscriptionID SubscriptionID)
 	// Health Is the environment configured?
 	// (GET /health)
 	Health(c *gin.Context)
@@ -3646,6 +3860,340 @@ func (siw *ServerInterfaceWrapper) ListEvents(c *gin.Context) {
 	siw.Handler.ListEvents(c, params)
 }
 
+// ListWebhookKeys operation middleware
+func (siw *ServerInterfaceWrapper) ListWebhookKeys(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListWebhookKeys(c)
+}
+
+// ListSubscriptions operation middleware
+func (siw *ServerInterfaceWrapper) ListSubscriptions(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListSubscriptionsParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListSubscriptions(c, params)
+}
+
+// CreateSubscription operation middleware
+func (siw *ServerInterfaceWrapper) CreateSubscription(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateSubscriptionParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CreateSubscription(c, params)
+}
+
+// DeleteSubscription operation middleware
+func (siw *ServerInterfaceWrapper) DeleteSubscription(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "subscriptionId" -------------
+	var subscriptionID SubscriptionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "subscriptionId", c.Param("subscriptionId"), &subscriptionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter subscriptionId: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteSubscriptionParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfMatch = &IfMatch
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DeleteSubscription(c, subscriptionID, params)
+}
+
+// GetSubscription operation middleware
+func (siw *ServerInterfaceWrapper) GetSubscription(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "subscriptionId" -------------
+	var subscriptionID SubscriptionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "subscriptionId", c.Param("subscriptionId"), &subscriptionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter subscriptionId: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetSubscription(c, subscriptionID)
+}
+
+// EnableSubscription operation middleware
+func (siw *ServerInterfaceWrapper) EnableSubscription(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "subscriptionId" -------------
+	var subscriptionID SubscriptionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "subscriptionId", c.Param("subscriptionId"), &subscriptionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter subscriptionId: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params EnableSubscriptionParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfMatch = &IfMatch
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.EnableSubscription(c, subscriptionID, params)
+}
+
+// ReplaySubscription operation middleware
+func (siw *ServerInterfaceWrapper) ReplaySubscription(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "subscriptionId" -------------
+	var subscriptionID SubscriptionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "subscriptionId", c.Param("subscriptionId"), &subscriptionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter subscriptionId: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReplaySubscriptionParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfMatch = &IfMatch
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ReplaySubscription(c, subscriptionID, params)
+}
+
+// RotateSubscription operation middleware
+func (siw *ServerInterfaceWrapper) RotateSubscription(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "subscriptionId" -------------
+	var subscriptionID SubscriptionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "subscriptionId", c.Param("subscriptionId"), &subscriptionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter subscriptionId: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RotateSubscriptionParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfMatch = &IfMatch
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RotateSubscription(c, subscriptionID, params)
+}
+
+// TestSubscription operation middleware
+func (siw *ServerInterfaceWrapper) TestSubscription(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "subscriptionId" -------------
+	var subscriptionID SubscriptionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "subscriptionId", c.Param("subscriptionId"), &subscriptionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter subscriptionId: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.TestSubscription(c, subscriptionID)
+}
+
 // Health operation middleware
 func (siw *ServerInterfaceWrapper) Health(c *gin.Context) {
 
@@ -5213,6 +5761,15 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/authentication/api/v1/exchange/maskinporten", wrapper.ExchangeMaskinportenToken)
 	router.GET(options.BaseURL+"/.well-known/jwks.json", wrapper.GetTokenKeys)
 	router.GET(options.BaseURL+"/.well-known/oauth-authorization-server", wrapper.GetTokenMetadata)
+	router.GET(options.BaseURL+"/events/api/v1/subscriptions", wrapper.ListSubscriptions)
+	router.POST(options.BaseURL+"/events/api/v1/subscriptions", wrapper.CreateSubscription)
+	router.DELETE(options.BaseURL+"/events/api/v1/subscriptions/:subscriptionId", wrapper.DeleteSubscription)
+	router.GET(options.BaseURL+"/events/api/v1/subscriptions/:subscriptionId", wrapper.GetSubscription)
+	router.POST(options.BaseURL+"/events/api/v1/subscriptions/:subscriptionId/test", wrapper.TestSubscription)
+	router.POST(options.BaseURL+"/events/api/v1/subscriptions/:subscriptionId/enable", wrapper.EnableSubscription)
+	router.POST(options.BaseURL+"/events/api/v1/subscriptions/:subscriptionId/replay", wrapper.ReplaySubscription)
+	router.POST(options.BaseURL+"/events/api/v1/subscriptions/:subscriptionId/rotate", wrapper.RotateSubscription)
+	router.GET(options.BaseURL+"/events/api/v1/keys", wrapper.ListWebhookKeys)
 	router.GET(options.BaseURL+"/livez", wrapper.Livez)
 	router.GET(options.BaseURL+"/readyz", wrapper.Readyz)
 	router.GET(options.BaseURL+"/health", wrapper.Health)

@@ -29,6 +29,9 @@ type Ports struct {
 	Rights        Rights
 	Registry      Registry
 	Contents      Contents
+	Subscriptions Subscriptions
+	Subscribers   Subscribers
+	Webhooks      Webhooks
 	Feed          Feed
 	Closing       <-chan struct{} // closed when the process is about to stop; nil: never
 	Log           *slog.Logger

@@ -35,6 +35,8 @@ func NewCloudEvent(e Event, source string) CloudEvent {
 			data["Reason"] = e.Detail
 		case EventReminder:
 			data["TimeLeft"] = e.Detail
+		case EventSubscriptionDisabled:
+			data["Subscription"] = e.Detail
 		default:
 		}
 	}
@@ -55,7 +57,7 @@ func (e CloudEvent) MarshalJSON() ([]byte, error) {
 		ID               string            `json:"id"`
 		Type             string            `json:"type"`
 		Time             time.Time         `json:"time"`
-		Resource         string            `json:"resource"`
+		Resource         string            `json:"resource,omitempty"`
 		ResourceInstance string            `json:"resourceinstance,omitempty"`
 		Subject          string            `json:"subject"`
 		Source           string            `json:"source"`

@@ -162,5 +162,8 @@ var (
 	ErrNoSuchEvent      = &Error{Kind: KindInvalid, Code: "FMD-00070", Message: "You were told of no event with this id. Leave out after to read from the first event."}
 	ErrTooManyListeners = &Error{Kind: KindUnavailable, Code: "FMD-00071", Message: "Too many clients wait for events right now. Ask again later, or without wait."}
 
+	ErrSubscriptionNotFound = &Error{Kind: KindNotFound, Code: "FMD-00080", Message: "There is no such subscription."}
+	ErrTestRunning          = &Error{Kind: KindConflict, Code: "FMD-00081", Message: "A test event is on its way to this endpoint. Ask again when it was answered."}
+
 	ErrInternal = &Error{Kind: KindInternal, Code: "FMD-00014", Message: "Something went wrong at our end."}
 )

@@ -31,7 +31,7 @@ const (
 func EventTypes() []EventType {
 	return []EventType{
 		EventInitialized, EventUploadProcessing, EventPublished, EventUploadFailed, EventDownloadConfirmed,
-		EventAllConfirmed, EventPurged, EventNeverConfirmed, EventCancelled, EventReminder,
+		EventAllConfirmed, EventPurged, EventNeverConfirmed, EventCancelled, EventReminder, EventSubscriptionDisabled,
 	}
 }
 

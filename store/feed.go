@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 
@@ -112,19 +113,36 @@ func (s *Store) EventPosition(ctx context.Context, party models.Party, id uuid.U
 	return seqs[0], nil
 }
 
-// EventsFor is EventsAfter for a caller: a supplier sees events of those services only in which it may look at its
-// principal's transfers.
+// EventsFor is EventsAfter for a caller: a supplier sees of its principal's events those alone that are of a service and
+// a role in which it may look at transfers.
 func (s *Store) EventsFor(ctx context.Context, by models.Caller, afterSeq int64, filter models.EventFilter, limit int) ([]models.Event, error) {
-	if by.Supplier != "" {
-		ctx, cancel := bounded(ctx)
-		defer cancel()
-		visible, err := s.visibleResources(ctx, by)
+	if by.Supplier == "" {
+		return s.EventsAfter(ctx, by.Party, afterSeq, filter, limit)
+	}
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	visible, err := s.visibleRoles(ctx, by)
+	out := []models.Event{}
+	if err != nil || len(visible) == 0 {
+		return out, err
+	}
+	filter.Resources = slices.Sorted(maps.Keys(visible))
+	for len(out) < limit {
+		page, err := s.EventsAfter(ctx, by.Party, afterSeq, filter, limit)
 		if err != nil {
 			return nil, err
 		}
-		filter.Resources = visible
+		for _, e := range page {
+			if slices.Contains(visible[e.ResourceID], e.Role) {
+				out = append(out, e)
+			}
+			afterSeq = e.Seq
+		}
+		if len(page) < limit {
+			break
+		}
 	}
-	return s.EventsAfter(ctx, by.Party, afterSeq, filter, limit)
+	return out[:min(len(out), limit)], nil
 }
 
 // resourcesOfFeed steps from one service to the next in the index, however many events each has.
@@ -136,22 +154,22 @@ WITH RECURSIVE step(id) AS (
 )
 SELECT id FROM step WHERE id IS NOT NULL`
 
-// visibleResources are the services of the party's events in which its supplier may look.
-func (s *Store) visibleResources(ctx context.Context, by models.Caller) ([]string, error) {
+// visibleRoles are the services of the party's events in which its supplier may look, and in which roles.
+func (s *Store) visibleRoles(ctx context.Context, by models.Caller) (map[string][]models.Role, error) {
 	var told []string
 	err := s.read.WithContext(ctx).Raw(resourcesOfFeed, map[string]any{"party": by.Party}).Scan(&told).Error
 	if err != nil {
 		return nil, unavailable("list services of events", err)
 	}
-	visible := []string{}
+	visible := map[string][]models.Role{}
 	for _, id := range told {
-		err := s.MayLook(ctx, id, by)
+		roles, err := s.LookAs(ctx, id, by)
 		if e, refused := models.AsError(err); refused && !e.Retryable() {
 			continue
 		} else if err != nil {
 			return nil, err
 		}
-		visible = append(visible, id)
+		visible[id] = roles
 	}
 	return visible, nil
 }

@@ -111,7 +111,9 @@ func (s *Store) committed(t *told) {
 	if len(t.parties) == 0 {
 		return
 	}
-	s.watchers.wake(slices.Collect(maps.Keys(t.parties))...)
+	parties := slices.Collect(maps.Keys(t.parties))
+	s.watchers.wake(parties...)
+	s.tell(parties)
 	if s.dialect != dialectPostgres {
 		return
 	}

@@ -33,6 +33,7 @@ type Store struct {
 	outbox   outbox
 	notifier *gorm.DB // one connection of its own on PostgreSQL; nil on SQLite
 	url      string
+	told     chan []models.Party // who has new events, see Told
 }
 
 // Options set what differs between installations and tests.
@@ -48,7 +49,7 @@ const registryConns = 4
 // Open connects to postgres://… or sqlite:FILE. It does not dial PostgreSQL before the first use,
 // so a process can start while the database is down; use Ready.
 func Open(url string, o Options) (*Store, error) {
-	s := &Store{url: url, now: o.Now, quotas: models.DefaultQuotas()}
+	s := &Store{url: url, now: o.Now, quotas: models.DefaultQuotas(), told: make(chan []models.Party, toldBuffer)}
 	if o.Quotas != nil {
 		s.quotas = *o.Quotas
 	}

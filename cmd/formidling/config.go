@@ -37,6 +37,8 @@ type config struct {
 	UploadDeadline, ShutdownGrace time.Duration
 	UploadSlots, MaxRecipients    int
 	MaxPurges, EventListeners     int
+	MaxWebhooks                   int
+	WebhookExceptions             []string
 	WorkerVersion                 string
 	LogLevel                      slog.Level
 	LogJSON                       bool
@@ -77,13 +79,15 @@ var settings = []setting{
 	{"FORMIDLING_TOKEN_KEYS", "", "file with the private JSON Web Key Set that signs our tokens, the same at all replicas; empty: no token endpoint", text(func(c *config) *string { return &c.TokenKeys })},
 	{"FORMIDLING_TOKEN_AUDIENCES", "", "further values of aud in assertions, by comma; FORMIDLING_PUBLIC_URL always counts", list(func(c *config) *[]string { return &c.TokenAudiences })},
 	{"FORMIDLING_ISSUERS", "", "JSON file that names external issuers whose tokens are accepted (docs/identity.md)", text(func(c *config) *string { return &c.Issuers })},
-	{"FORMIDLING_QUOTAS", "", "what one organisation may keep in the registry, such as services=100,grants=100000; the names are services, grants, lists, members, connections, requests, delegations, clients", quotas},
+	{"FORMIDLING_QUOTAS", "", "what one organisation may keep in the registry, such as services=100,grants=100000; the names are services, grants, lists, members, connections, requests, delegations, clients, subscriptions", quotas},
 	{"FORMIDLING_ENVIRONMENT", "development", "what GET /serviceowner calls this installation", text(func(c *config) *string { return &c.Environment })},
 	{"FORMIDLING_UPLOAD_DEADLINE", "P1D", "how long a sender has to upload after initialize, ISO 8601", duration(func(c *config) *time.Duration { return &c.UploadDeadline })},
 	{"FORMIDLING_UPLOAD_SLOTS", "64", "uploads at once in this process; more are told to come back", number(func(c *config) *int { return &c.UploadSlots })},
 	{"FORMIDLING_MAX_RECIPIENTS", "10000", "recipients of one transfer, at most 20000", number(func(c *config) *int { return &c.MaxRecipients })},
 	{"FORMIDLING_EVENT_LISTENERS", "10000", "clients that wait for events at once in this process, a quarter of them of one organisation", number(func(c *config) *int { return &c.EventListeners })},
 	{"FORMIDLING_MAX_PURGES", "4", "files deleted at once by this worker", number(func(c *config) *int { return &c.MaxPurges })},
+	{"FORMIDLING_MAX_WEBHOOKS", "64", "endpoints that this worker sends webhooks to at once; at most 4 of them at one host, and 8 of one organisation", number(func(c *config) *int { return &c.MaxWebhooks })},
+	{"FORMIDLING_WEBHOOK_EXCEPTIONS", "", "hosts, addresses and networks such as 10.1.0.0/16 that webhooks may be sent to although they are not public, also by http, by comma; run and demo add loopback", list(func(c *config) *[]string { return &c.WebhookExceptions })},
 	{"FORMIDLING_WORKER_VERSION", "", "build id for Temporal's worker versioning; empty: off. Nothing runs on a new version until it is made current", text(func(c *config) *string { return &c.WorkerVersion })},
 	{"FORMIDLING_SHUTDOWN_GRACE", "PT30S", "how long requests and activities may finish after SIGTERM, ISO 8601", duration(func(c *config) *time.Duration { return &c.ShutdownGrace })},
 	{"FORMIDLING_LOG_LEVEL", "info", "lowest level logged: debug, info, warn, error", func(c *config, v string) error { return c.LogLevel.UnmarshalText([]byte(v)) }},
@@ -241,6 +245,7 @@ func quotas(c *config, v string) error {
 	fields := map[string]*int64{
 		"services": &c.Quotas.Services, "grants": &c.Quotas.Grants, "lists": &c.Quotas.Lists, "members": &c.Quotas.Members,
 		"connections": &c.Quotas.Connections, "requests": &c.Quotas.Requests, "delegations": &c.Quotas.Delegations, "clients": &c.Quotas.Clients,
+		"subscriptions": &c.Quotas.Subscriptions,
 	}
 	for pair := range strings.SplitSeq(v, ",") {
 		name, number, _ := strings.Cut(strings.TrimSpace(pair), "=")

@@ -158,7 +158,7 @@ func (p *parts) work(ctx context.Context, ready func()) error {
 		if err == nil {
 			p.log.InfoContext(ctx, "working")
 			ready()
-			<-ctx.Done()
+			p.wakeSubscriptions(ctx)
 			pair.Stop()
 			return nil
 		}

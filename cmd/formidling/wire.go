@@ -35,6 +35,7 @@ type parts struct {
 	// namespace of Temporal
 	namespace string
 	codec     *workflows.Encryption // nil: payloads in clear
+	webhooks  webhooks
 	now       func() time.Time
 }
 
@@ -63,6 +64,9 @@ func connect(ctx context.Context, c config, demo bool) (*parts, error) {
 		if p.codec, err = workflows.NewEncryption(c.PayloadKeys); err != nil {
 			return nil, err
 		}
+	}
+	if p.webhooks, err = newWebhooks(&c, demo); err != nil {
+		return nil, err
 	}
 	if p.store, err = store.Open(c.DatabaseURL, store.Options{MaxConns: c.DatabaseConnections, Now: p.now, Quotas: &c.Quotas}); err != nil {
 		return nil, err
@@ -133,6 +137,7 @@ func (p *parts) apiHandler(ctx context.Context, l *logins) (http.Handler, error)
 	if l.exchange != nil {
 		ports.Tokens = l.exchange
 	}
+	ports.Subscriptions, ports.Subscribers, ports.Webhooks = p.store, workflows.NewClient(p.temporal), p.webhooks
 	server := api.New(ports, api.Settings{
 		MaxRecipients: p.config.MaxRecipients, UploadSlots: p.config.UploadSlots, Environment: p.config.Environment,
 		PublicURL: p.config.PublicURL, MTLSURL: p.config.MTLSURL, EventListeners: p.config.EventListeners,
@@ -144,6 +149,7 @@ func (p *parts) apiHandler(ctx context.Context, l *logins) (http.Handler, error)
 func (p *parts) workers() *worker.Pair {
 	a := activities.New(p.store, p.store, p.objects, p.config.UploadDeadline)
 	return worker.New(p.temporal, a, worker.Options{
+		Webhooks: p.pusher(), MaxWebhooks: p.config.MaxWebhooks,
 		MaxPurges: p.config.MaxPurges, StopTimeout: p.config.ShutdownGrace,
 		Versioned: p.config.WorkerVersion != "", BuildID: p.config.WorkerVersion, DeploymentName: "formidling",
 	})
