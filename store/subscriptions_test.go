@@ -287,7 +287,7 @@ func TestSubscription_IsChangedUnderItsVersionAndAudited(t *testing.T) {
 		require.NoError(t, b.DeleteSubscription(t.Context(), as(alice), n.ID, always))
 		require.Empty(t, b.reread(t, n.ID).Secrets)
 		require.ErrorIs(t, b.DeleteSubscription(t.Context(), as(alice), n.ID, always), models.ErrSubscriptionNotFound)
-		entries, err := b.AuditOf(t.Context(), alice, models.AuditPage{Limit: 10})
+		entries, _, err := b.AuditOf(t.Context(), alice, models.AuditPage{Limit: 10})
 		require.NoError(t, err)
 		require.Len(t, entries, 4)
 		for _, e := range entries {
