@@ -28,6 +28,9 @@ type Ports struct {
 	Rights        Rights
 	Registry      Registry
 	Contents      Contents
+	Receipts      Receipts // nil: none are kept
+	Evidence      Evidence // nil: without keys nothing can be shown
+	Proofs        Proofs   // nil: no certificates are trusted
 	Log           *slog.Logger
 	Now           func() time.Time // the clock; nil: the system's
 }

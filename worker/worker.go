@@ -28,6 +28,7 @@ type ActivityRegistry interface {
 func RegisterWorkflows(r Registry) {
 	r.RegisterWorkflowWithOptions(workflows.Transfer, workflow.RegisterOptions{})
 	r.RegisterWorkflowWithOptions(workflows.DeliveryGroup, workflow.RegisterOptions{})
+	r.RegisterWorkflowWithOptions(workflows.ReceiptLog, workflow.RegisterOptions{})
 }
 
 // RegisterActivities makes the activities known.

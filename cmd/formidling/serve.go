@@ -151,6 +151,7 @@ func (p *parts) work(ctx context.Context, ready func()) error {
 		err := pair.Start()
 		if err == nil {
 			p.log.InfoContext(ctx, "working")
+			go p.keepReceiptLog(ctx)
 			ready()
 			<-ctx.Done()
 			pair.Stop()

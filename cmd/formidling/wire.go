@@ -20,6 +20,7 @@ import (
 	"github.com/formidling/formidling/activities"
 	"github.com/formidling/formidling/api"
 	"github.com/formidling/formidling/objects"
+	"github.com/formidling/formidling/receipts"
 	"github.com/formidling/formidling/store"
 	"github.com/formidling/formidling/worker"
 	"github.com/formidling/formidling/workflows"
@@ -36,6 +37,7 @@ type parts struct {
 	namespace string
 	codec     *workflows.Encryption // nil: payloads in clear
 	now       func() time.Time
+	receipts  *receipts.Keys // nil: nothing is signed
 }
 
 // errNoKeys keeps file names out of Temporal's database by default.
@@ -73,6 +75,10 @@ func connect(ctx context.Context, c config, demo bool) (*parts, error) {
 	}
 	if err = p.connectTemporal(); err != nil {
 		return nil, errors.Join(err, p.store.Close())
+	}
+	if err = p.openReceiptKeys(ctx, demo); err != nil {
+		p.close()
+		return nil, err
 	}
 	return p, nil
 }
@@ -128,6 +134,13 @@ func (p *parts) apiHandler(l *logins) (http.Handler, error) {
 	ports := api.Ports{
 		Authenticator: l.verifier, Transfers: workflows.NewClient(p.temporal), Views: p.store, Uploads: p.store,
 		Downloads: p.store, Services: p.store, Rights: p.store, Registry: p.store, Contents: p.objects, Log: p.log, Now: p.now,
+		Receipts: p.store,
+	}
+	if p.receipts != nil {
+		ports.Evidence = p.evidence()
+	}
+	if l.trust != nil {
+		ports.Proofs = l.trust
 	}
 	if l.exchange != nil {
 		ports.Tokens = l.exchange
@@ -138,7 +151,7 @@ func (p *parts) apiHandler(l *logins) (http.Handler, error) {
 
 // workers connects the activities and prepares the workers.
 func (p *parts) workers() *worker.Pair {
-	a := activities.New(p.store, p.store, p.objects, p.config.UploadDeadline)
+	a := activities.New(p.store, p.store, p.objects, p.config.UploadDeadline).WithReceipts(p.receiptIssuer(), p.receiptLog())
 	return worker.New(p.temporal, a, worker.Options{
 		MaxPurges: p.config.MaxPurges, StopTimeout: p.config.ShutdownGrace,
 		Versioned: p.config.WorkerVersion != "", BuildID: p.config.WorkerVersion, DeploymentName: "formidling",
