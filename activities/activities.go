@@ -63,8 +63,9 @@ func New(t Transfers, u Uploads, c Contents, uploadWindow time.Duration) *Activi
 	return &Activities{transfers: t, uploads: u, contents: c, uploadWindow: uploadWindow}
 }
 
-// WithReceipts has every step issue the receipts of what it did.
-func (a *Activities) WithReceipts(r Receipts, l Log) *Activities {
+// WithReceipts returns activities of which every step issues the receipts of what it did. It is no method, because each of
+// those is an activity.
+func WithReceipts(a *Activities, r Receipts, l Log) *Activities {
 	out := *a
 	out.receipts, out.log = r, l
 	return &out

@@ -94,6 +94,9 @@ type LogLeaf struct {
 	ReferenceDigest string
 }
 
+// TableName says it in English.
+func (LogLeaf) TableName() string { return "log_leaves" }
+
 // LogPending waits to become a leaf.
 type LogPending struct {
 	Kind            LeafKind `gorm:"primaryKey"`

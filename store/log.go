@@ -46,7 +46,10 @@ func (s *Store) AssignLeaves(ctx context.Context, limit int) (assigned int, err 
 		}
 		return tx.Exec("UPDATE log_states SET size = ? WHERE id = 1", size+int64(assigned)).Error
 	})
-	return assigned, err
+	if err != nil {
+		return 0, err
+	}
+	return assigned, nil
 }
 
 // movedHeads are the audit's heads that no leaf stands for.

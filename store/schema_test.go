@@ -37,6 +37,14 @@ var tables = []any{
 	models.UploadAttempt{},
 	models.StagedContent{},
 	models.ContentAccess{},
+	models.ReceiptChain{},
+	models.ReceiptEntry{},
+	models.SignedReceipt{},
+	models.Statement{},
+	models.Notification{},
+	models.LogLeaf{},
+	models.LogPending{},
+	models.LogCheckpoint{},
 }
 
 func TestSchema_HasNotDriftedFromTheModels(t *testing.T) {

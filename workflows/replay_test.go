@@ -95,7 +95,7 @@ func TestNames_AreGolden(t *testing.T) {
 		"update " + workflows.UpdateConfirm, "update " + workflows.UpdateCancel,
 		"signal " + workflows.SignalContentReceived, "signal " + workflows.SignalGroupDelivered,
 		"signal " + workflows.SignalAllConfirmed, "signal " + workflows.SignalTransferEnded,
-		"query " + workflows.QueryState, "workflow Transfer", "workflow DeliveryGroup",
+		"query " + workflows.QueryState, "workflow Transfer", "workflow DeliveryGroup", "workflow ReceiptLog",
 	}
 	for name := range workflows.SearchAttributes() {
 		names = append(names, "search attribute "+name)

@@ -151,7 +151,7 @@ func (p *parts) apiHandler(l *logins) (http.Handler, error) {
 
 // workers connects the activities and prepares the workers.
 func (p *parts) workers() *worker.Pair {
-	a := activities.New(p.store, p.store, p.objects, p.config.UploadDeadline).WithReceipts(p.receiptIssuer(), p.receiptLog())
+	a := activities.WithReceipts(activities.New(p.store, p.store, p.objects, p.config.UploadDeadline), p.receiptIssuer(), p.receiptLog())
 	return worker.New(p.temporal, a, worker.Options{
 		MaxPurges: p.config.MaxPurges, StopTimeout: p.config.ShutdownGrace,
 		Versioned: p.config.WorkerVersion != "", BuildID: p.config.WorkerVersion, DeploymentName: "formidling",
