@@ -32,6 +32,12 @@ var scopes = map[string][]string{
 	"POST /broker/api/v1/resource/:resourceId/access-requests":         parties,
 	"GET /events/api/v1/events":                                        told,
 
+	"GET /broker/api/v1/filetransfer/:fileTransferId/receipts":          parties,
+	"GET /broker/api/v1/filetransfer/:fileTransferId/receipts/bundle":   parties,
+	"POST /broker/api/v1/filetransfer/:fileTransferId/acknowledgements": parties,
+	"GET /broker/api/v1/filetransfer/:fileTransferId/timeline":          anyOf,
+	"GET /broker/api/v1/receipts":                                       parties,
+
 	"GET /broker/api/v1/resource":                                                                              owners,
 	"GET /broker/api/v1/resource/:resourceId":                                                                  owners,
 	"PUT /broker/api/v1/resource/:resourceId":                                                                  owners,
@@ -92,8 +98,10 @@ var scopes = map[string][]string{
 
 var public = map[string]bool{
 	"POST /oauth2/token": true, "POST /token": true, "GET /.well-known/jwks.json": true, "GET /.well-known/oauth-authorization-server": true,
-	"GET /events/api/v1/keys": true,
-	"GET /livez":              true, "GET /readyz": true, "GET /health": true, "GET /openapi.yaml": true,
+	"GET /events/api/v1/keys":   true,
+	"GET /receipts/api/v1/jwks": true, "GET /receipts/api/v1/checkpoint": true, "GET /receipts/api/v1/tile": true,
+	"GET /receipts/api/v1/proof/inclusion": true, "GET /receipts/api/v1/proof/consistency": true,
+	"GET /livez": true, "GET /readyz": true, "GET /health": true, "GET /openapi.yaml": true,
 	"GET /": true, "HEAD /": true, "GET /docs": true, "HEAD /docs": true, "GET /docs/*asset": true, "HEAD /docs/*asset": true,
 }
 
@@ -117,6 +125,7 @@ var withoutSupplier = map[string]bool{
 	"GET /events/api/v1/subscriptions/:subscriptionId": true, "DELETE /events/api/v1/subscriptions/:subscriptionId": true,
 	"POST /events/api/v1/subscriptions/:subscriptionId/test": true, "POST /events/api/v1/subscriptions/:subscriptionId/enable": true,
 	"POST /events/api/v1/subscriptions/:subscriptionId/replay": true, "POST /events/api/v1/subscriptions/:subscriptionId/rotate": true,
+	"GET /broker/api/v1/receipts": true, // a delegation is for a service
 }
 
 // authorize tells whether the caller may call a route at all.
@@ -135,6 +144,8 @@ func authorize(route string, by models.Caller) error {
 
 // answersNoJSON lists operations to which an Accept header that leaves out JSON does no harm.
 var answersNoJSON = map[string]bool{
+	"GET /broker/api/v1/filetransfer/:fileTransferId/receipts":                                                 true, // or a page
+	"POST /broker/api/v1/filetransfer/:fileTransferId/acknowledgements":                                        true,
 	"GET /broker/api/v1/filetransfer/:fileTransferId/download":                                                 true,
 	"HEAD /broker/api/v1/filetransfer/:fileTransferId/download":                                                true,
 	"POST /broker/api/v1/filetransfer/:fileTransferId/confirmdownload":                                         true,

@@ -37,6 +37,33 @@ func (e AccessRequestState) Valid() bool {
 	}
 }
 
+// Defines values for AcknowledgementStatus.
+const (
+	AcknowledgementStatusLessThanNil      AcknowledgementStatus = "<nil>"
+	AcknowledgementStatusOk               AcknowledgementStatus = "ok"
+	AcknowledgementStatusRejected         AcknowledgementStatus = "rejected"
+	AcknowledgementStatusUnexpectedError  AcknowledgementStatus = "unexpectedError"
+	AcknowledgementStatusValidationFailed AcknowledgementStatus = "validationFailed"
+)
+
+// Valid indicates whether the value is a known member of the AcknowledgementStatus enum.
+func (e AcknowledgementStatus) Valid() bool {
+	switch e {
+	case AcknowledgementStatusLessThanNil:
+		return true
+	case AcknowledgementStatusOk:
+		return true
+	case AcknowledgementStatusRejected:
+		return true
+	case AcknowledgementStatusUnexpectedError:
+		return true
+	case AcknowledgementStatusValidationFailed:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for CloudEventDataRole.
 const (
 	CloudEventDataRoleRecipient CloudEventDataRole = "Recipient"
@@ -100,6 +127,27 @@ func (e DecisionDecision) Valid() bool {
 	case DecisionDecisionAllow:
 		return true
 	case DecisionDecisionDeny:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DownloadConfirmationStatus.
+const (
+	DownloadConfirmationStatusLessThanNil DownloadConfirmationStatus = "<nil>"
+	DownloadConfirmationStatusOk          DownloadConfirmationStatus = "ok"
+	DownloadConfirmationStatusRejected    DownloadConfirmationStatus = "rejected"
+)
+
+// Valid indicates whether the value is a known member of the DownloadConfirmationStatus enum.
+func (e DownloadConfirmationStatus) Valid() bool {
+	switch e {
+	case DownloadConfirmationStatusLessThanNil:
+		return true
+	case DownloadConfirmationStatusOk:
+		return true
+	case DownloadConfirmationStatusRejected:
 		return true
 	default:
 		return false
@@ -238,6 +286,24 @@ func (e HealthStatus) Valid() bool {
 	}
 }
 
+// Defines values for InclusionProofKind.
+const (
+	InclusionProofKindAudit   InclusionProofKind = "audit"
+	InclusionProofKindReceipt InclusionProofKind = "receipt"
+)
+
+// Valid indicates whether the value is a known member of the InclusionProofKind enum.
+func (e InclusionProofKind) Valid() bool {
+	switch e {
+	case InclusionProofKindAudit:
+		return true
+	case InclusionProofKindReceipt:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for MeCredentialMethod.
 const (
 	MeCredentialMethodCertificate      MeCredentialMethod = "certificate"
@@ -355,6 +421,42 @@ func (e TermsUpdateEffect) Valid() bool {
 	case TermsUpdateEffectAllow:
 		return true
 	case TermsUpdateEffectBlock:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for TimelineEntryKind.
+const (
+	TimelineEntryKindAccess       TimelineEntryKind = "access"
+	TimelineEntryKindConfirmation TimelineEntryKind = "confirmation"
+	TimelineEntryKindDelivery     TimelineEntryKind = "delivery"
+	TimelineEntryKindNotification TimelineEntryKind = "notification"
+	TimelineEntryKindReceipt      TimelineEntryKind = "receipt"
+	TimelineEntryKindStatement    TimelineEntryKind = "statement"
+	TimelineEntryKindStatus       TimelineEntryKind = "status"
+	TimelineEntryKindUpload       TimelineEntryKind = "upload"
+)
+
+// Valid indicates whether the value is a known member of the TimelineEntryKind enum.
+func (e TimelineEntryKind) Valid() bool {
+	switch e {
+	case TimelineEntryKindAccess:
+		return true
+	case TimelineEntryKindConfirmation:
+		return true
+	case TimelineEntryKindDelivery:
+		return true
+	case TimelineEntryKindNotification:
+		return true
+	case TimelineEntryKindReceipt:
+		return true
+	case TimelineEntryKindStatement:
+		return true
+	case TimelineEntryKindStatus:
+		return true
+	case TimelineEntryKindUpload:
 		return true
 	default:
 		return false
@@ -484,6 +586,22 @@ type AccessRequestList struct {
 // AccessRequestState defines model for AccessRequestState.
 type AccessRequestState string
 
+// Acknowledgement At least one of the fields.
+type Acknowledgement struct {
+	// Proof As with confirmdownload.
+	Proof *string `json:"proof,omitempty"`
+
+	// Sha256 As with confirmdownload.
+	Sha256 *string                `json:"sha256,omitempty"`
+	Status *AcknowledgementStatus `json:"status,omitempty"`
+
+	// Text At most 1000 characters.
+	Text *string `json:"text,omitempty"`
+}
+
+// AcknowledgementStatus defines model for Acknowledgement.Status.
+type AcknowledgementStatus string
+
 // AuditEntry defines model for AuditEntry.
 type AuditEntry struct {
 	At time.Time `json:"at"`
@@ -609,6 +727,14 @@ type ConnectionPage struct {
 	Links PageLinks    `json:"links"`
 }
 
+// ConsistencyProof defines model for ConsistencyProof.
+type ConsistencyProof struct {
+	Checkpoint string `json:"checkpoint"`
+
+	// Consistency Hashes in base64.
+	Consistency []string `json:"consistency"`
+}
+
 // CredentialLock defines model for CredentialLock.
 type CredentialLock struct {
 	Certificates []string  `json:"certificates"`
@@ -682,6 +808,24 @@ type DelegationUpdate struct {
 	// ValidTo RFC 3339, exclusive
 	ValidTo *string `json:"validTo,omitempty"`
 }
+
+// DownloadConfirmation Additive. What the recipient found. All of it is optional, and so is the body.
+type DownloadConfirmation struct {
+	// Proof Detached JWS with x5c, by the caller's own enterprise certificate, over `{"transfer":"<id>","sha256":"<hex>"}`.
+	Proof *string `json:"proof,omitempty"`
+
+	// Sha256 SHA-256 that the recipient computed itself, lower-case hex. Another than the file's is refused.
+	Sha256 *string `json:"sha256,omitempty"`
+
+	// Status What became of the file.
+	Status *DownloadConfirmationStatus `json:"status,omitempty"`
+
+	// Text At most 1000 characters.
+	Text *string `json:"text,omitempty"`
+}
+
+// DownloadConfirmationStatus What became of the file.
+type DownloadConfirmationStatus string
 
 // FileTransferDetails The state of a transfer and how it came to be.
 type FileTransferDetails struct {
@@ -987,6 +1131,22 @@ type HealthReport struct {
 // HealthStatus defines model for HealthStatus.
 type HealthStatus string
 
+// InclusionProof defines model for InclusionProof.
+type InclusionProof struct {
+	Checkpoint string `json:"checkpoint"`
+
+	// Inclusion Hashes in base64, from the leaf to the root.
+	Inclusion []string           `json:"inclusion"`
+	Kind      InclusionProofKind `json:"kind"`
+	Leaf      int64              `json:"leaf"`
+
+	// Seq Place in its own chain.
+	Seq int64 `json:"seq"`
+}
+
+// InclusionProofKind defines model for InclusionProof.Kind.
+type InclusionProofKind string
+
 // Me defines model for Me.
 type Me struct {
 	Credential struct {
@@ -1075,6 +1235,36 @@ type Problem struct {
 
 // PropertyList Key-value pairs of the sender's, at most 10; keys of at most 50 characters, values of at most 3000.
 type PropertyList map[string]string
+
+// ReceiptBundle defines model for ReceiptBundle.
+type ReceiptBundle struct {
+	Checkpoint *string       `json:"checkpoint,omitempty"`
+	Format     string        `json:"format"`
+	Keys       ReceiptKeySet `json:"keys"`
+	Proofs     []struct {
+		Jws    string `json:"jws"`
+		Party  string `json:"party"`
+		Sha256 string `json:"sha256"`
+	} `json:"proofs"`
+	Receipts []struct {
+		Inclusion []string `json:"inclusion,omitempty"`
+		Jws       string   `json:"jws"`
+		Leaf      *int64   `json:"leaf,omitempty"`
+	} `json:"receipts"`
+
+	// Statement JWS that says which receipts there are.
+	Statement string `json:"statement"`
+}
+
+// ReceiptKeySet defines model for ReceiptKeySet.
+type ReceiptKeySet struct {
+	Keys []map[string]interface{} `json:"keys"`
+}
+
+// ReceiptList defines model for ReceiptList.
+type ReceiptList struct {
+	Receipts []TransferReceipt `json:"receipts"`
+}
 
 // RecipientFileTransferStatus How far one recipient has come.
 type RecipientFileTransferStatus string
@@ -1348,6 +1538,31 @@ type TermsUpdateEffect string
 // TimeSpan A duration as days, hours, minutes and seconds.
 type TimeSpan = string
 
+// Timeline defines model for Timeline.
+type Timeline struct {
+	Entries []TimelineEntry `json:"entries"`
+}
+
+// TimelineEntry defines model for TimelineEntry.
+type TimelineEntry struct {
+	// Actor The organisation that did it; null: the broker.
+	Actor *string   `json:"actor"`
+	At    time.Time `json:"at"`
+
+	// Cause Why, or how much.
+	Cause string            `json:"cause"`
+	Kind  TimelineEntryKind `json:"kind"`
+
+	// Recipient The organisation that it concerns.
+	Recipient *string `json:"recipient"`
+
+	// What Such as the status, the event's type, or the receipt's event.
+	What string `json:"what"`
+}
+
+// TimelineEntryKind defines model for TimelineEntry.Kind.
+type TimelineEntryKind string
+
 // TokenAnswer defines model for TokenAnswer.
 type TokenAnswer struct {
 	AccessToken string `json:"access_token"`
@@ -1392,6 +1607,28 @@ type TokenRequest struct {
 
 	// Resource RFC 8707: this broker's address, if given
 	Resource *string `json:"resource,omitempty"`
+}
+
+// TransferReceipt defines model for TransferReceipt.
+type TransferReceipt struct {
+	// Event The last word of the event's name, such as ContentHandover.
+	Event          string             `json:"event"`
+	FileTransferID openapi_types.UUID `json:"fileTransferId"`
+
+	// Jws The receipt itself.
+	Jws string `json:"jws"`
+
+	// Leaf Place in the log; null before it has one.
+	Leaf *int64 `json:"leaf"`
+
+	// Receipt What the receipt says; the signed text decides.
+	Receipt map[string]interface{} `json:"receipt"`
+
+	// Seq Place in the transfer's chain, from 1.
+	Seq int `json:"seq"`
+
+	// Sha256 Of the compact form.
+	Sha256 string `json:"sha256"`
 }
 
 // WebhookKeyList defines model for WebhookKeyList.
@@ -1636,11 +1873,37 @@ type HeadFileParams struct {
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
 
+// ListTransferReceiptsParams defines parameters for ListTransferReceipts.
+type ListTransferReceiptsParams struct {
+	// After The `seq` of the last receipt that was read.
+	After *int `form:"after,omitempty" json:"after,omitempty"`
+
+	// Limit Entries of a page, 1 to 1000; 100 by default.
+	Limit *PageSize `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // UploadFileParams defines parameters for UploadFile.
 type UploadFileParams struct {
 	// IdempotencyKey Additive. Chosen by the caller, unique per request that it makes: 1–255 visible ASCII characters. The same key
 	// with the same request gives the first answer again.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// FormidlingProof Additive. Detached JWS with x5c, by the caller's own enterprise certificate, over
+	// `{"transfer":"<id>","sha256":"<hex>"}` with the SHA-256 declared at initialize. It is checked before the first byte
+	// and kept; the bundle of receipts holds it.
+	FormidlingProof *string `json:"Formidling-Proof,omitempty"`
+}
+
+// ListReceiptsParams defines parameters for ListReceipts.
+type ListReceiptsParams struct {
+	// SendersFileTransferReference Only transfers with this reference of their sender's.
+	SendersFileTransferReference *string `form:"sendersFileTransferReference,omitempty" json:"sendersFileTransferReference,omitempty"`
+
+	// After The `leaf` of the last receipt that was read.
+	After *int64 `form:"after,omitempty" json:"after,omitempty"`
+
+	// Limit Entries of a page, 1 to 1000; 100 by default.
+	Limit *PageSize `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
 // ListResourcesParams defines parameters for ListResources.
@@ -1903,6 +2166,24 @@ type GetOpenapiParams struct {
 	IfNoneMatch *string `json:"If-None-Match,omitempty"`
 }
 
+// ProveConsistencyParams defines parameters for ProveConsistency.
+type ProveConsistencyParams struct {
+	// Size Leaves of the older checkpoint.
+	Size int64 `form:"size" json:"size"`
+}
+
+// ProveInclusionParams defines parameters for ProveInclusion.
+type ProveInclusionParams struct {
+	// Sha256 SHA-256 of the receipt's compact form, or the `hash` of an entry of the registry's audit, in lower-case hex.
+	Sha256 string `form:"sha256" json:"sha256"`
+}
+
+// GetLogTileParams defines parameters for GetLogTile.
+type GetLogTileParams struct {
+	// Path As in C2SP tlog-tiles: level, number in groups of three digits, and `.p/` with the width of a tile that is not full.
+	Path string `form:"path" json:"path"`
+}
+
 // ListAccessListsParams defines parameters for ListAccessLists.
 type ListAccessListsParams struct {
 	// Cursor Where the next page begins, as the page before told it.
@@ -1995,6 +2276,12 @@ type InitializeFileTransferJSONRequestBody = FileTransferInitialize
 
 // InitializeAndUploadMultipartRequestBody defines body for InitializeAndUpload for multipart/form-data ContentType.
 type InitializeAndUploadMultipartRequestBody = FileTransferForm
+
+// AcknowledgeTransferJSONRequestBody defines body for AcknowledgeTransfer for application/json ContentType.
+type AcknowledgeTransferJSONRequestBody = Acknowledgement
+
+// ConfirmDownloadJSONRequestBody defines body for ConfirmDownload for application/json ContentType.
+type ConfirmDownloadJSONRequestBody = DownloadConfirmation
 
 // PutResourceJSONRequestBody defines body for PutResource for application/json ContentType.
 type PutResourceJSONRequestBody = ResourceUpdate
@@ -2091,6 +2378,9 @@ type ServerInterface interface {
 	// GetFileTransfer Read the state of a file transfer
 	// (GET /broker/api/v1/filetransfer/{fileTransferId})
 	GetFileTransfer(c *gin.Context, fileTransferID FileTransferID)
+	// AcknowledgeTransfer Add to the receipt what you made of the file
+	// (POST /broker/api/v1/filetransfer/{fileTransferId}/acknowledgements)
+	AcknowledgeTransfer(c *gin.Context, fileTransferID FileTransferID)
 	// CancelFileTransfer Cancel a file transfer
 	// (POST /broker/api/v1/filetransfer/{fileTransferId}/cancel)
 	CancelFileTransfer(c *gin.Context, fileTransferID FileTransferID)
@@ -2106,9 +2396,21 @@ type ServerInterface interface {
 	// HeadFile Read the headers of a download
 	// (HEAD /broker/api/v1/filetransfer/{fileTransferId}/download)
 	HeadFile(c *gin.Context, fileTransferID FileTransferID, params HeadFileParams)
+	// ListTransferReceipts Read the receipts of a transfer
+	// (GET /broker/api/v1/filetransfer/{fileTransferId}/receipts)
+	ListTransferReceipts(c *gin.Context, fileTransferID FileTransferID, params ListTransferReceiptsParams)
+	// GetReceiptBundle Take the receipts of a transfer home
+	// (GET /broker/api/v1/filetransfer/{fileTransferId}/receipts/bundle)
+	GetReceiptBundle(c *gin.Context, fileTransferID FileTransferID)
+	// GetTimeline Read all that happened to a transfer, in one list
+	// (GET /broker/api/v1/filetransfer/{fileTransferId}/timeline)
+	GetTimeline(c *gin.Context, fileTransferID FileTransferID)
 	// UploadFile Upload the file
 	// (POST /broker/api/v1/filetransfer/{fileTransferId}/upload)
 	UploadFile(c *gin.Context, fileTransferID FileTransferID, params UploadFileParams)
+	// ListReceipts Read the receipts of all transfers
+	// (GET /broker/api/v1/receipts)
+	ListReceipts(c *gin.Context, params ListReceiptsParams)
 	// ListResources List the services of the caller
 	// (GET /broker/api/v1/resource)
 	ListResources(c *gin.Context, params ListResourcesParams)
@@ -2241,6 +2543,21 @@ type ServerInterface interface {
 	// Readyz Should the process get requests?
 	// (GET /readyz)
 	Readyz(c *gin.Context)
+	// GetLogCheckpoint The signed state of the log
+	// (GET /receipts/api/v1/checkpoint)
+	GetLogCheckpoint(c *gin.Context)
+	// GetReceiptKeys The keys that verify receipts
+	// (GET /receipts/api/v1/jwks)
+	GetReceiptKeys(c *gin.Context)
+	// ProveConsistency Prove that the log only grew
+	// (GET /receipts/api/v1/proof/consistency)
+	ProveConsistency(c *gin.Context, params ProveConsistencyParams)
+	// ProveInclusion Prove that the log holds a receipt
+	// (GET /receipts/api/v1/proof/inclusion)
+	ProveInclusion(c *gin.Context, params ProveInclusionParams)
+	// GetLogTile Read a tile of the log
+	// (GET /receipts/api/v1/tile)
+	GetLogTile(c *gin.Context, params GetLogTileParams)
 	// ListAccessLists List access lists
 	// (GET /resourceregistry/api/v1/access-lists/{owner})
 	ListAccessLists(c *gin.Context, owner ListOwner, params ListAccessListsParams)
@@ -2806,6 +3123,31 @@ func (siw *ServerInterfaceWrapper) GetFileTransfer(c *gin.Context) {
 	siw.Handler.GetFileTransfer(c, fileTransferID)
 }
 
+// AcknowledgeTransfer operation middleware
+func (siw *ServerInterfaceWrapper) AcknowledgeTransfer(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "fileTransferId" -------------
+	var fileTransferID FileTransferID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "fileTransferId", c.Param("fileTransferId"), &fileTransferID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter fileTransferId: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.AcknowledgeTransfer(c, fileTransferID)
+}
+
 // CancelFileTransfer operation middleware
 func (siw *ServerInterfaceWrapper) CancelFileTransfer(c *gin.Context) {
 
@@ -3055,6 +3397,100 @@ func (siw *ServerInterfaceWrapper) HeadFile(c *gin.Context) {
 	siw.Handler.HeadFile(c, fileTransferID, params)
 }
 
+// ListTransferReceipts operation middleware
+func (siw *ServerInterfaceWrapper) ListTransferReceipts(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "fileTransferId" -------------
+	var fileTransferID FileTransferID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "fileTransferId", c.Param("fileTransferId"), &fileTransferID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter fileTransferId: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListTransferReceiptsParams
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", c.Request.URL.Query(), &params.After, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter after: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListTransferReceipts(c, fileTransferID, params)
+}
+
+// GetReceiptBundle operation middleware
+func (siw *ServerInterfaceWrapper) GetReceiptBundle(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "fileTransferId" -------------
+	var fileTransferID FileTransferID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "fileTransferId", c.Param("fileTransferId"), &fileTransferID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter fileTransferId: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetReceiptBundle(c, fileTransferID)
+}
+
+// GetTimeline operation middleware
+func (siw *ServerInterfaceWrapper) GetTimeline(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "fileTransferId" -------------
+	var fileTransferID FileTransferID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "fileTransferId", c.Param("fileTransferId"), &fileTransferID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter fileTransferId: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetTimeline(c, fileTransferID)
+}
+
 // UploadFile operation middleware
 func (siw *ServerInterfaceWrapper) UploadFile(c *gin.Context) {
 
@@ -3094,6 +3530,25 @@ func (siw *ServerInterfaceWrapper) UploadFile(c *gin.Context) {
 
 	}
 
+	// ------------- Optional header parameter "Formidling-Proof" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Formidling-Proof")]; found {
+		var FormidlingProof string
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Formidling-Proof, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Formidling-Proof", valueList[0], &FormidlingProof, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Formidling-Proof: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.FormidlingProof = &FormidlingProof
+
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -3102,6 +3557,49 @@ func (siw *ServerInterfaceWrapper) UploadFile(c *gin.Context) {
 	}
 
 	siw.Handler.UploadFile(c, fileTransferID, params)
+}
+
+// ListReceipts operation middleware
+func (siw *ServerInterfaceWrapper) ListReceipts(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListReceiptsParams
+
+	// ------------- Optional query parameter "sendersFileTransferReference" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sendersFileTransferReference", c.Request.URL.Query(), &params.SendersFileTransferReference, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter sendersFileTransferReference: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", c.Request.URL.Query(), &params.After, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter after: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListReceipts(c, params)
 }
 
 // ListResources operation middleware
@@ -4894,6 +5392,113 @@ func (siw *ServerInterfaceWrapper) Readyz(c *gin.Context) {
 	siw.Handler.Readyz(c)
 }
 
+// GetLogCheckpoint operation middleware
+func (siw *ServerInterfaceWrapper) GetLogCheckpoint(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetLogCheckpoint(c)
+}
+
+// GetReceiptKeys operation middleware
+func (siw *ServerInterfaceWrapper) GetReceiptKeys(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetReceiptKeys(c)
+}
+
+// ProveConsistency operation middleware
+func (siw *ServerInterfaceWrapper) ProveConsistency(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ProveConsistencyParams
+
+	// ------------- Required query parameter "size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "size", c.Request.URL.Query(), &params.Size, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter size: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ProveConsistency(c, params)
+}
+
+// ProveInclusion operation middleware
+func (siw *ServerInterfaceWrapper) ProveInclusion(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ProveInclusionParams
+
+	// ------------- Required query parameter "sha256" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "sha256", c.Request.URL.Query(), &params.Sha256, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter sha256: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ProveInclusion(c, params)
+}
+
+// GetLogTile operation middleware
+func (siw *ServerInterfaceWrapper) GetLogTile(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetLogTileParams
+
+	// ------------- Required query parameter "path" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "path", c.Request.URL.Query(), &params.Path, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter path: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetLogTile(c, params)
+}
+
 // ListAccessLists operation middleware
 func (siw *ServerInterfaceWrapper) ListAccessLists(c *gin.Context) {
 
@@ -5708,6 +6313,16 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/broker/api/v1/filetransfer/:fileTransferId/download", wrapper.DownloadFile)
 	router.HEAD(options.BaseURL+"/broker/api/v1/filetransfer/:fileTransferId/download", wrapper.HeadFile)
 	router.POST(options.BaseURL+"/broker/api/v1/filetransfer/:fileTransferId/confirmdownload", wrapper.ConfirmDownload)
+	router.GET(options.BaseURL+"/broker/api/v1/filetransfer/:fileTransferId/receipts", wrapper.ListTransferReceipts)
+	router.GET(options.BaseURL+"/broker/api/v1/filetransfer/:fileTransferId/receipts/bundle", wrapper.GetReceiptBundle)
+	router.POST(options.BaseURL+"/broker/api/v1/filetransfer/:fileTransferId/acknowledgements", wrapper.AcknowledgeTransfer)
+	router.GET(options.BaseURL+"/broker/api/v1/filetransfer/:fileTransferId/timeline", wrapper.GetTimeline)
+	router.GET(options.BaseURL+"/broker/api/v1/receipts", wrapper.ListReceipts)
+	router.GET(options.BaseURL+"/receipts/api/v1/jwks", wrapper.GetReceiptKeys)
+	router.GET(options.BaseURL+"/receipts/api/v1/checkpoint", wrapper.GetLogCheckpoint)
+	router.GET(options.BaseURL+"/receipts/api/v1/proof/inclusion", wrapper.ProveInclusion)
+	router.GET(options.BaseURL+"/receipts/api/v1/proof/consistency", wrapper.ProveConsistency)
+	router.GET(options.BaseURL+"/receipts/api/v1/tile", wrapper.GetLogTile)
 	router.POST(options.BaseURL+"/broker/api/v1/filetransfer/:fileTransferId/cancel", wrapper.CancelFileTransfer)
 	router.GET(options.BaseURL+"/broker/api/v1/resource", wrapper.ListResources)
 	router.DELETE(options.BaseURL+"/broker/api/v1/resource/:resourceId", wrapper.CloseResource)

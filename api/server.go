@@ -34,6 +34,9 @@ type Ports struct {
 	Webhooks      Webhooks
 	Feed          Feed
 	Closing       <-chan struct{} // closed when the process is about to stop; nil: never
+	Receipts      Receipts        // nil: none are kept
+	Evidence      Evidence        // nil: without keys nothing can be shown
+	Proofs        Proofs          // nil: no certificates are trusted
 	Log           *slog.Logger
 	Now           func() time.Time // the clock; nil: the system's
 }

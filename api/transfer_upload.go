@@ -16,7 +16,7 @@ import (
 // UploadFile streams the bytes of a transfer into storage and answers when they are published
 // (reference 1.3, upload). All that can be refused is refused before the first byte is read.
 func (s *Server) UploadFile(c *gin.Context, id FileTransferID, params UploadFileParams) {
-	status, err := s.upload(c, id, value(params.IdempotencyKey))
+	status, err := s.upload(c, id, value(params.IdempotencyKey), value(params.FormidlingProof))
 	if err != nil {
 		s.problem(c, err)
 		return
@@ -24,7 +24,7 @@ func (s *Server) UploadFile(c *gin.Context, id FileTransferID, params UploadFile
 	c.JSON(http.StatusOK, FileUploaded{FileTransferID: id, FileTransferStatus: FileTransferStatus(status.String())})
 }
 
-func (s *Server) upload(c *gin.Context, id uuid.UUID, key string) (models.TransferStatus, error) {
+func (s *Server) upload(c *gin.Context, id uuid.UUID, key, proof string) (models.TransferStatus, error) {
 	ctx := c.Request.Context()
 	if err := checkUpload(c.Request, key); err != nil {
 		return 0, err
@@ -42,6 +42,9 @@ func (s *Server) upload(c *gin.Context, id uuid.UUID, key string) (models.Transf
 		}
 		q := models.Question{Action: models.ActionUpload, From: v.Sender, By: actor(c)}
 		if err := s.Rights.Permit(ctx, v.ResourceID, q); err != nil { // before the body, and again when it is there
+			return 0, err
+		}
+		if err := s.senderProof(ctx, v, actor(c), proof); err != nil {
 			return 0, err
 		}
 		status, err := s.receive(ctx, attempt{transfer: id, key: key, limit: v.MaxFileSize, by: actor(c)}, s.patient(c))

@@ -10,21 +10,22 @@ type Kind int
 
 // The kinds of failure. Their order is of no meaning; they are never stored.
 const (
-	KindInternal      Kind = iota // a fault of ours: no text of it leaves the process
-	KindInvalid                   // the request breaks a rule; Fields names where
-	KindUnauthorized              // the credential does not carry the right
-	KindForbidden                 // known caller, not allowed in this state or scope
-	KindNotFound                  // unknown to this caller
-	KindConflict                  // the state does not allow it
-	KindRange                     // byte range outside the file
-	KindMismatchedKey             // an Idempotency-Key was used before with another request
-	KindUnavailable               // something we need is down: the same request may succeed later
-	KindStorageFull               // no room for the bytes
-	KindTimeout                   // the caller stood still for too long
-	KindTooLarge                  // a request larger than the operation takes
-	KindMediaType                 // a request in another form than the operation takes
-	KindNoCondition               // something would be changed without a condition on what is there
-	KindCondition                 // what is there is not what the caller's condition says
+	KindInternal          Kind = iota // a fault of ours: no text of it leaves the process
+	KindInvalid                       // the request breaks a rule; Fields names where
+	KindUnauthorized                  // the credential does not carry the right
+	KindForbidden                     // known caller, not allowed in this state or scope
+	KindNotFound                      // unknown to this caller
+	KindConflict                      // the state does not allow it
+	KindRange                         // byte range outside the file
+	KindMismatchedContent             // what the caller says of the content is not so
+	KindMismatchedKey                 // an Idempotency-Key was used before with another request
+	KindUnavailable                   // something we need is down: the same request may succeed later
+	KindStorageFull                   // no room for the bytes
+	KindTimeout                       // the caller stood still for too long
+	KindTooLarge                      // a request larger than the operation takes
+	KindMediaType                     // a request in another form than the operation takes
+	KindNoCondition                   // something would be changed without a condition on what is there
+	KindCondition                     // what is there is not what the caller's condition says
 )
 
 // FieldError names one field of a request and what is wrong with it.
@@ -164,6 +165,11 @@ var (
 
 	ErrSubscriptionNotFound = &Error{Kind: KindNotFound, Code: "FMD-00080", Message: "There is no such subscription."}
 	ErrTestRunning          = &Error{Kind: KindConflict, Code: "FMD-00081", Message: "A test event is on its way to this endpoint. Ask again when it was answered."}
+	ErrOtherContent         = &Error{Kind: KindMismatchedContent, Code: "FMD-00050", Message: "The SHA-256 is not that of the file. Nothing was confirmed; a receipt says what you found."}
+	ErrProofInvalid         = &Error{Kind: KindMismatchedContent, Code: "FMD-00051", Message: "The proof is not a signature of this content by your organisation's own enterprise certificate."}
+	ErrNoProofs             = &Error{Kind: KindForbidden, Code: "FMD-00052", Message: "This installation trusts no enterprise certificates, so it can take no proofs."}
+	ErrSaidEnough           = &Error{Kind: KindConflict, Code: "FMD-00054", Message: "You have said as much about this transfer as is kept."}
+	ErrNotLogged            = &Error{Kind: KindNotFound, Code: "FMD-00053", Message: "The log does not hold this, or not yet."}
 
 	ErrInternal = &Error{Kind: KindInternal, Code: "FMD-00014", Message: "Something went wrong at our end."}
 )

@@ -103,6 +103,8 @@ type StagedContent struct {
 	SHA256     string `gorm:"column:sha256"`
 	CRC32C     uint32 `gorm:"column:crc32c"`
 	Staged     time.Time
+	Actor      *ReceiptActor `gorm:"serializer:json"` // who uploaded; nil: from before it was kept
+	Permit     *ReceiptRight `gorm:"serializer:json"` // what let it
 }
 
 // ContentAccess is a fact of the data plane: which bytes were served to whom, from when to when.
@@ -115,7 +117,10 @@ type ContentAccess struct {
 	Started    time.Time
 	Ended      *time.Time
 	BytesSent  int64
-	Complete   bool // all bytes asked for were sent
+	Complete   bool          // all bytes asked for were sent
+	Actor      *ReceiptActor `gorm:"serializer:json"` // whose credential; nil: from before it was kept
+	Permit     *ReceiptRight `gorm:"serializer:json"` // what let it
+	ReceiptSeq *int          // of the receipt that tells of it; nil: none yet, 0: from before there were receipts
 }
 
 // ReferenceDigest stands for a sender's reference where it is only compared: references may be long, and

@@ -42,7 +42,7 @@ func (s *Store) AcceptTransfer(ctx context.Context, sub models.Submission, runID
 			return err
 		}
 		accepted = acceptance(t, resource, len(sub.Recipients))
-		return insertTransfer(tx, t, sub.Recipients)
+		return s.insertTransfer(tx, t, sub)
 	})
 	return accepted, err
 }
@@ -94,7 +94,8 @@ func acceptance(t models.Transfer, r models.Resource, recipients int) models.Acc
 // insertBatch keeps one INSERT below the parameter limits of both databases.
 const insertBatch = 500
 
-func insertTransfer(tx *gorm.DB, t models.Transfer, to []models.Addressee) error {
+func (s *Store) insertTransfer(tx *gorm.DB, t models.Transfer, sub models.Submission) error {
+	to := sub.Recipients
 	if err := tx.Create(&t).Error; err != nil {
 		return err
 	}
@@ -109,6 +110,15 @@ func insertTransfer(tx *gorm.DB, t models.Transfer, to []models.Addressee) error
 		return err
 	}
 	if err := appendHistory(tx, t, change{t.Status, "", t.Created}); err != nil {
+		return err
+	}
+	d := receiptOf(t, models.ReceiptAuthorized, t.Created)
+	d.To, d.Actor = models.NewReceiptParties(to), models.NewReceiptActor(actingFor(sub))
+	var err error
+	if d.Right, err = s.permitOf(tx, t.ResourceID, t.Sender, sub.By.Supplier, models.ActionSend); err != nil {
+		return err
+	}
+	if err := writeReceipts(tx, t, d); err != nil {
 		return err
 	}
 	return appendEvents(tx, t, t.Created, []notice{{t.Sender, models.RoleSender, models.EventInitialized}})

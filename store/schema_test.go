@@ -38,6 +38,14 @@ var tables = []any{
 	models.StagedContent{},
 	models.ContentAccess{},
 	models.Subscription{},
+	models.ReceiptChain{},
+	models.ReceiptEntry{},
+	models.SignedReceipt{},
+	models.Statement{},
+	models.Notification{},
+	models.LogLeaf{},
+	models.LogPending{},
+	models.LogCheckpoint{},
 }
 
 func TestSchema_HasNotDriftedFromTheModels(t *testing.T) {

@@ -30,6 +30,7 @@ func RegisterWorkflows(r Registry) {
 	r.RegisterWorkflowWithOptions(workflows.Transfer, workflow.RegisterOptions{})
 	r.RegisterWorkflowWithOptions(workflows.DeliveryGroup, workflow.RegisterOptions{})
 	r.RegisterWorkflowWithOptions(workflows.Subscription, workflow.RegisterOptions{})
+	r.RegisterWorkflowWithOptions(workflows.ReceiptLog, workflow.RegisterOptions{})
 }
 
 // RegisterActivities makes the activities known.

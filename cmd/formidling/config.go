@@ -40,6 +40,8 @@ type config struct {
 	MaxWebhooks                   int
 	WebhookExceptions             []string
 	WorkerVersion                 string
+	ReceiptKeys                   string
+	LogInterval                   time.Duration
 	LogLevel                      slog.Level
 	LogJSON                       bool
 
@@ -78,6 +80,8 @@ var settings = []setting{
 	{"FORMIDLING_SEID1", "no", "yes: accept organisation numbers of the old SEID v1 profile too", yes(func(c *config) *bool { return &c.SEID1 })},
 	{"FORMIDLING_TOKEN_KEYS", "", "file with the private JSON Web Key Set that signs our tokens, the same at all replicas; empty: no token endpoint", text(func(c *config) *string { return &c.TokenKeys })},
 	{"FORMIDLING_TOKEN_AUDIENCES", "", "further values of aud in assertions, by comma; FORMIDLING_PUBLIC_URL always counts", list(func(c *config) *[]string { return &c.TokenAudiences })},
+	{"FORMIDLING_RECEIPT_KEYS", "", "file with the private JSON Web Key Set that signs receipts and the log, the same at all replicas, API and worker (docs/receipts.md); run and demo make one in FORMIDLING_DATA; empty elsewhere: receipts are written down and wait", text(func(c *config) *string { return &c.ReceiptKeys })},
+	{"FORMIDLING_LOG_INTERVAL", "PT10S", "how often the log of receipts is sealed, ISO 8601", duration(func(c *config) *time.Duration { return &c.LogInterval })},
 	{"FORMIDLING_ISSUERS", "", "JSON file that names external issuers whose tokens are accepted (docs/identity.md)", text(func(c *config) *string { return &c.Issuers })},
 	{"FORMIDLING_QUOTAS", "", "what one organisation may keep in the registry, such as services=100,grants=100000; the names are services, grants, lists, members, connections, requests, delegations, clients, subscriptions", quotas},
 	{"FORMIDLING_ENVIRONMENT", "development", "what GET /serviceowner calls this installation", text(func(c *config) *string { return &c.Environment })},
@@ -162,6 +166,8 @@ func (c *config) completeIdentity() error {
 		return errors.New("FORMIDLING_MTLS_LISTEN: needs FORMIDLING_TRUST and FORMIDLING_MTLS_CERTIFICATE")
 	case c.TokenKeys != "" && !c.publicURLGiven && identity.RequireLoopback(c.Listen, c.PublicURL) != nil:
 		return errors.New("FORMIDLING_PUBLIC_URL: must be set, because tokens carry it")
+	case c.ReceiptKeys != "" && !c.publicURLGiven && identity.RequireLoopback(c.Listen, c.PublicURL) != nil:
+		return errors.New("FORMIDLING_PUBLIC_URL: must be set, because receipts carry it")
 	case c.Trust != "" && c.MTLSListen == "" && c.TokenKeys == "":
 		return errors.New("FORMIDLING_TRUST: nothing uses it without FORMIDLING_MTLS_LISTEN or FORMIDLING_TOKEN_KEYS")
 	}

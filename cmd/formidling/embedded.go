@@ -48,11 +48,11 @@ func runEmbedded(ctx context.Context, c config, ports temporalPorts, serving fun
 	var background errgroup.Group
 	background.Go(func() error {
 		select {
-		case <-serves: // the worker must know where the API is
-			return p.work(workerContext, func() { close(working) })
+		case <-serves: // receipts and webhooks carry the address, which the system may have chosen
 		case <-workerContext.Done():
 			return nil
 		}
+		return p.work(workerContext, func() { close(working) })
 	})
 	group, groupContext := errgroup.WithContext(ctx)
 	groupContext, stop := context.WithCancel(groupContext)

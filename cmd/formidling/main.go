@@ -1,5 +1,5 @@
 // Command formidling is the whole broker in one binary: demo, run, api, worker, migrate, token, token-keys,
-// testpki, audit, config. main.go holds the commands, config.go the settings, wire.go connects the packages; the rest is
+// receipt-keys, receipt, testpki, audit, config. main.go holds the commands, config.go the settings, wire.go connects the packages; the rest is
 // one file per command.
 package main
 
@@ -32,7 +32,7 @@ func root() *cobra.Command {
 			"All settings are environment variables; `formidling config` lists them.",
 		SilenceUsage: true, SilenceErrors: true,
 	}
-	cmd.AddCommand(demoCommand(), runCommand(), apiCommand(), workerCommand(), migrateCommand(), tokenCommand(), tokenKeysCommand(), testpkiCommand(), auditCommand(), configCommand())
+	cmd.AddCommand(demoCommand(), runCommand(), apiCommand(), workerCommand(), migrateCommand(), tokenCommand(), tokenKeysCommand(), receiptKeysCommand(), receiptCommand(), testpkiCommand(), auditCommand(), configCommand())
 	return cmd
 }
 

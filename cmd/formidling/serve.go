@@ -157,6 +157,7 @@ func (p *parts) work(ctx context.Context, ready func()) error {
 		err := pair.Start()
 		if err == nil {
 			p.log.InfoContext(ctx, "working")
+			go p.keepReceiptLog(ctx)
 			ready()
 			p.wakeSubscriptions(ctx)
 			pair.Stop()

@@ -20,6 +20,7 @@ import (
 	"github.com/formidling/formidling/activities"
 	"github.com/formidling/formidling/api"
 	"github.com/formidling/formidling/objects"
+	"github.com/formidling/formidling/receipts"
 	"github.com/formidling/formidling/store"
 	"github.com/formidling/formidling/worker"
 	"github.com/formidling/formidling/workflows"
@@ -37,6 +38,7 @@ type parts struct {
 	codec     *workflows.Encryption // nil: payloads in clear
 	webhooks  webhooks
 	now       func() time.Time
+	receipts  *receipts.Keys // nil: nothing is signed
 }
 
 // errNoKeys keeps file names out of Temporal's database by default.
@@ -77,6 +79,10 @@ func connect(ctx context.Context, c config, demo bool) (*parts, error) {
 	}
 	if err = p.connectTemporal(); err != nil {
 		return nil, errors.Join(err, p.store.Close())
+	}
+	if err = p.openReceiptKeys(ctx, demo); err != nil {
+		p.close()
+		return nil, err
 	}
 	return p, nil
 }
@@ -133,6 +139,13 @@ func (p *parts) apiHandler(ctx context.Context, l *logins) (http.Handler, error)
 		Authenticator: l.verifier, Transfers: workflows.NewClient(p.temporal), Views: p.store, Uploads: p.store,
 		Downloads: p.store, Services: p.store, Rights: p.store, Registry: p.store, Contents: p.objects, Log: p.log, Now: p.now,
 		Feed: p.store, Closing: ctx.Done(),
+		Receipts: p.store,
+	}
+	if p.receipts != nil {
+		ports.Evidence = p.evidence()
+	}
+	if l.trust != nil {
+		ports.Proofs = l.trust
 	}
 	if l.exchange != nil {
 		ports.Tokens = l.exchange
@@ -147,7 +160,7 @@ func (p *parts) apiHandler(ctx context.Context, l *logins) (http.Handler, error)
 
 // workers connects the activities and prepares the workers.
 func (p *parts) workers() *worker.Pair {
-	a := activities.New(p.store, p.store, p.objects, p.config.UploadDeadline)
+	a := activities.WithReceipts(activities.New(p.store, p.store, p.objects, p.config.UploadDeadline), p.receiptIssuer(), p.receiptLog())
 	return worker.New(p.temporal, a, worker.Options{
 		Webhooks: p.pusher(), MaxWebhooks: p.config.MaxWebhooks,
 		MaxPurges: p.config.MaxPurges, StopTimeout: p.config.ShutdownGrace,
