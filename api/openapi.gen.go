@@ -619,7 +619,7 @@ type FileTransferForm struct {
 
 // FileTransferInitialize What a sender tells of a transfer.
 type FileTransferInitialize struct {
-	// Checksum MD5 of the file. The upload fails when it is another.
+	// Checksum MD5 of the file. The upload fails when it is another. Refused by services whose `computeMd5` is false.
 	Checksum *string `json:"checksum,omitempty"`
 
 	// DisableVirusScan Asks that the file be published without a virus scan.
@@ -664,7 +664,7 @@ type FileTransferOverview struct {
 
 // FileTransferState What the overview and the details have in common.
 type FileTransferState struct {
-	// Checksum MD5 of the file; as declared until the file is there, or null.
+	// Checksum MD5 of the file; as declared until the file is there, or null, as always in services whose `computeMd5` is false.
 	Checksum *string `json:"checksum"`
 
 	// Created When the transfer was initialized.
@@ -1008,10 +1008,13 @@ type Resource struct {
 	AcceptedSuppliers []string `json:"acceptedSuppliers"`
 
 	// Closed since when; null: open
-	Closed                           *time.Time `json:"closed"`
-	Created                          time.Time  `json:"created"`
-	ExternalServiceCodeLegacy        *string    `json:"externalServiceCodeLegacy"`
-	ExternalServiceEditionCodeLegacy *int32     `json:"externalServiceEditionCodeLegacy"`
+	Closed *time.Time `json:"closed"`
+
+	// ComputeMd5 whether an MD5 is computed of each file
+	ComputeMd5                       bool      `json:"computeMd5"`
+	Created                          time.Time `json:"created"`
+	ExternalServiceCodeLegacy        *string   `json:"externalServiceCodeLegacy"`
+	ExternalServiceEditionCodeLegacy *int32    `json:"externalServiceEditionCodeLegacy"`
 
 	// FileTransferTimeToLive A duration as days, hours, minutes and seconds.
 	FileTransferTimeToLive TimeSpan `json:"fileTransferTimeToLive"`
@@ -1046,6 +1049,9 @@ type ResourceUpdate struct {
 
 	// Closed Additive. A closed service takes no new transfers.
 	Closed *bool `json:"closed,omitempty"`
+
+	// ComputeMd5 Additive. Whether an MD5 is computed of each file, which makes uploads slower; true at first. When false, `checksum` is null and cannot be declared. It holds for transfers that are initialized after the change.
+	ComputeMd5 *bool `json:"computeMd5,omitempty"`
 
 	// ExternalServiceCodeLegacy Kept for clients that send it; has no effect.
 	ExternalServiceCodeLegacy *string `json:"externalServiceCodeLegacy,omitempty"`

@@ -156,7 +156,7 @@ type Audit interface {
 
 // Contents is the object storage.
 type Contents interface {
-	Put(ctx context.Context, key string, body io.Reader, limit int64) (models.Content, error)
+	Put(ctx context.Context, key string, body io.Reader, limit int64, without ...models.Hash) (models.Content, error)
 	Open(ctx context.Context, c models.Content, offset, length int64) (io.ReadCloser, error)
 	DeleteAll(ctx context.Context, prefix string) error
 	Ready(ctx context.Context) error

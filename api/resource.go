@@ -94,6 +94,7 @@ func patchOf(b ResourceUpdate) models.ResourcePatch {
 		EditionCode: b.ExternalServiceEditionCodeLegacy, RequiredParty: b.RequiredParty,
 		MaxRecipients: b.MaxRecipients, RecipientsSeeEachOther: b.RecipientsSeeEachOther, LoginMethods: given(b.LoginMethods),
 		VirusScan: b.VirusScan, Suppliers: b.Suppliers, AcceptedSuppliers: given(b.AcceptedSuppliers), Closed: b.Closed,
+		ComputeMD5: b.ComputeMd5,
 	}
 }
 
@@ -104,7 +105,7 @@ func resourceOf(r models.Resource) Resource {
 		PurgeFileTransferGracePeriod:                 models.FormatDuration(r.Grace), UseManifestFileShim: r.UseManifestShim,
 		ResourceID: r.ID, Owner: string(r.Owner), MaxRecipients: r.MaxRecipients, RecipientsSeeEachOther: r.RecipientsSeeEachOther,
 		VirusScan: string(r.VirusScan), Suppliers: string(r.Suppliers), Closed: utc(r.Closed), Created: r.Created.UTC(), Updated: r.Updated.UTC(),
-		LoginMethods: texts(r.LoginMethods), AcceptedSuppliers: texts(r.AcceptedSuppliers),
+		LoginMethods: texts(r.LoginMethods), AcceptedSuppliers: texts(r.AcceptedSuppliers), ComputeMd5: r.ComputeMD5,
 	}
 	if r.ServiceCode != "" {
 		out.ExternalServiceCodeLegacy = &r.ServiceCode

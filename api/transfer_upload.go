@@ -44,7 +44,7 @@ func (s *Server) upload(c *gin.Context, id uuid.UUID, key string) (models.Transf
 		if err := s.Rights.Permit(ctx, v.ResourceID, q); err != nil { // before the body, and again when it is there
 			return 0, err
 		}
-		status, err := s.receive(ctx, attempt{transfer: id, key: key, limit: v.MaxFileSize, by: actor(c)}, s.patient(c))
+		status, err := s.receive(ctx, attempt{transfer: id, key: key, limit: v.MaxFileSize, without: v.LeftOut(), by: actor(c)}, s.patient(c))
 		return s.unlessBefore(ctx, v, key, status, err)
 	}
 	return s.uploadedBefore(ctx, v, key)
@@ -107,6 +107,7 @@ type attempt struct {
 	transfer uuid.UUID
 	key      string // Idempotency-Key, or empty
 	limit    int64  // bytes
+	without  []models.Hash
 	by       models.Caller
 }
 
@@ -124,7 +125,7 @@ func (s *Server) receive(ctx context.Context, a attempt, body io.Reader) (models
 	if err != nil {
 		return 0, err
 	}
-	content, err := l.put(ctx, body, a.limit)
+	content, err := l.put(ctx, body, a.limit, a.without...)
 	if err != nil {
 		l.discard(ctx, l.object)
 		return 0, err

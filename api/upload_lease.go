@@ -52,14 +52,14 @@ func (s *Server) begin(ctx context.Context, transfer *uuid.UUID, a attempt) (*le
 
 // put stores the body under the attempt's own key, renewing the lease meanwhile. After a failure the caller
 // discards the attempt, and the transfer awaits content as before.
-func (l *lease) put(ctx context.Context, body io.Reader, limit int64) (models.Content, error) {
+func (l *lease) put(ctx context.Context, body io.Reader, limit int64, without ...models.Hash) (models.Content, error) {
 	held, lose := context.WithCancelCause(ctx)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		l.renew(held, lose)
 	}()
-	content, err := l.s.Contents.Put(held, l.object, body, limit)
+	content, err := l.s.Contents.Put(held, l.object, body, limit, without...)
 	lost := context.Cause(held)
 	lose(nil)
 	<-done

@@ -47,6 +47,7 @@ type Resource struct {
 	Suppliers              SupplierPolicy // who may act for senders and recipients
 	AcceptedSuppliers      []Party        `gorm:"serializer:json"` // for SuppliersListed
 	Closed                 *time.Time     // nil: new transfers are taken
+	ComputeMD5             bool           `gorm:"column:compute_md5"` // of every file, beside SHA-256
 
 	Version int64 // of the audit entry that wrote the policy
 	Created time.Time
@@ -90,6 +91,7 @@ type ResourcePatch struct {
 	Suppliers              *string
 	AcceptedSuppliers      *[]string
 	Closed                 *bool
+	ComputeMD5             *bool
 }
 
 // NewResource returns a service with the default policy.
@@ -97,7 +99,7 @@ func NewResource(id string, owner Party) Resource {
 	return Resource{
 		ID: id, Owner: owner, MaxFileSize: MaxFileSizeLimit, TimeToLive: DefaultTimeToLive,
 		PurgeAfterConfirmed: true, Grace: DefaultGrace, LoginMethods: []LoginMethod{},
-		VirusScan: ScanOff, Suppliers: SuppliersAny, AcceptedSuppliers: []Party{},
+		VirusScan: ScanOff, Suppliers: SuppliersAny, AcceptedSuppliers: []Party{}, ComputeMD5: true,
 	}
 }
 
@@ -112,6 +114,9 @@ func (r Resource) Apply(p ResourcePatch, now time.Time) (Resource, error) {
 	}
 	if p.PurgeAfterConfirmed != nil {
 		r.PurgeAfterConfirmed = *p.PurgeAfterConfirmed
+	}
+	if p.ComputeMD5 != nil {
+		r.ComputeMD5 = *p.ComputeMD5
 	}
 	switch {
 	case p.Closed == nil:
@@ -274,6 +279,14 @@ func applySuppliers(r *Resource, p ResourcePatch) error {
 	return nil
 }
 
+// CheckDeclared refuses a declared MD5 that nobody would compute.
+func (r Resource) CheckDeclared(md5 string) error {
+	if md5 == "" || r.ComputeMD5 {
+		return nil
+	}
+	return InvalidField("checksum", "The service computes no MD5 (computeMd5 is false). Leave checksum out; sha256 may be declared.")
+}
+
 // Audited implements Audited.
 func (r Resource) Audited() map[string]any {
 	return map[string]any{
@@ -282,6 +295,6 @@ func (r Resource) Audited() map[string]any {
 		"requiredParty": r.RequiredParty, "useManifestFileShim": r.UseManifestShim, "externalServiceCodeLegacy": r.ServiceCode,
 		"externalServiceEditionCodeLegacy": r.EditionCode, "maxRecipients": r.MaxRecipients,
 		"recipientsSeeEachOther": r.RecipientsSeeEachOther, "loginMethods": r.LoginMethods, "virusScan": r.VirusScan,
-		"suppliers": r.Suppliers, "acceptedSuppliers": r.AcceptedSuppliers, "closed": r.Closed,
+		"suppliers": r.Suppliers, "acceptedSuppliers": r.AcceptedSuppliers, "closed": r.Closed, "computeMd5": r.ComputeMD5,
 	}
 }

@@ -56,18 +56,18 @@ func connectLocal(dir string, opts Options) (*local, error) {
 }
 
 // Put implements Store.
-func (l *local) Put(ctx context.Context, key string, body io.Reader, limit int64) (models.Content, error) {
+func (l *local) Put(ctx context.Context, key string, body io.Reader, limit int64, without ...models.Hash) (models.Content, error) {
 	if err := checkKey(key); err != nil {
 		return models.Content{}, fmt.Errorf("put: %w", err)
 	}
-	c, err := l.put(ctx, key, body, limit)
+	c, err := l.put(ctx, key, body, limit, newDigest(without...))
 	if err != nil {
 		return models.Content{}, fmt.Errorf("put %s: %w", key, err)
 	}
 	return c, nil
 }
 
-func (l *local) put(ctx context.Context, key string, body io.Reader, limit int64) (models.Content, error) {
+func (l *local) put(ctx context.Context, key string, body io.Reader, limit int64, sum *digest) (models.Content, error) {
 	path := l.path(key)
 	if _, err := os.Lstat(path); err == nil { //nolint:gosec // checked key; spares reading the body, the link decides
 		return models.Content{}, models.ErrObjectExists
@@ -83,8 +83,7 @@ func (l *local) put(ctx context.Context, key string, body io.Reader, limit int64
 		return models.Content{}, localError(err)
 	}
 	defer d.discard()
-	sum, err := stream(ctx, body, limit, func(p []byte) error { return localError(d.append(p)) })
-	if err != nil {
+	if err := stream(ctx, body, limit, sum, func(p []byte) error { return localError(d.append(p)) }); err != nil {
 		return models.Content{}, err
 	}
 	generation, err := d.commit(path)

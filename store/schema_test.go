@@ -37,6 +37,7 @@ var tables = []any{
 	models.UploadAttempt{},
 	models.StagedContent{},
 	models.ContentAccess{},
+	models.ServedContent{},
 }
 
 func TestSchema_HasNotDriftedFromTheModels(t *testing.T) {
