@@ -1,7 +1,6 @@
 package objects
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -244,41 +243,6 @@ func TestGCS_BrokenDownloadIsResumed(t *testing.T) {
 	require.EqualValues(t, 3, seen.Load())
 }
 
-func TestGCS_StalledDownloadIsGivenUp(t *testing.T) {
-	t.Parallel()
-	g, emu, b := newGCS(t)
-	c := put(t, b, "ft/a/b", 5*mib)
-	g.limits.stall = 200 * time.Millisecond
-	faultFirst(emu, 1, isDownload, func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Length", fmt.Sprint(c.Size))
-		_, _ = w.Write(make([]byte, mib))
-		_ = http.NewResponseController(w).Flush()
-		<-r.Context().Done()
-	})
-	r, err := g.Open(t.Context(), c, 0, -1)
-	require.NoError(t, err)
-	_, err = io.Copy(io.Discard, r)
-	require.ErrorIs(t, err, models.ErrUnavailable)
-	require.NoError(t, r.Close())
-}
-
-func TestGCS_SlowRecipientIsNoStall(t *testing.T) {
-	t.Parallel()
-	_, _, b := newGCS(t)
-	c := put(t, b, "ft/a/b", 5*mib)
-	r, err := b.store.Open(t.Context(), c, 0, -1)
-	require.NoError(t, err)
-	d, ok := r.(*download)
-	require.True(t, ok)
-	require.False(t, d.stall.Stop(), "no clock runs before the first Read")
-	head := make([]byte, 1000)
-	_, err = io.ReadFull(r, head)
-	require.NoError(t, err)
-	require.False(t, d.stall.Stop(), "no clock runs between two Reads")
-	require.Equal(t, c, contentOf(io.MultiReader(bytes.NewReader(head), r), c.Key, c.Generation))
-	require.NoError(t, r.Close())
-}
-
 // The client checks the length of an answer against its header, but not against what was asked for.
 func TestGCS_ShortAnswerIsAnError(t *testing.T) {
 	t.Parallel()
@@ -289,26 +253,6 @@ func TestGCS_ShortAnswerIsAnError(t *testing.T) {
 	})
 	_, err := b.store.Open(t.Context(), c, 0, -1)
 	require.Error(t, err)
-}
-
-func TestGCS_DamagedDownloadIsAnError(t *testing.T) {
-	t.Parallel()
-	_, emu, b := newGCS(t)
-	c := put(t, b, "ft/a/b", mib)
-	faultFirst(emu, 1, isDownload, func(w http.ResponseWriter, r *http.Request) {
-		rec := answer(emu, r)
-		for name, values := range rec.Header() {
-			w.Header()[name] = values
-		}
-		body := rec.Body.Bytes()
-		body[1000] ^= 1
-		_, _ = w.Write(body)
-	})
-	r, err := b.store.Open(t.Context(), c, 0, -1)
-	require.NoError(t, err)
-	_, err = io.Copy(io.Discard, r)
-	require.Error(t, err)
-	require.NoError(t, r.Close())
 }
 
 func TestGCS_DeleteAllSurvivesPassingFaultsAndManyPages(t *testing.T) {

@@ -78,7 +78,7 @@ func (l *local) put(ctx context.Context, key string, body io.Reader, limit int64
 	if err := l.mkdir(filepath.Dir(path)); err != nil {
 		return models.Content{}, localError(err)
 	}
-	d, err := l.newDraft(filepath.Dir(path))
+	d, err := l.newDraft(filepath.Split(path))
 	if err != nil {
 		return models.Content{}, localError(err)
 	}
@@ -146,7 +146,7 @@ func (l *local) Stat(ctx context.Context, key string) (models.StoredObject, erro
 	return models.StoredObject{Generation: info.ModTime().UnixNano(), Size: info.Size()}, nil
 }
 
-// DeleteAll implements Store. Named leftovers lie in the directory of the prefix and go with it.
+// DeleteAll implements Store. Named leftovers of an object lie beside it.
 func (l *local) DeleteAll(ctx context.Context, prefix string) error {
 	if err := checkKey(prefix); err != nil {
 		return fmt.Errorf("delete all: %w", err)
@@ -161,6 +161,9 @@ func (l *local) DeleteAll(ctx context.Context, prefix string) error {
 }
 
 func (l *local) deleteAll(dir string) error {
+	if err := os.RemoveAll(draftsOf(dir)); err != nil {
+		return localError(err)
+	}
 	if _, err := os.Lstat(dir); err != nil {
 		// A root that is gone is no proof that the objects are: a disk may not be mounted.
 		if err = l.absence(err); errors.Is(err, models.ErrObjectNotFound) {
@@ -226,7 +229,7 @@ func (l *local) join() (p *probing, mine bool) {
 }
 
 func (l *local) probe() error {
-	d, err := l.newDraft(l.root)
+	d, err := l.newDraft(l.root, "ready")
 	if err != nil {
 		return localError(err)
 	}
