@@ -993,11 +993,16 @@ type RecipientFileTransferStatusEvent struct {
 
 // RecipientOverview How far one recipient has come.
 type RecipientOverview struct {
+	// BytesServed Additive. In the details, for the sender and the recipient itself: how many bytes of the file were served to it, each counted once, whatever requests asked for them. What was given to the network counts as served. A download that runs is counted every ten seconds.
+	BytesServed                               *int64    `json:"bytesServed,omitempty"`
 	CurrentRecipientFileTransferStatusChanged time.Time `json:"currentRecipientFileTransferStatusChanged"`
 
 	// CurrentRecipientFileTransferStatusCode How far one recipient has come.
 	CurrentRecipientFileTransferStatusCode RecipientFileTransferStatus `json:"currentRecipientFileTransferStatusCode"`
 	CurrentRecipientFileTransferStatusText string                      `json:"currentRecipientFileTransferStatusText"`
+
+	// DownloadComplete Additive. Beside `bytesServed`: whether every byte was served.
+	DownloadComplete *bool `json:"downloadComplete,omitempty"`
 
 	// Recipient The recipient as given at initialize.
 	Recipient string `json:"recipient"`

@@ -55,6 +55,7 @@ type Uploads interface {
 // Downloads appends facts about downloads.
 type Downloads interface {
 	BeginAccess(ctx context.Context, transfer uuid.UUID, by models.Caller, first, length int64) (uuid.UUID, error)
+	NoteAccess(ctx context.Context, access uuid.UUID, sent int64) error
 	EndAccess(ctx context.Context, access uuid.UUID, sent int64) error
 }
 

@@ -39,6 +39,7 @@ var statuses = map[models.Kind]struct {
 	models.KindRange:         {http.StatusRequestedRangeNotSatisfiable, "section-15.5.17"},
 	models.KindMismatchedKey: {http.StatusUnprocessableEntity, "section-15.5.21"},
 	models.KindNoCondition:   {http.StatusPreconditionRequired, "section-15.5"},
+	models.KindTooMany:       {http.StatusTooManyRequests, "section-15.5"},
 	models.KindUnavailable:   {http.StatusServiceUnavailable, "section-15.6.4"},
 	models.KindStorageFull:   {http.StatusInsufficientStorage, "section-15.6"},
 }

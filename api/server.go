@@ -7,13 +7,15 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+
+	"github.com/formidling/formidling/models"
 )
 
 // Server answers the operations of openapi.yaml.
 type Server struct {
 	Ports
 	Settings
-	slots chan struct{} // one for each upload that runs
+	uploads, downloads *slots
 }
 
 // Ports is what the server needs of the rest of the program.
@@ -39,11 +41,22 @@ type Settings struct {
 	Environment   string        // what GET /serviceowner calls this installation
 	RecheckRight  time.Duration // of a running download; 0: 10 s
 	CanScan       bool          // whether files can be scanned
+
+	// At once of one organisation in this process. 0: all slots but one, and no bound.
+	UploadsPerOrganisation, DownloadsPerOrganisation int
+
+	// How long an upload may stand still, and a client may take for one window of a download. 0: ReadPatience and
+	// WritePatience.
+	UploadPatience, DownloadPatience time.Duration
 }
 
 // New makes a server. Handler serves it.
 func New(p Ports, s Settings) *Server {
-	return &Server{Ports: p, Settings: s, slots: make(chan struct{}, s.UploadSlots)}
+	return &Server{
+		Ports: p, Settings: s,
+		uploads:   newSlots(s.UploadSlots, s.UploadsPerOrganisation, models.ErrTooManyUploads, models.ErrTooManyUploadsOfOne),
+		downloads: newSlots(0, s.DownloadsPerOrganisation, nil, models.ErrTooManyDownloadsOfOne),
+	}
 }
 
 func (s *Server) now() time.Time {

@@ -102,7 +102,7 @@ func (f *form) file(part *multipart.Part) error {
 	if f.stored != nil {
 		return models.InvalidField(filePart, "There is more than one file.")
 	}
-	release, err := f.s.slot()
+	release, err := f.s.uploads.take(caller(f.c))
 	if err != nil {
 		return err
 	}
@@ -110,7 +110,7 @@ func (f *form) file(part *multipart.Part) error {
 	if err := f.s.Transfers.Ready(f.c.Request.Context()); err != nil {
 		return err
 	}
-	l, err := f.s.begin(f.c.Request.Context(), nil, attempt{transfer: f.id, key: value(f.key)})
+	l, err := f.s.begin(f.c.Request.Context(), nil, attempt{transfer: f.id, key: value(f.key), by: actor(f.c)})
 	if err != nil {
 		return err
 	}

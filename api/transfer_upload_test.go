@@ -253,8 +253,9 @@ func (m mustNotRead) Read([]byte) (int, error) {
 func TestUpload_IsRefusedWhenAllSlotsAreTaken(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	for range cap(b.server.slots) {
-		b.server.slots <- struct{}{}
+	for i := range b.server.UploadSlots {
+		_, err := b.server.uploads.take(models.Party(fmt.Sprint("0192:other", i)))
+		require.NoError(t, err)
 	}
 	a := b.upload(b.initialize(), []byte("x")).is(http.StatusServiceUnavailable, "FMD-00007")
 	require.NotEmpty(t, a.Header.Get("Retry-After"))

@@ -25,6 +25,7 @@ const (
 	KindMediaType                 // a request in another form than the operation takes
 	KindNoCondition               // something would be changed without a condition on what is there
 	KindCondition                 // what is there is not what the caller's condition says
+	KindTooMany                   // the caller does too much at once: the same request may succeed later
 )
 
 // FieldError names one field of a request and what is wrong with it.
@@ -56,7 +57,7 @@ func (e *Error) Is(target error) bool {
 
 // Retryable tells whether the same request may succeed later without a change.
 func (e *Error) Retryable() bool {
-	return e.Kind == KindUnavailable || e.Kind == KindStorageFull
+	return e.Kind == KindUnavailable || e.Kind == KindStorageFull || e.Kind == KindTooMany
 }
 
 // Exceeded returns a copy of e that tells the limit and the value that exceeded it.
@@ -157,6 +158,9 @@ var (
 	ErrLocksOut             = &Error{Kind: KindConflict, Code: "FMD-00034", Message: "The lock would refuse the very credential that sets it."}
 	ErrNotApplied           = &Error{Kind: KindConflict, Code: "FMD-00036", Message: "Nothing of the batch was applied, because another row was refused."}
 	ErrRequestPending       = &Error{Kind: KindConflict, Code: "FMD-00035", Message: "An access request of yours for this service is waiting for its answer."}
+
+	ErrTooManyUploadsOfOne   = &Error{Kind: KindTooMany, Code: "FMD-00060", Message: "Your organisation has as many uploads running as it may at once. Send the file again when one of them has ended."}
+	ErrTooManyDownloadsOfOne = &Error{Kind: KindTooMany, Code: "FMD-00061", Message: "Your organisation has as many downloads running as it may at once. Ask again when one of them has ended."}
 
 	ErrInternal = &Error{Kind: KindInternal, Code: "FMD-00014", Message: "Something went wrong at our end."}
 )

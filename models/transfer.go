@@ -189,6 +189,8 @@ type TransferView struct {
 type RecipientView struct {
 	Recipient
 	FirstAccess *time.Time
+	BytesServed int64 // of the file, each counted once; read with the details only
+	Complete    bool  // every byte was served; likewise
 }
 
 // Status tells how far the recipient has come.

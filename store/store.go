@@ -28,6 +28,7 @@ type Store struct {
 	dialect     dialect
 	now         func() time.Time
 	quotas      models.Quotas
+	uploads     int // of one organisation at once, at all replicas; 0: no bound
 }
 
 // Options set what differs between installations and tests.
@@ -35,6 +36,8 @@ type Options struct {
 	MaxConns int              // of PostgreSQL, per process; 0: 20
 	Now      func() time.Time // the clock; nil: the system's
 	Quotas   *models.Quotas   // nil: the default
+	// UploadsPerOrganisation run at once, at all replicas together; 0: no bound.
+	UploadsPerOrganisation int
 }
 
 // registryConns is how many connections to PostgreSQL are kept for changes of the registry alone.
@@ -43,7 +46,7 @@ const registryConns = 4
 // Open connects to postgres://… or sqlite:FILE. It does not dial PostgreSQL before the first use,
 // so a process can start while the database is down; use Ready.
 func Open(url string, o Options) (*Store, error) {
-	s := &Store{now: o.Now, quotas: models.DefaultQuotas()}
+	s := &Store{now: o.Now, quotas: models.DefaultQuotas(), uploads: o.UploadsPerOrganisation}
 	if o.Quotas != nil {
 		s.quotas = *o.Quotas
 	}

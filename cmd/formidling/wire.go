@@ -64,7 +64,7 @@ func connect(ctx context.Context, c config, demo bool) (*parts, error) {
 			return nil, err
 		}
 	}
-	if p.store, err = store.Open(c.DatabaseURL, store.Options{MaxConns: c.DatabaseConnections, Now: p.now, Quotas: &c.Quotas}); err != nil {
+	if p.store, err = store.Open(c.DatabaseURL, store.Options{MaxConns: c.DatabaseConnections, Now: p.now, Quotas: &c.Quotas, UploadsPerOrganisation: c.UploadsEach}); err != nil {
 		return nil, err
 	}
 	o := objects.Options{PoolBytes: c.GCSBuffers, ReserveBytes: c.DiskReserve}
@@ -132,7 +132,10 @@ func (p *parts) apiHandler(l *logins) (http.Handler, error) {
 	if l.exchange != nil {
 		ports.Tokens = l.exchange
 	}
-	server := api.New(ports, api.Settings{MaxRecipients: p.config.MaxRecipients, UploadSlots: p.config.UploadSlots, Environment: p.config.Environment})
+	server := api.New(ports, api.Settings{
+		MaxRecipients: p.config.MaxRecipients, UploadSlots: p.config.UploadSlots, Environment: p.config.Environment,
+		UploadsPerOrganisation: p.config.UploadsEach, DownloadsPerOrganisation: p.config.DownloadsEach,
+	})
 	return server.Handler()
 }
 
