@@ -19,17 +19,20 @@ const (
 	pingPatience = 15 * time.Second
 )
 
-// Tune makes a server fit for large files over HTTP/1.1 and HTTP/2, the latter also without TLS for proxies
+// NewHTTPServer returns a server for large files over HTTP/1.1 and HTTP/2, the latter also without TLS for proxies
 // that speak it so. Deadlines of bodies are the handlers' own, see ReadPatience and WritePatience.
-func Tune(s *http.Server) {
-	s.ReadHeaderTimeout, s.IdleTimeout, s.MaxHeaderBytes = 10*time.Second, 2*time.Minute, 64<<10
-	s.Protocols = new(http.Protocols)
+func NewHTTPServer(h http.Handler) *http.Server {
+	s := &http.Server{
+		Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		Protocols: new(http.Protocols),
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: streamsAtOnce, MaxReceiveBufferPerStream: streamWindow,
+			MaxReceiveBufferPerConnection: connectionWindow,
+			SendPingTimeout:               pingAfter, PingTimeout: pingPatience, WriteByteTimeout: WritePatience,
+		},
+	}
 	s.Protocols.SetHTTP1(true)
 	s.Protocols.SetHTTP2(true)
 	s.Protocols.SetUnencryptedHTTP2(true)
-	s.HTTP2 = &http.HTTP2Config{
-		MaxConcurrentStreams: streamsAtOnce, MaxReceiveBufferPerStream: streamWindow,
-		MaxReceiveBufferPerConnection: connectionWindow,
-		SendPingTimeout:               pingAfter, PingTimeout: pingPatience, WriteByteTimeout: WritePatience,
-	}
+	return s
 }

@@ -36,8 +36,8 @@ func (b *bundle) over(w wire) (dialled *atomic.Int32) {
 	b.t.Helper()
 	handler, err := b.server.Handler()
 	require.NoError(b.t, err)
-	server := httptest.NewUnstartedServer(handler)
-	Tune(server.Config)
+	server := httptest.NewUnstartedServer(nil)
+	server.Config = NewHTTPServer(handler)
 	if server.EnableHTTP2 = w.tls; w.tls {
 		server.StartTLS()
 	} else {
@@ -56,7 +56,7 @@ func (w wire) transport() (*http.Transport, *atomic.Int32) {
 	var dialled atomic.Int32
 	transport := &http.Transport{
 		ExpectContinueTimeout: time.Minute, Protocols: new(http.Protocols),
-		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // a certificate of the test
+		TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			dialled.Add(1)
 			return (&net.Dialer{}).DialContext(ctx, network, address)
@@ -316,8 +316,8 @@ func TestDownload_FromTheDiskIsSentByTheKernel(t *testing.T) {
 	b := setup(t)
 	handler, err := b.server.Handler()
 	require.NoError(t, err)
-	server := httptest.NewUnstartedServer(handler)
-	Tune(server.Config)
+	server := httptest.NewUnstartedServer(nil)
+	server.Config = NewHTTPServer(handler)
 	listener := countingListener{server.Listener, &atomic.Int64{}, &atomic.Int64{}}
 	server.Listener = listener
 	server.Start()

@@ -41,7 +41,7 @@ func (g *gcs) open(ctx context.Context, c models.Content, offset, length int64) 
 	}
 	reading, cancel := context.WithCancel(ctx)
 	d := &download{ctx: reading, store: g, object: object, content: c, at: offset, end: offset + length}
-	if err := d.open(); err != nil {
+	if err := d.open(); err != nil { //nolint:contextcheck // its ctx comes from ctx
 		cancel()
 		return nil, gcsError(ctx, err)
 	}

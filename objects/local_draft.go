@@ -60,7 +60,7 @@ func (l *local) newDraft(dir, object string) (*draft, error) {
 // dir away just now, having been the last in it.
 func createNamed(dir string) (f *os.File, err error) {
 	for range 100 {
-		if err = os.Mkdir(dir, 0o750); err != nil && !errors.Is(err, fs.ErrExist) {
+		if err = os.Mkdir(dir, 0o750); err != nil && !errors.Is(err, fs.ErrExist) { //nolint:gosec // from a checked key
 			return nil, err
 		}
 		if f, err = os.CreateTemp(dir, "*"); !errors.Is(err, fs.ErrNotExist) {
