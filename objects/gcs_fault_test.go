@@ -131,6 +131,59 @@ func TestGCS_DifferingChecksumIsAnErrorAndTheObjectGoes(t *testing.T) {
 	}
 }
 
+// flipped changes one bit of a body on its way, some way into it.
+type flipped struct {
+	io.ReadCloser
+	at int
+}
+
+func (f *flipped) Read(p []byte) (int, error) {
+	n, err := f.ReadCloser.Read(p)
+	if f.at >= 0 && f.at < n {
+		p[f.at] ^= 4
+	}
+	f.at -= n
+	return n, err
+}
+
+// Storage refuses what does not have the checksum that went ahead of it, and is sent it again.
+func TestGCS_BytesDamagedOnTheirWayAreSentAgain(t *testing.T) {
+	t.Parallel()
+	for _, size := range faultSizes[1:] {
+		_, emu, b := newGCS(t)
+		var uploads atomic.Int32
+		emu.SetFault(func(_ http.ResponseWriter, r *http.Request) bool {
+			if isUpload(r) && uploads.Add(1) <= 2 {
+				r.Body = &flipped{ReadCloser: r.Body, at: mib}
+			}
+			return false
+		})
+		c, err := b.store.Put(t.Context(), "ft/a/b", newPattern(size), noLimit)
+		require.NoError(t, err, size)
+		require.Greater(t, uploads.Load(), int32(2))
+		require.Equal(t, contentOf(newPattern(size), "ft/a/b", c.Generation), c)
+		require.Equal(t, c, read(t, b, c))
+	}
+}
+
+// A storage that keeps other bytes than it acknowledges to have got, and says so.
+func TestGCS_BytesDamagedInStorageAreFoundBeforeAnybodyReadsThem(t *testing.T) {
+	t.Parallel()
+	for _, size := range faultSizes[1:] {
+		_, emu, b := newGCS(t)
+		emu.SetFault(func(_ http.ResponseWriter, r *http.Request) bool {
+			if isUpload(r) {
+				r.Body = &flipped{ReadCloser: r.Body, at: mib}
+			}
+			return false
+		})
+		_, err := b.store.Put(t.Context(), "ft/a/b", newPattern(size), noLimit)
+		require.ErrorIs(t, err, models.ErrUnavailable)
+		emu.SetFault(nil)
+		gone(t, b, "ft/a/b")
+	}
+}
+
 func TestGCS_CancellationDuringTheLastStepLeavesNothing(t *testing.T) {
 	t.Parallel()
 	for _, size := range faultSizes {
