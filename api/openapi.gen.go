@@ -861,7 +861,7 @@ type FileTransferForm struct {
 
 // FileTransferInitialize What a sender tells of a transfer.
 type FileTransferInitialize struct {
-	// Checksum MD5 of the file. The upload fails when it is another.
+	// Checksum MD5 of the file. The upload fails when it is another. Refused by services whose `computeMd5` is false.
 	Checksum *string `json:"checksum,omitempty"`
 
 	// DisableVirusScan Asks that the file be published without a virus scan.
@@ -906,7 +906,7 @@ type FileTransferOverview struct {
 
 // FileTransferState What the overview and the details have in common.
 type FileTransferState struct {
-	// Checksum MD5 of the file; as declared until the file is there, or null.
+	// Checksum MD5 of the file; as declared until the file is there, or null, as always in services whose `computeMd5` is false.
 	Checksum *string `json:"checksum"`
 
 	// Created When the transfer was initialized.
@@ -1281,11 +1281,16 @@ type RecipientFileTransferStatusEvent struct {
 
 // RecipientOverview How far one recipient has come.
 type RecipientOverview struct {
+	// BytesServed Additive. In the details, for the sender and the recipient itself: how many bytes of the file were served to it, each counted once, whatever requests asked for them. What was given to the network counts as served. A download that runs is counted every ten seconds.
+	BytesServed                               *int64    `json:"bytesServed,omitempty"`
 	CurrentRecipientFileTransferStatusChanged time.Time `json:"currentRecipientFileTransferStatusChanged"`
 
 	// CurrentRecipientFileTransferStatusCode How far one recipient has come.
 	CurrentRecipientFileTransferStatusCode RecipientFileTransferStatus `json:"currentRecipientFileTransferStatusCode"`
 	CurrentRecipientFileTransferStatusText string                      `json:"currentRecipientFileTransferStatusText"`
+
+	// DownloadComplete Additive. Beside `bytesServed`: whether every byte was served.
+	DownloadComplete *bool `json:"downloadComplete,omitempty"`
 
 	// Recipient The recipient as given at initialize.
 	Recipient string `json:"recipient"`
@@ -1297,6 +1302,9 @@ type Resource struct {
 
 	// Closed since when; null: open
 	Closed *time.Time `json:"closed"`
+
+	// ComputeMd5 whether an MD5 is computed of each file
+	ComputeMd5 bool `json:"computeMd5"`
 
 	// ConfirmationReminders how long before expiry, ISO 8601, the longest first
 	ConfirmationReminders            []string  `json:"confirmationReminders"`
@@ -1337,6 +1345,9 @@ type ResourceUpdate struct {
 
 	// Closed Additive. A closed service takes no new transfers.
 	Closed *bool `json:"closed,omitempty"`
+
+	// ComputeMd5 Additive. Whether an MD5 is computed of each file, which makes uploads slower; true at first. When false, `checksum` is null and cannot be declared. It holds for transfers that are initialized after the change.
+	ComputeMd5 *bool `json:"computeMd5,omitempty"`
 
 	// ConfirmationReminders Additive. How long before expiry whoever has not confirmed is reminded, and the sender told, ISO 8601; empty for never. New transfers only.
 	ConfirmationReminders []string `json:"confirmationReminders,omitempty"`

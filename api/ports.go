@@ -55,6 +55,7 @@ type Uploads interface {
 // Downloads appends facts about downloads.
 type Downloads interface {
 	BeginAccess(ctx context.Context, transfer uuid.UUID, by models.Caller, first, length int64) (uuid.UUID, error)
+	NoteAccess(ctx context.Context, access uuid.UUID, sent int64) error
 	EndAccess(ctx context.Context, access uuid.UUID, sent int64) error
 }
 
@@ -157,7 +158,7 @@ type Audit interface {
 
 // Contents is the object storage.
 type Contents interface {
-	Put(ctx context.Context, key string, body io.Reader, limit int64) (models.Content, error)
+	Put(ctx context.Context, key string, body io.Reader, limit int64, without ...models.Hash) (models.Content, error)
 	Open(ctx context.Context, c models.Content, offset, length int64) (io.ReadCloser, error)
 	DeleteAll(ctx context.Context, prefix string) error
 	Ready(ctx context.Context) error

@@ -42,6 +42,7 @@ var statuses = map[models.Kind]struct {
 	models.KindNoCondition:       {http.StatusPreconditionRequired, "section-15.5"},
 	models.KindUnavailable:       {http.StatusServiceUnavailable, "section-15.6.4"},
 	models.KindStorageFull:       {http.StatusInsufficientStorage, "section-15.6"},
+	models.KindTooMany:           {http.StatusTooManyRequests, "section-15.5"},
 }
 
 // statusClientGone is nginx's status for a client that closed the connection; no RFC has one.

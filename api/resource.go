@@ -96,6 +96,7 @@ func patchOf(b ResourceUpdate) models.ResourcePatch {
 		MaxRecipients: b.MaxRecipients, RecipientsSeeEachOther: b.RecipientsSeeEachOther, LoginMethods: given(b.LoginMethods),
 		VirusScan: b.VirusScan, Suppliers: b.Suppliers, AcceptedSuppliers: given(b.AcceptedSuppliers), Closed: b.Closed,
 		ConfirmationReminders: given(b.ConfirmationReminders),
+		ComputeMD5:            b.ComputeMd5,
 	}
 }
 
@@ -108,6 +109,7 @@ func resourceOf(r models.Resource) Resource {
 		VirusScan: string(r.VirusScan), Suppliers: string(r.Suppliers), Closed: utc(r.Closed), Created: r.Created.UTC(), Updated: r.Updated.UTC(),
 		LoginMethods: texts(r.LoginMethods), AcceptedSuppliers: texts(r.AcceptedSuppliers),
 		ConfirmationReminders: models.ISODurations(r.ConfirmationReminders),
+		ComputeMd5:            r.ComputeMD5,
 	}
 	if r.ServiceCode != "" {
 		out.ExternalServiceCodeLegacy = &r.ServiceCode

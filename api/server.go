@@ -7,14 +7,16 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+
+	"github.com/formidling/formidling/models"
 )
 
 // Server answers the operations of openapi.yaml.
 type Server struct {
 	Ports
 	Settings
-	slots     chan struct{} // one for each upload that runs
-	listeners listeners     // who waits for events
+	uploads, downloads *slots
+	listeners          listeners // who waits for events
 }
 
 // Ports is what the server needs of the rest of the program.
@@ -53,11 +55,22 @@ type Settings struct {
 
 	EventListeners int           // who may wait for events at once in this process
 	Heartbeat      time.Duration // of event streams; 0: 15 s
+
+	// At once of one organisation in this process. 0: all slots but one, and no bound.
+	UploadsPerOrganisation, DownloadsPerOrganisation int
+
+	// How long an upload may stand still, and a client may take for one window of a download. 0: ReadPatience and
+	// WritePatience.
+	UploadPatience, DownloadPatience time.Duration
 }
 
 // New makes a server. Handler serves it.
 func New(p Ports, s Settings) *Server {
-	return &Server{Ports: p, Settings: s, slots: make(chan struct{}, s.UploadSlots)}
+	return &Server{
+		Ports: p, Settings: s,
+		uploads:   newSlots(s.UploadSlots, s.UploadsPerOrganisation, models.ErrTooManyUploads, models.ErrTooManyUploadsOfOne),
+		downloads: newSlots(0, s.DownloadsPerOrganisation, nil, models.ErrTooManyDownloadsOfOne),
+	}
 }
 
 func (s *Server) now() time.Time {

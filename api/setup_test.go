@@ -117,7 +117,7 @@ func (d *door) Cancel(ctx context.Context, transfer uuid.UUID) error {
 
 // bundle is a server over a real database and a real disk, and clients that check every answer against openapi.yaml.
 type bundle struct {
-	t       *testing.T
+	t       testing.TB
 	store   *store.Store
 	objects objects.Store
 	door    *door
@@ -130,7 +130,7 @@ type bundle struct {
 	database string
 }
 
-func setup(t *testing.T, change ...func(*Server)) *bundle {
+func setup(t testing.TB, change ...func(*Server)) *bundle {
 	t.Helper()
 	dir := t.TempDir()
 	b := &bundle{t: t, files: filepath.Join(dir, "objects"), database: "sqlite:" + filepath.Join(dir, "test.db")}
@@ -206,7 +206,7 @@ func thumb(of string) string {
 type reply struct {
 	*http.Response
 	body []byte
-	t    *testing.T
+	t    testing.TB
 }
 
 func (a reply) json(into any) {
@@ -295,7 +295,7 @@ func draft() map[string]any {
 	}
 }
 
-func toJSON(t *testing.T, v any) string {
+func toJSON(t testing.TB, v any) string {
 	t.Helper()
 	raw, err := json.Marshal(v)
 	require.NoError(t, err)

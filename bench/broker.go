@@ -59,7 +59,8 @@ func (l *lab) startBroker(ctx context.Context, name, database string) (*broker, 
 		args: []string{"run", "--temporal-port", strconv.Itoa(ports[1]), "--temporal-ui-port", "0"},
 	}
 	b.environ = append(foreignEnvironment(), "FORMIDLING_LISTEN="+listen, "FORMIDLING_DATA="+b.data,
-		"FORMIDLING_SHUTDOWN_GRACE=PT2S", "DATABASE_URL="+database)
+		"FORMIDLING_SHUTDOWN_GRACE=PT2S", "DATABASE_URL="+database,
+		"FORMIDLING_UPLOADS_PER_ORGANISATION=1000", "FORMIDLING_DOWNLOADS_PER_ORGANISATION=5000") // all clients are one organisation
 	if err := os.MkdirAll(b.data, 0o700); err != nil {
 		return nil, fmt.Errorf("make data directory: %w", err)
 	}

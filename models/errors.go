@@ -26,6 +26,7 @@ const (
 	KindMediaType                     // a request in another form than the operation takes
 	KindNoCondition                   // something would be changed without a condition on what is there
 	KindCondition                     // what is there is not what the caller's condition says
+	KindTooMany                       // the caller has as many of these under way as it may
 )
 
 // FieldError names one field of a request and what is wrong with it.
@@ -57,7 +58,7 @@ func (e *Error) Is(target error) bool {
 
 // Retryable tells whether the same request may succeed later without a change.
 func (e *Error) Retryable() bool {
-	return e.Kind == KindUnavailable || e.Kind == KindStorageFull
+	return e.Kind == KindUnavailable || e.Kind == KindStorageFull || e.Kind == KindTooMany
 }
 
 // Exceeded returns a copy of e that tells the limit and the value that exceeded it.
@@ -163,13 +164,15 @@ var (
 	ErrNoSuchEvent      = &Error{Kind: KindInvalid, Code: "FMD-00070", Message: "You were told of no event with this id. Leave out after to read from the first event."}
 	ErrTooManyListeners = &Error{Kind: KindUnavailable, Code: "FMD-00071", Message: "Too many clients wait for events right now. Ask again later, or without wait."}
 
-	ErrSubscriptionNotFound = &Error{Kind: KindNotFound, Code: "FMD-00080", Message: "There is no such subscription."}
-	ErrTestRunning          = &Error{Kind: KindConflict, Code: "FMD-00081", Message: "A test event is on its way to this endpoint. Ask again when it was answered."}
-	ErrOtherContent         = &Error{Kind: KindMismatchedContent, Code: "FMD-00050", Message: "The SHA-256 is not that of the file. Nothing was confirmed; a receipt says what you found."}
-	ErrProofInvalid         = &Error{Kind: KindMismatchedContent, Code: "FMD-00051", Message: "The proof is not a signature of this content by your organisation's own enterprise certificate."}
-	ErrNoProofs             = &Error{Kind: KindForbidden, Code: "FMD-00052", Message: "This installation trusts no enterprise certificates, so it can take no proofs."}
-	ErrSaidEnough           = &Error{Kind: KindConflict, Code: "FMD-00054", Message: "You have said as much about this transfer as is kept."}
-	ErrNotLogged            = &Error{Kind: KindNotFound, Code: "FMD-00053", Message: "The log does not hold this, or not yet."}
+	ErrSubscriptionNotFound  = &Error{Kind: KindNotFound, Code: "FMD-00080", Message: "There is no such subscription."}
+	ErrTestRunning           = &Error{Kind: KindConflict, Code: "FMD-00081", Message: "A test event is on its way to this endpoint. Ask again when it was answered."}
+	ErrOtherContent          = &Error{Kind: KindMismatchedContent, Code: "FMD-00050", Message: "The SHA-256 is not that of the file. Nothing was confirmed; a receipt says what you found."}
+	ErrProofInvalid          = &Error{Kind: KindMismatchedContent, Code: "FMD-00051", Message: "The proof is not a signature of this content by your organisation's own enterprise certificate."}
+	ErrNoProofs              = &Error{Kind: KindForbidden, Code: "FMD-00052", Message: "This installation trusts no enterprise certificates, so it can take no proofs."}
+	ErrSaidEnough            = &Error{Kind: KindConflict, Code: "FMD-00054", Message: "You have said as much about this transfer as is kept."}
+	ErrNotLogged             = &Error{Kind: KindNotFound, Code: "FMD-00053", Message: "The log does not hold this, or not yet."}
+	ErrTooManyUploadsOfOne   = &Error{Kind: KindTooMany, Code: "FMD-00055", Message: "Your organisation has as many uploads running as it may at once. Send the file again when one of them has ended."}
+	ErrTooManyDownloadsOfOne = &Error{Kind: KindTooMany, Code: "FMD-00056", Message: "Your organisation has as many downloads running as it may at once. Ask again when one of them has ended."}
 
 	ErrInternal = &Error{Kind: KindInternal, Code: "FMD-00014", Message: "Something went wrong at our end."}
 )

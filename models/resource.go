@@ -47,6 +47,7 @@ type Resource struct {
 	Suppliers              SupplierPolicy // who may act for senders and recipients
 	AcceptedSuppliers      []Party        `gorm:"serializer:json"` // for SuppliersListed
 	Closed                 *time.Time     // nil: new transfers are taken
+	ComputeMD5             bool           `gorm:"column:compute_md5"` // of every file, beside SHA-256
 
 	ConfirmationReminders []time.Duration `gorm:"serializer:json"` // before expiry, to who has not confirmed; the longest first
 
@@ -92,6 +93,7 @@ type ResourcePatch struct {
 	Suppliers              *string
 	AcceptedSuppliers      *[]string
 	Closed                 *bool
+	ComputeMD5             *bool
 
 	ConfirmationReminders *[]string // ISO 8601
 }
@@ -99,7 +101,7 @@ type ResourcePatch struct {
 // OfReference tells that the patch changes nothing but what Altinn's clients know, who send no conditions.
 func (p ResourcePatch) OfReference() bool {
 	return p.MaxRecipients == nil && p.RecipientsSeeEachOther == nil && p.LoginMethods == nil && p.VirusScan == nil &&
-		p.Suppliers == nil && p.AcceptedSuppliers == nil && p.Closed == nil
+		p.Suppliers == nil && p.AcceptedSuppliers == nil && p.Closed == nil && p.ComputeMD5 == nil && p.ConfirmationReminders == nil
 }
 
 // NewResource returns a service with the default policy.
@@ -108,7 +110,7 @@ func NewResource(id string, owner Party) Resource {
 		ID: id, Owner: owner, MaxFileSize: MaxFileSizeLimit, TimeToLive: DefaultTimeToLive,
 		PurgeAfterConfirmed: true, Grace: DefaultGrace, LoginMethods: []LoginMethod{},
 		VirusScan: ScanOff, Suppliers: SuppliersAny, AcceptedSuppliers: []Party{},
-		ConfirmationReminders: []time.Duration{},
+		ConfirmationReminders: []time.Duration{}, ComputeMD5: true,
 	}
 }
 
@@ -123,6 +125,9 @@ func (r Resource) Apply(p ResourcePatch, now time.Time) (Resource, error) {
 	}
 	if p.PurgeAfterConfirmed != nil {
 		r.PurgeAfterConfirmed = *p.PurgeAfterConfirmed
+	}
+	if p.ComputeMD5 != nil {
+		r.ComputeMD5 = *p.ComputeMD5
 	}
 	switch {
 	case p.Closed == nil:
@@ -285,6 +290,14 @@ func applySuppliers(r *Resource, p ResourcePatch) error {
 	return nil
 }
 
+// CheckDeclared refuses a declared MD5 that nobody would compute.
+func (r Resource) CheckDeclared(md5 string) error {
+	if md5 == "" || r.ComputeMD5 {
+		return nil
+	}
+	return InvalidField("checksum", "The service computes no MD5 (computeMd5 is false). Leave checksum out; sha256 may be declared.")
+}
+
 // Audited implements Audited.
 func (r Resource) Audited() map[string]any {
 	return map[string]any{
@@ -294,6 +307,6 @@ func (r Resource) Audited() map[string]any {
 		"externalServiceEditionCodeLegacy": r.EditionCode, "maxRecipients": r.MaxRecipients,
 		"recipientsSeeEachOther": r.RecipientsSeeEachOther, "loginMethods": r.LoginMethods, "virusScan": r.VirusScan,
 		"suppliers": r.Suppliers, "acceptedSuppliers": r.AcceptedSuppliers, "closed": r.Closed,
-		"confirmationReminders": ISODurations(r.ConfirmationReminders),
+		"confirmationReminders": ISODurations(r.ConfirmationReminders), "computeMd5": r.ComputeMD5,
 	}
 }

@@ -41,6 +41,9 @@ func (s *Store) AcceptTransfer(ctx context.Context, sub models.Submission, runID
 		if err := s.permit(tx, resource, q); err != nil {
 			return err
 		}
+		if err := resource.CheckDeclared(sub.MD5); err != nil {
+			return err
+		}
 		accepted = acceptance(t, resource, len(sub.Recipients))
 		return s.insertTransfer(tx, t, sub)
 	})
@@ -71,7 +74,7 @@ func newTransfer(sub models.Submission, r models.Resource, runID string, now tim
 		ID: sub.ID, ResourceID: sub.ResourceID, Sender: sub.Sender.Party, SenderAsGiven: sub.Sender.AsGiven,
 		SendersReference: sub.SendersReference, ReferenceDigest: models.ReferenceDigest(sub.SendersReference), FileName: sub.FileName, PropertyList: sub.PropertyList,
 		DeclaredMD5: sub.MD5, DeclaredSHA256: sub.SHA256, DisableVirusScan: sub.DisableVirusScan,
-		RequestHash: sub.RequestHash, RunID: runID, MaxFileSize: r.MaxFileSize,
+		RequestHash: sub.RequestHash, RunID: runID, MaxFileSize: r.MaxFileSize, ComputeMD5: r.ComputeMD5,
 		Status: models.TransferInitialized, StatusChanged: now, Created: now, Expires: now.Add(r.TimeToLive),
 	}
 	t.UploadDeadline = now.Add(min(uploadWindow, r.TimeToLive))

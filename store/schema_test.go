@@ -46,6 +46,7 @@ var tables = []any{
 	models.LogLeaf{},
 	models.LogPending{},
 	models.LogCheckpoint{},
+	models.ServedContent{},
 }
 
 func TestSchema_HasNotDriftedFromTheModels(t *testing.T) {

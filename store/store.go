@@ -34,6 +34,7 @@ type Store struct {
 	notifier *gorm.DB // one connection of its own on PostgreSQL; nil on SQLite
 	url      string
 	told     chan []models.Party // who has new events, see Told
+	uploads  int                 // of one organisation at once, at all replicas; 0: no bound
 }
 
 // Options set what differs between installations and tests.
@@ -41,6 +42,8 @@ type Options struct {
 	MaxConns int              // of PostgreSQL, per process; 0: 20
 	Now      func() time.Time // the clock; nil: the system's
 	Quotas   *models.Quotas   // nil: the default
+	// UploadsPerOrganisation run at once, at all replicas together; 0: no bound.
+	UploadsPerOrganisation int
 }
 
 // registryConns is how many connections to PostgreSQL are kept for changes of the registry alone.
@@ -49,7 +52,7 @@ const registryConns = 4
 // Open connects to postgres://… or sqlite:FILE. It does not dial PostgreSQL before the first use,
 // so a process can start while the database is down; use Ready.
 func Open(url string, o Options) (*Store, error) {
-	s := &Store{url: url, now: o.Now, quotas: models.DefaultQuotas(), told: make(chan []models.Party, toldBuffer)}
+	s := &Store{url: url, now: o.Now, quotas: models.DefaultQuotas(), told: make(chan []models.Party, toldBuffer), uploads: o.UploadsPerOrganisation}
 	if o.Quotas != nil {
 		s.quotas = *o.Quotas
 	}

@@ -78,10 +78,8 @@ func listen(ctx context.Context, name string, address, publicURL *string) (net.L
 
 // serve serves a handler until ctx ends. Requests that take longer than the grace period are cut.
 func (p *parts) serve(ctx context.Context, name string, listener net.Listener, h http.Handler) error {
-	server := &http.Server{
-		Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
-		ErrorLog: slog.NewLogLogger(p.log.Handler(), slog.LevelInfo), // handshakes that were refused, with their reason
-	}
+	server := api.NewHTTPServer(h)
+	server.ErrorLog = slog.NewLogLogger(p.log.Handler(), slog.LevelInfo) // handshakes that were refused, with their reason
 	stopped := make(chan error, 1)
 	go func() {
 		<-ctx.Done()

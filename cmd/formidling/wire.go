@@ -70,7 +70,7 @@ func connect(ctx context.Context, c config, demo bool) (*parts, error) {
 	if p.webhooks, err = newWebhooks(&c, demo); err != nil {
 		return nil, err
 	}
-	if p.store, err = store.Open(c.DatabaseURL, store.Options{MaxConns: c.DatabaseConnections, Now: p.now, Quotas: &c.Quotas}); err != nil {
+	if p.store, err = store.Open(c.DatabaseURL, store.Options{MaxConns: c.DatabaseConnections, Now: p.now, Quotas: &c.Quotas, UploadsPerOrganisation: c.UploadsEach}); err != nil {
 		return nil, err
 	}
 	o := objects.Options{PoolBytes: c.GCSBuffers, ReserveBytes: c.DiskReserve}
@@ -154,6 +154,7 @@ func (p *parts) apiHandler(ctx context.Context, l *logins) (http.Handler, error)
 	server := api.New(ports, api.Settings{
 		MaxRecipients: p.config.MaxRecipients, UploadSlots: p.config.UploadSlots, Environment: p.config.Environment,
 		PublicURL: p.config.PublicURL, MTLSURL: p.config.MTLSURL, EventListeners: p.config.EventListeners,
+		UploadsPerOrganisation: p.config.UploadsEach, DownloadsPerOrganisation: p.config.DownloadsEach,
 	})
 	return server.Handler()
 }
