@@ -277,7 +277,7 @@ func TestEvents_AreNotToldToWhoWasLockedOutMeanwhile(t *testing.T) {
 
 // sse is a client of server-sent events.
 type sse struct {
-	t    *testing.T
+	t    testing.TB
 	stop context.CancelFunc
 	body *bufio.Scanner
 	resp *http.Response

@@ -142,11 +142,11 @@ type dying struct {
 
 var errDied = errors.New("died")
 
-func (d *dying) Put(ctx context.Context, key string, body io.Reader, limit int64) (models.Content, error) {
+func (d *dying) Put(ctx context.Context, key string, body io.Reader, limit int64, without ...models.Hash) (models.Content, error) {
 	if d.left--; d.left < 0 {
 		return models.Content{}, errDied
 	}
-	return d.Objects.Put(ctx, key, body, limit)
+	return d.Objects.Put(ctx, key, body, limit, without...)
 }
 
 func TestSeal_GoesOnWhereverItDied(t *testing.T) {

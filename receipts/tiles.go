@@ -15,7 +15,7 @@ import (
 
 // Objects is the object storage.
 type Objects interface {
-	Put(ctx context.Context, key string, body io.Reader, limit int64) (models.Content, error)
+	Put(ctx context.Context, key string, body io.Reader, limit int64, without ...models.Hash) (models.Content, error)
 	Stat(ctx context.Context, key string) (models.StoredObject, error)
 	Open(ctx context.Context, c models.Content, offset, length int64) (io.ReadCloser, error)
 	DeleteAll(ctx context.Context, prefix string) error
