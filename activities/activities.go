@@ -1,6 +1,6 @@
 // Package activities holds the side effects in the life of a transfer, one per file, in the order of
-// that life: authorize, find upload, verify content, deliver, record confirmation, record cancellation,
-// record failure, purge, discard content. Each may run twice, and says why that does no harm.
+// that life: authorize, find upload, verify content, deliver, remind, record confirmation, record
+// cancellation, record failure, purge, discard content. Each may run twice, and says why that does no harm.
 //
 // The ports below are all that activities need of the world; cmd/formidling connects them.
 package activities
@@ -22,6 +22,12 @@ type Transfers interface {
 	CancelTransfer(ctx context.Context, transfer uuid.UUID) error
 	FailTransfer(ctx context.Context, transfer uuid.UUID, text string) error
 	PurgeTransfer(ctx context.Context, transfer uuid.UUID) error
+	Reminders
+}
+
+// Reminders tells who has not confirmed.
+type Reminders interface {
+	RemindOfTransfer(ctx context.Context, transfer uuid.UUID, left time.Duration) error
 }
 
 // Uploads reads the facts that the API appended about uploads.

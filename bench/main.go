@@ -3,7 +3,7 @@
 // does the least possible for the same work in the same run, or as a distribution.
 //
 // One file per part: lives.go, bytes.go (upload and download), memory.go, fanout.go, search.go,
-// restart.go, identity.go, rights.go, webhooks.go. broker.go starts the program and client.go speaks to it; bare.go and direct.go are the
+// restart.go, identity.go, rights.go, feed.go, webhooks.go. broker.go starts the program and client.go speaks to it; bare.go and direct.go are the
 // peers. It runs on Linux, because it reads /proc.
 package main
 
@@ -35,6 +35,8 @@ type options struct {
 	searchRows   int
 	restarts     int
 	slow         int
+	waiting      int
+	feedEvents   int
 	partDeadline time.Duration
 }
 
@@ -61,6 +63,7 @@ var parts = []part{
 	{"restart", "kill -9 until it serves again", restart},
 	{"identity", "knowing who a request is from", login},
 	{"rights", "deciding who may do what", rights},
+	{"feed", "being told of files, and waiting for that", feed},
 	{"webhooks", "last byte until a webhook tells the recipient", told},
 }
 
@@ -108,6 +111,8 @@ func parseOptions(args []string) (options, error) {
 	f.IntVar(&o.searchRows, "search-rows", 100_000, "transfers to search among")
 	f.IntVar(&o.restarts, "restarts", 5, "how often to kill")
 	f.IntVar(&o.slow, "slow", 32, "slow clients at once")
+	f.IntVar(&o.waiting, "waiting", 2000, "clients that wait for events at once")
+	f.IntVar(&o.feedEvents, "feed-events", 1_000_000, "events of the feed to read")
 	f.DurationVar(&o.partDeadline, "part-deadline", 5*time.Minute, "the longest that one part may last")
 	if err := f.Parse(args); err != nil {
 		return o, err

@@ -15,7 +15,15 @@ const (
 	FaultChecksum = "Checksum mismatch"
 	FaultSize     = "File size exceeds maximum"
 	FaultStored   = "The stored file differs from what was received"
+	FaultNoUpload = "No file was uploaded before the deadline"
 )
+
+// FailureReason is a fault as EventUploadFailed tells it; empty for one that has no word of its own.
+func FailureReason(text string) string {
+	return map[string]string{
+		FaultChecksum: "checksummismatch", FaultSize: "filetoolarge", FaultStored: "storedfilediffers", FaultNoUpload: "noupload",
+	}[text]
+}
 
 // ContentFault is the error that the sender is told of a fault.
 func ContentFault(text string) *Error {

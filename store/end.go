@@ -73,7 +73,7 @@ func (s *Store) end(ctx context.Context, what string, id uuid.UUID, to models.Tr
 		if err := moveTransfer(tx, &t, to, text, now); err != nil {
 			return err
 		}
-		return appendEvents(tx, t, now, append(notices, more...))
+		return appendDetailed(tx, t, now, models.FailureReason(text), append(notices, more...))
 	})
 }
 

@@ -146,24 +146,34 @@ func (o *outbox) take() []models.Party {
 	return parties
 }
 
-// notify tells other processes until there is nobody left to tell. A failure is no loss: recheck finds the events.
+// notify tells other processes until there is nobody left to tell. It tries again for a while, because the connection may
+// have been lost since it was last used; after that recheck finds the events.
 func (s *Store) notify() {
 	for parties := s.outbox.take(); len(parties) > 0; parties = s.outbox.take() {
 		ctx, cancel := context.WithTimeout(context.Background(), tellPatience)
-		_ = s.notifier.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
-			// there is nothing to lose in a crash, so nobody needs to wait for the disk
-			if err := tx.Exec("SET LOCAL synchronous_commit TO off").Error; err != nil {
-				return err
+		for err := s.tellOthers(ctx, parties); err != nil && ctx.Err() == nil; err = s.tellOthers(ctx, parties) {
+			select {
+			case <-ctx.Done():
+			case <-time.After(minBackoff):
 			}
-			for batch := range slices.Chunk(parties, insertBatch) { // a message holds 8000 bytes
-				if err := tx.Exec("SELECT pg_notify(?, ?)", channel, joinParties(batch)).Error; err != nil {
-					return err
-				}
-			}
-			return nil
-		})
+		}
 		cancel()
 	}
+}
+
+func (s *Store) tellOthers(ctx context.Context, parties []models.Party) error {
+	return s.notifier.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		// there is nothing to lose in a crash, so nobody needs to wait for the disk
+		if err := tx.Exec("SET LOCAL synchronous_commit TO off").Error; err != nil {
+			return err
+		}
+		for batch := range slices.Chunk(parties, insertBatch) { // a message holds 8000 bytes
+			if err := tx.Exec("SELECT pg_notify(?, ?)", channel, joinParties(batch)).Error; err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 func joinParties(parties []models.Party) string {
