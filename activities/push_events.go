@@ -19,6 +19,9 @@ import (
 const (
 	pushBudget = time.Minute // then the workflow is told how far it came
 	pushBatch  = 100         // events read at once
+	// lingers is how long a push that delivered something waits for more: events come in bursts, and a push that ends
+	// costs a workflow task or two to begin again.
+	lingers = 500 * time.Millisecond
 )
 
 // PushInput names a subscription.
@@ -75,6 +78,7 @@ type push struct {
 	result  PushResult
 	waiting []models.Event // that were read, but not sent yet
 	since   int64          // the cursor behind which they were read
+	linger  bool           // something was delivered, and nobody has waited for more yet
 }
 
 // step does one thing; it reads the subscription afresh each time, so what its owner changed holds at once.
@@ -106,6 +110,8 @@ func (p *push) step(ctx context.Context) (PushNext, error) {
 // read looks for events, and lets the subscription rest when there are none. An event that appears in between is seen
 // by the second look, or by whoever wakes those that rest: one of them takes the subscription back to work.
 func (p *push) read(ctx context.Context, n models.Subscription) (PushNext, error) {
+	wake, stop := p.w.feed.WatchEvents(n.Party)
+	defer stop()
 	head, err := p.w.feed.FeedHead(ctx, n.Party)
 	if err != nil {
 		return "", err
@@ -113,6 +119,10 @@ func (p *push) read(ctx context.Context, n models.Subscription) (PushNext, error
 	p.since = n.Cursor
 	if p.waiting, err = p.w.feed.EventsAfter(ctx, n.Party, n.Cursor, n.Filter(), pushBatch); err != nil || len(p.waiting) > 0 {
 		return "", err
+	}
+	if p.linger {
+		p.linger = false
+		return "", await(ctx, wake)
 	}
 	rests, err := p.w.subscriptions.RestSubscription(ctx, n, head)
 	if err != nil || !rests {
@@ -130,6 +140,19 @@ func (p *push) read(ctx context.Context, n models.Subscription) (PushNext, error
 	return PushIdle, nil
 }
 
+// await waits for events, for as long as a push lingers.
+func await(ctx context.Context, wake <-chan struct{}) error {
+	enough := time.NewTimer(lingers)
+	defer enough.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-wake:
+	case <-enough.C:
+	}
+	return nil
+}
+
 func (p *push) deliver(ctx context.Context, n models.Subscription, e models.Event) (PushNext, error) {
 	body, err := json.Marshal(models.NewCloudEvent(e, models.EventSource(p.w.publicURL)))
 	if err != nil {
@@ -144,6 +167,7 @@ func (p *push) deliver(ctx context.Context, n models.Subscription, e models.Even
 	}
 	moved, err := p.w.subscriptions.AdvanceSubscription(ctx, n, e)
 	if moved {
+		p.linger = true
 		p.result.Pushed++
 		p.result.Cursor, p.since, p.waiting = e.Seq, e.Seq, p.waiting[1:]
 	}

@@ -28,6 +28,7 @@ type SubscriptionRests interface {
 type Feed interface {
 	EventsAfter(ctx context.Context, party models.Party, afterSeq int64, filter models.EventFilter, limit int) ([]models.Event, error)
 	FeedHead(ctx context.Context, party models.Party) (int64, error)
+	WatchEvents(party models.Party) (wake <-chan struct{}, stop func())
 }
 
 // Sender makes one attempt to deliver a message. An error is a fault of ours; the endpoint's stand in the answer.

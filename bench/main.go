@@ -3,7 +3,7 @@
 // does the least possible for the same work in the same run, or as a distribution.
 //
 // One file per part: lives.go, bytes.go (upload and download), memory.go, fanout.go, search.go,
-// restart.go, identity.go, rights.go, feed.go. broker.go starts the program and client.go speaks to it; bare.go and direct.go are the
+// restart.go, identity.go, rights.go, feed.go, webhooks.go. broker.go starts the program and client.go speaks to it; bare.go and direct.go are the
 // peers. It runs on Linux, because it reads /proc.
 package main
 
@@ -64,6 +64,7 @@ var parts = []part{
 	{"identity", "knowing who a request is from", login},
 	{"rights", "deciding who may do what", rights},
 	{"feed", "being told of files, and waiting for that", feed},
+	{"webhooks", "last byte until a webhook tells the recipient", told},
 }
 
 func main() {

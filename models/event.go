@@ -61,7 +61,7 @@ type Event struct {
 	ResourceID string
 	Role       Role
 	At         time.Time
-	Detail     string // of EventUploadFailed: a FailureReason; of EventReminder: the time left, ISO 8601
+	Detail     string // of EventUploadFailed: a FailureReason; of EventReminder: the time left, ISO 8601; of EventSubscriptionDisabled: the subscription
 }
 
 // EventFilter chooses among the events of one party; empty fields choose all. What passes keeps its order.

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"slices"
+	"strconv"
 	"time"
 
 	"gorm.io/gorm"
@@ -96,7 +97,8 @@ func (s *Store) FailSubscription(ctx context.Context, n models.Subscription, e *
 			return err
 		}
 		told := notice{n.Party, e.Role, models.EventSubscriptionDisabled}
-		return appendEvents(tx, models.Transfer{ID: e.TransferID, ResourceID: e.ResourceID}, now, []notice{told})
+		of := models.Transfer{ID: e.TransferID, ResourceID: e.ResourceID}
+		return appendDetailed(tx, of, now, strconv.FormatInt(n.ID, 10), []notice{told})
 	})
 	return disabled, err
 }

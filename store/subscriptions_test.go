@@ -1,6 +1,7 @@
 package store
 
 import (
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -258,6 +259,7 @@ func TestSubscription_IsGivenUpAfterThreeDaysAndItsOwnerTold(t *testing.T) {
 		require.Len(t, news, 1)
 		require.Equal(t, models.EventSubscriptionDisabled, news[0].Type)
 		require.Equal(t, e.TransferID, news[0].TransferID)
+		require.Equal(t, strconv.FormatInt(n.ID, 10), news[0].Detail)
 		require.False(t, fail(), "once")
 
 		after, err := b.EnableSubscription(t.Context(), as(alice), n.ID, always)

@@ -133,10 +133,10 @@ func drain(response *http.Response, cancel context.CancelFunc) {
 
 func (s *Sender) answerOf(r *http.Response) models.Answer {
 	a := models.Answer{Status: r.StatusCode, Gone: r.StatusCode == http.StatusGone}
-	switch {
-	case r.StatusCode/100 == 2:
+	switch r.StatusCode / 100 {
+	case 2:
 		return a
-	case r.StatusCode/100 == 3:
+	case 3:
 		a.Fault = fmt.Sprintf("It answered %d; redirects are not followed.", r.StatusCode)
 	default:
 		a.Fault = fmt.Sprintf("It answered %d.", r.StatusCode)

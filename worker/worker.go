@@ -46,7 +46,7 @@ func RegisterWebhooks(r ActivityRegistry, w *activities.Webhooks) {
 // Options bound what one process takes on.
 type Options struct {
 	Webhooks         *activities.Webhooks // nil: this process pushes no events
-	MaxWebhooks      int                  // subscriptions pushed at once; 0: 64
+	MaxWebhooks      int                  // subscriptions pushed at once; 0: 256
 	MaxWorkflowTasks int                  // at once; 0: the SDK's default
 	MaxPurges        int                  // at once on the bytes queue; 0: 4
 	StopTimeout      time.Duration        // for what runs when the process is told to stop; 0: 30 s
@@ -92,7 +92,7 @@ func New(c client.Client, a *activities.Activities, o Options) *Pair {
 	if o.Webhooks != nil {
 		webhooks := common
 		webhooks.DisableWorkflowWorker = true
-		webhooks.MaxConcurrentActivityExecutionSize = cmp.Or(o.MaxWebhooks, 64)
+		webhooks.MaxConcurrentActivityExecutionSize = cmp.Or(o.MaxWebhooks, 256)
 		p.webhooks = worker.New(c, workflows.QueueWebhooks, webhooks)
 		RegisterWebhooks(p.webhooks, o.Webhooks)
 	}

@@ -85,6 +85,10 @@ func (b *book) FeedHead(context.Context, models.Party) (int64, error) {
 	return int64(len(b.feed)), nil
 }
 
+func (b *book) WatchEvents(models.Party) (wake <-chan struct{}, stop func()) {
+	return nil, func() {}
+}
+
 func (b *book) EventsAfter(_ context.Context, _ models.Party, after int64, _ models.EventFilter, limit int) ([]models.Event, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

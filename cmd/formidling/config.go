@@ -93,7 +93,7 @@ var settings = []setting{
 	{"FORMIDLING_MAX_RECIPIENTS", "10000", "recipients of one transfer, at most 20000", number(func(c *config) *int { return &c.MaxRecipients })},
 	{"FORMIDLING_EVENT_LISTENERS", "10000", "clients that wait for events at once in this process, a quarter of them of one organisation", number(func(c *config) *int { return &c.EventListeners })},
 	{"FORMIDLING_MAX_PURGES", "4", "files deleted at once by this worker", number(func(c *config) *int { return &c.MaxPurges })},
-	{"FORMIDLING_MAX_WEBHOOKS", "64", "endpoints that this worker sends webhooks to at once; at most 4 of them at one host, and 8 of one organisation", number(func(c *config) *int { return &c.MaxWebhooks })},
+	{"FORMIDLING_MAX_WEBHOOKS", "256", "subscriptions that this worker serves at once; at most 4 requests at once go to one host, and 8 are of one organisation", number(func(c *config) *int { return &c.MaxWebhooks })},
 	{"FORMIDLING_WEBHOOK_EXCEPTIONS", "", "hosts, addresses and networks such as 10.1.0.0/16 that webhooks may be sent to although they are not public, also by http, by comma; run and demo add loopback", list(func(c *config) *[]string { return &c.WebhookExceptions })},
 	{"FORMIDLING_WORKER_VERSION", "", "build id for Temporal's worker versioning; empty: off. Nothing runs on a new version until it is made current", text(func(c *config) *string { return &c.WorkerVersion })},
 	{"FORMIDLING_SHUTDOWN_GRACE", "PT30S", "how long requests and activities may finish after SIGTERM, ISO 8601", duration(func(c *config) *time.Duration { return &c.ShutdownGrace })},
