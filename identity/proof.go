@@ -1,8 +1,15 @@
 package identity
 
 import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rsa"
+	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"errors"
+	"fmt"
 
 	"github.com/go-jose/go-jose/v4"
 
@@ -73,4 +80,31 @@ func (t *Trust) CheckProof(p models.Party, detached string, payload []byte) erro
 		return models.ErrProofInvalid.Because("The certificate is that of %s.", signer)
 	}
 	return nil
+}
+
+// SignProof makes a detached JWS over a payload with an enterprise certificate and its key: what a party sends as proof.
+func SignProof(c tls.Certificate, payload []byte) (string, error) {
+	algorithm := jose.ES256
+	switch k := c.PrivateKey.(crypto.Signer).Public().(type) {
+	case *rsa.PublicKey:
+		algorithm = jose.RS256
+	case *ecdsa.PublicKey:
+		if k.Curve == elliptic.P384() {
+			algorithm = jose.ES384
+		}
+	}
+	chain := make([]string, len(c.Certificate))
+	for n, der := range c.Certificate {
+		chain[n] = base64.StdEncoding.EncodeToString(der)
+	}
+	o := &jose.SignerOptions{}
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: algorithm, Key: c.PrivateKey}, o.WithHeader("x5c", chain))
+	if err != nil {
+		return "", fmt.Errorf("sign proof: %w", err)
+	}
+	token, err := signer.Sign(payload)
+	if err != nil {
+		return "", fmt.Errorf("sign proof: %w", err)
+	}
+	return token.DetachedCompactSerialize()
 }
