@@ -45,6 +45,8 @@ type Error struct {
 	RetryAfter time.Duration
 	// Limit and Actual tell by how much a limit was exceeded, in bytes or entries.
 	Limit, Actual *int64
+
+	newToken bool // it was the token, and the next request will have another one
 }
 
 // Error implements error.

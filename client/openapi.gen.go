@@ -1233,6 +1233,9 @@ type PageCursor = string
 // PageSize defines model for PageSize.
 type PageSize = int
 
+// PartialUploadID defines model for PartialUploadId.
+type PartialUploadID = openapi_types.UUID
+
 // Range defines model for Range.
 type Range = string
 
@@ -1248,8 +1251,35 @@ type ResourceIdentifier = string
 // Supplier An organisation, with country code or as a URN.
 type Supplier = OrganizationID
 
+// TusResumable defines model for TusResumable.
+type TusResumable = string
+
+// UploadChecksum defines model for UploadChecksum.
+type UploadChecksum = string
+
+// UploadConcat defines model for UploadConcat.
+type UploadConcat = string
+
+// UploadDeferLength defines model for UploadDeferLength.
+type UploadDeferLength = string
+
+// UploadLength defines model for UploadLength.
+type UploadLength = int64
+
+// UploadMetadata defines model for UploadMetadata.
+type UploadMetadata = string
+
+// UploadOffset defines model for UploadOffset.
+type UploadOffset = int64
+
 // BadRequestProblem A failure, as RFC 9457 has it.
 type BadRequestProblem = Problem
+
+// BeyondEndProblem A failure, as RFC 9457 has it.
+type BeyondEndProblem = Problem
+
+// ChunkChecksumProblem A failure, as RFC 9457 has it.
+type ChunkChecksumProblem = Problem
 
 // ConflictProblem A failure, as RFC 9457 has it.
 type ConflictProblem = Problem
@@ -1259,6 +1289,9 @@ type ContentTooLargeProblem = Problem
 
 // ForbiddenProblem A failure, as RFC 9457 has it.
 type ForbiddenProblem = Problem
+
+// GoneProblem A failure, as RFC 9457 has it.
+type GoneProblem = Problem
 
 // HealthyReport defines model for HealthyReport.
 type HealthyReport = HealthReport
@@ -1292,6 +1325,9 @@ type StorageFullProblem = Problem
 
 // TooManyRequestsProblem A failure, as RFC 9457 has it.
 type TooManyRequestsProblem = Problem
+
+// TusVersionProblem A failure, as RFC 9457 has it.
+type TusVersionProblem = Problem
 
 // UnauthorizedProblem A failure, as RFC 9457 has it.
 type UnauthorizedProblem = Problem
@@ -1383,6 +1419,81 @@ type InitializeAndUploadParams struct {
 	// IdempotencyKey Additive. Chosen by the caller, unique per request that it makes: 1–255 visible ASCII characters. The same key
 	// with the same request gives the first answer again.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// TusTerminateParams defines parameters for TusTerminate.
+type TusTerminateParams struct {
+	// TusResumable Must be `1.0.0`.
+	TusResumable *TusResumable `json:"Tus-Resumable,omitempty"`
+}
+
+// TusStatusParams defines parameters for TusStatus.
+type TusStatusParams struct {
+	// TusResumable Must be `1.0.0`.
+	TusResumable *TusResumable `json:"Tus-Resumable,omitempty"`
+}
+
+// TusAppendParams defines parameters for TusAppend.
+type TusAppendParams struct {
+	// TusResumable Must be `1.0.0`.
+	TusResumable *TusResumable `json:"Tus-Resumable,omitempty"`
+
+	// UploadOffset Where the first byte belongs.
+	UploadOffset UploadOffset `json:"Upload-Offset"`
+
+	// UploadLength Bytes of the upload. With PATCH only where it was deferred.
+	UploadLength *UploadLength `json:"Upload-Length,omitempty"`
+
+	// UploadChecksum What the bytes of this request hash to: `sha256`, `sha1`, `md5` or `crc32c`, a space, and the sum in base64.
+	UploadChecksum *UploadChecksum `json:"Upload-Checksum,omitempty"`
+}
+
+// TusOpenParams defines parameters for TusOpen.
+type TusOpenParams struct {
+	// TusResumable Must be `1.0.0`.
+	TusResumable *TusResumable `json:"Tus-Resumable,omitempty"`
+
+	// UploadLength Bytes of the upload. With PATCH only where it was deferred.
+	UploadLength *UploadLength `json:"Upload-Length,omitempty"`
+
+	// UploadDeferLength `1`: a later PATCH says how long the upload is.
+	UploadDeferLength *UploadDeferLength `json:"Upload-Defer-Length,omitempty"`
+
+	// UploadConcat `partial`, or `final;` and the URLs of the parts, by space.
+	UploadConcat *UploadConcat `json:"Upload-Concat,omitempty"`
+
+	// UploadMetadata Kept and given back by HEAD; it means nothing to the broker.
+	UploadMetadata *UploadMetadata `json:"Upload-Metadata,omitempty"`
+
+	// UploadChecksum What the bytes of this request hash to: `sha256`, `sha1`, `md5` or `crc32c`, a space, and the sum in base64.
+	UploadChecksum *UploadChecksum `json:"Upload-Checksum,omitempty"`
+}
+
+// TusPartTerminateParams defines parameters for TusPartTerminate.
+type TusPartTerminateParams struct {
+	// TusResumable Must be `1.0.0`.
+	TusResumable *TusResumable `json:"Tus-Resumable,omitempty"`
+}
+
+// TusPartStatusParams defines parameters for TusPartStatus.
+type TusPartStatusParams struct {
+	// TusResumable Must be `1.0.0`.
+	TusResumable *TusResumable `json:"Tus-Resumable,omitempty"`
+}
+
+// TusPartAppendParams defines parameters for TusPartAppend.
+type TusPartAppendParams struct {
+	// TusResumable Must be `1.0.0`.
+	TusResumable *TusResumable `json:"Tus-Resumable,omitempty"`
+
+	// UploadOffset Where the first byte belongs.
+	UploadOffset UploadOffset `json:"Upload-Offset"`
+
+	// UploadLength Bytes of the upload. With PATCH only where it was deferred.
+	UploadLength *UploadLength `json:"Upload-Length,omitempty"`
+
+	// UploadChecksum What the bytes of this request hash to: `sha256`, `sha1`, `md5` or `crc32c`, a space, and the sum in base64.
+	UploadChecksum *UploadChecksum `json:"Upload-Checksum,omitempty"`
 }
 
 // DownloadFileParams defines parameters for DownloadFile.
@@ -1970,6 +2081,136 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /broker/api/v1/filetransfer/upload (the `InitializeAndUpload` operationId).
 	InitializeAndUploadWithBody(ctx context.Context, params *InitializeAndUploadParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// TusTerminate Give an upload up
+	//
+	// Ends an upload that is not complete and deletes its bytes; a new one may be opened. Scope: `altinn:broker.write`.
+	// The caller must be the transfer's sender.
+	//
+	// Corresponds with DELETE /broker/api/v1/filetransfer/upload/tus/{fileTransferId} (the `TusTerminate` operationId).
+	TusTerminate(ctx context.Context, fileTransferID FileTransferID, params *TusTerminateParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// TusStatus Where an upload stands
+	//
+	// `Upload-Offset` bytes are durable. When that is all, HEAD also sees to it that the file is published, if that was cut
+	// off, and waits for it a while. Scope: `altinn:broker.write`. The caller must be the transfer's sender.
+	//
+	// Corresponds with HEAD /broker/api/v1/filetransfer/upload/tus/{fileTransferId} (the `TusStatus` operationId).
+	TusStatus(ctx context.Context, fileTransferID FileTransferID, params *TusStatusParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// TusOptions What this tus server can
+	//
+	// Additive in that it needs no credential. It tells nothing about any transfer.
+	//
+	// Corresponds with OPTIONS /broker/api/v1/filetransfer/upload/tus/{fileTransferId} (the `TusOptions` operationId).
+	TusOptions(ctx context.Context, fileTransferID FileTransferID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// TusAppendWithBody Send bytes of an upload
+	//
+	// Adds bytes at `Upload-Offset`, which must be where the upload stands. The answer comes when they are durable; what had
+	// arrived when a connection breaks is kept, unless the request carries `Upload-Checksum`: such bytes are kept
+	// together or not at all. Of two clients at one offset the later one goes on, and the other gets 409.
+	// At the end of a complete upload PATCH is answered 204, and sees to it that the file is published.
+	//
+	// Scope: `altinn:broker.write`. The caller must be the transfer's sender.
+	//
+	// | code | status | when |
+	// |---|---|---|
+	// | FMD-00060 | 409 | the upload does not stand at `Upload-Offset` |
+	// | FMD-00068 | 409 | another request goes on with the upload |
+	// | FMD-00061 | 460 | the bytes are not what `Upload-Checksum` says |
+	// | FMD-00066 | 413 | the bytes go beyond `Upload-Length` |
+	// | FMD-00063 | 410 | the upload was given up or has expired |
+	// | FMD-00069 | 400 | the request ended before its `Content-Length`; what came is kept |
+	// | BRO-00016 | 400 | the file is too large |
+	// | BRO-00009 | 400 | with the last byte: a checksum is not the one declared; the transfer has failed |
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /broker/api/v1/filetransfer/upload/tus/{fileTransferId} (the `TusAppend` operationId).
+	TusAppendWithBody(ctx context.Context, fileTransferID FileTransferID, params *TusAppendParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// TusOpenWithBody Open an upload that may break and go on
+	//
+	// Opens the upload of an initialized transfer in [tus 1.0.0](https://tus.io/protocols/resumable-upload): for its whole
+	// content (`Upload-Length`, or `Upload-Defer-Length: 1`), for one of several parallel parts (`Upload-Concat:
+	// partial`), or of all parts (`Upload-Concat: final;` and their URLs, absolute or relative, in the order of the file).
+	// Bytes may come with it. A transfer has one upload besides its parts; opening it again in the same way answers
+	// with the one that is there.
+	//
+	// An upload that nobody touches expires after 24 hours. The answer to a final request comes when the file is
+	// stored, verified and published, or after some 15 seconds; the transfer then is `UploadProcessing` until it is. The
+	// same holds for whoever sends the last byte. The same final request may be sent again at any time.
+	//
+	// A session that was opened with a valid token may be finished with the same token after it has expired: HEAD,
+	// PATCH and the final POST take it. `X-HTTP-Method-Override` may say `PATCH`, `DELETE` or `HEAD`.
+	//
+	// Scope: `altinn:broker.write`. The caller must be the transfer's sender and be allowed to send.
+	//
+	// | code | status | when |
+	// |---|---|---|
+	// | BRO-00001 | 404 | no such transfer, or the caller takes no part in it |
+	// | BRO-00006 | 401 | the caller is not the sender, or may not send |
+	// | BRO-00004 | 409 | a file was uploaded before, or the transfer has ended |
+	// | BRO-00016 | 400 | the length, or the sum of the parts, is too large |
+	// | BRO-00009 | 400 | a checksum is not the one declared; the transfer has failed |
+	// | FMD-00062 | 404 | what is to be joined is no part of this transfer |
+	// | FMD-00064 | 409 | another upload of this transfer is open and has bytes |
+	// | FMD-00067 | 409 | a part that is to be joined is not complete |
+	// | FMD-00065 | 412 | `Tus-Resumable` is not `1.0.0` |
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /broker/api/v1/filetransfer/upload/tus/{fileTransferId} (the `TusOpen` operationId).
+	TusOpenWithBody(ctx context.Context, fileTransferID FileTransferID, params *TusOpenParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// TusPartTerminate Give a part of an upload up
+	//
+	// Ends an upload that is not complete and deletes its bytes; a new one may be opened. Scope: `altinn:broker.write`.
+	// The caller must be the transfer's sender.
+	//
+	// Corresponds with DELETE /broker/api/v1/filetransfer/upload/tus/{fileTransferId}/partial/{partialUploadId} (the `TusPartTerminate` operationId).
+	TusPartTerminate(ctx context.Context, fileTransferID FileTransferID, partialUploadID PartialUploadID, params *TusPartTerminateParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// TusPartStatus Where a part of an upload stands
+	//
+	// `Upload-Offset` bytes are durable. When that is all, HEAD also sees to it that the file is published, if that was cut
+	// off, and waits for it a while. Scope: `altinn:broker.write`. The caller must be the transfer's sender.
+	//
+	// Corresponds with HEAD /broker/api/v1/filetransfer/upload/tus/{fileTransferId}/partial/{partialUploadId} (the `TusPartStatus` operationId).
+	TusPartStatus(ctx context.Context, fileTransferID FileTransferID, partialUploadID PartialUploadID, params *TusPartStatusParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// TusPartOptions What this tus server can
+	//
+	// Additive in that it needs no credential. It tells nothing about any transfer.
+	//
+	// Corresponds with OPTIONS /broker/api/v1/filetransfer/upload/tus/{fileTransferId}/partial/{partialUploadId} (the `TusPartOptions` operationId).
+	TusPartOptions(ctx context.Context, fileTransferID FileTransferID, partialUploadID PartialUploadID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// TusPartAppendWithBody Send bytes of a part of an upload
+	//
+	// Adds bytes at `Upload-Offset`, which must be where the upload stands. The answer comes when they are durable; what had
+	// arrived when a connection breaks is kept, unless the request carries `Upload-Checksum`: such bytes are kept
+	// together or not at all. Of two clients at one offset the later one goes on, and the other gets 409.
+	// At the end of a complete upload PATCH is answered 204, and sees to it that the file is published.
+	//
+	// Scope: `altinn:broker.write`. The caller must be the transfer's sender.
+	//
+	// | code | status | when |
+	// |---|---|---|
+	// | FMD-00060 | 409 | the upload does not stand at `Upload-Offset` |
+	// | FMD-00068 | 409 | another request goes on with the upload |
+	// | FMD-00061 | 460 | the bytes are not what `Upload-Checksum` says |
+	// | FMD-00066 | 413 | the bytes go beyond `Upload-Length` |
+	// | FMD-00063 | 410 | the upload was given up or has expired |
+	// | FMD-00069 | 400 | the request ended before its `Content-Length`; what came is kept |
+	// | BRO-00016 | 400 | the file is too large |
+	// | BRO-00009 | 400 | with the last byte: a checksum is not the one declared; the transfer has failed |
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /broker/api/v1/filetransfer/upload/tus/{fileTransferId}/partial/{partialUploadId} (the `TusPartAppend` operationId).
+	TusPartAppendWithBody(ctx context.Context, fileTransferID FileTransferID, partialUploadID PartialUploadID, params *TusPartAppendParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetFileTransfer Read the state of a file transfer
 	//
@@ -2939,6 +3180,226 @@ func (c *API) InitializeFileTransfer(ctx context.Context, params *InitializeFile
 // Corresponds with POST /broker/api/v1/filetransfer/upload (the `InitializeAndUpload` operationId).
 func (c *API) InitializeAndUploadWithBody(ctx context.Context, params *InitializeAndUploadParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewInitializeAndUploadRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// TusTerminate Give an upload up
+//
+// Ends an upload that is not complete and deletes its bytes; a new one may be opened. Scope: `altinn:broker.write`.
+// The caller must be the transfer's sender.
+//
+// Corresponds with DELETE /broker/api/v1/filetransfer/upload/tus/{fileTransferId} (the `TusTerminate` operationId).
+func (c *API) TusTerminate(ctx context.Context, fileTransferID FileTransferID, params *TusTerminateParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewTusTerminateRequest(c.Server, fileTransferID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// TusStatus Where an upload stands
+//
+// `Upload-Offset` bytes are durable. When that is all, HEAD also sees to it that the file is published, if that was cut
+// off, and waits for it a while. Scope: `altinn:broker.write`. The caller must be the transfer's sender.
+//
+// Corresponds with HEAD /broker/api/v1/filetransfer/upload/tus/{fileTransferId} (the `TusStatus` operationId).
+func (c *API) TusStatus(ctx context.Context, fileTransferID FileTransferID, params *TusStatusParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewTusStatusRequest(c.Server, fileTransferID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// TusOptions What this tus server can
+//
+// Additive in that it needs no credential. It tells nothing about any transfer.
+//
+// Corresponds with OPTIONS /broker/api/v1/filetransfer/upload/tus/{fileTransferId} (the `TusOptions` operationId).
+func (c *API) TusOptions(ctx context.Context, fileTransferID FileTransferID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewTusOptionsRequest(c.Server, fileTransferID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// TusAppendWithBody Send bytes of an upload
+//
+// Adds bytes at `Upload-Offset`, which must be where the upload stands. The answer comes when they are durable; what had
+// arrived when a connection breaks is kept, unless the request carries `Upload-Checksum`: such bytes are kept
+// together or not at all. Of two clients at one offset the later one goes on, and the other gets 409.
+// At the end of a complete upload PATCH is answered 204, and sees to it that the file is published.
+//
+// Scope: `altinn:broker.write`. The caller must be the transfer's sender.
+//
+// | code | status | when |
+// |---|---|---|
+// | FMD-00060 | 409 | the upload does not stand at `Upload-Offset` |
+// | FMD-00068 | 409 | another request goes on with the upload |
+// | FMD-00061 | 460 | the bytes are not what `Upload-Checksum` says |
+// | FMD-00066 | 413 | the bytes go beyond `Upload-Length` |
+// | FMD-00063 | 410 | the upload was given up or has expired |
+// | FMD-00069 | 400 | the request ended before its `Content-Length`; what came is kept |
+// | BRO-00016 | 400 | the file is too large |
+// | BRO-00009 | 400 | with the last byte: a checksum is not the one declared; the transfer has failed |
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /broker/api/v1/filetransfer/upload/tus/{fileTransferId} (the `TusAppend` operationId).
+func (c *API) TusAppendWithBody(ctx context.Context, fileTransferID FileTransferID, params *TusAppendParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewTusAppendRequestWithBody(c.Server, fileTransferID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// TusOpenWithBody Open an upload that may break and go on
+//
+// Opens the upload of an initialized transfer in [tus 1.0.0](https://tus.io/protocols/resumable-upload): for its whole
+// content (`Upload-Length`, or `Upload-Defer-Length: 1`), for one of several parallel parts (`Upload-Concat:
+// partial`), or of all parts (`Upload-Concat: final;` and their URLs, absolute or relative, in the order of the file).
+// Bytes may come with it. A transfer has one upload besides its parts; opening it again in the same way answers
+// with the one that is there.
+//
+// An upload that nobody touches expires after 24 hours. The answer to a final request comes when the file is
+// stored, verified and published, or after some 15 seconds; the transfer then is `UploadProcessing` until it is. The
+// same holds for whoever sends the last byte. The same final request may be sent again at any time.
+//
+// A session that was opened with a valid token may be finished with the same token after it has expired: HEAD,
+// PATCH and the final POST take it. `X-HTTP-Method-Override` may say `PATCH`, `DELETE` or `HEAD`.
+//
+// Scope: `altinn:broker.write`. The caller must be the transfer's sender and be allowed to send.
+//
+// | code | status | when |
+// |---|---|---|
+// | BRO-00001 | 404 | no such transfer, or the caller takes no part in it |
+// | BRO-00006 | 401 | the caller is not the sender, or may not send |
+// | BRO-00004 | 409 | a file was uploaded before, or the transfer has ended |
+// | BRO-00016 | 400 | the length, or the sum of the parts, is too large |
+// | BRO-00009 | 400 | a checksum is not the one declared; the transfer has failed |
+// | FMD-00062 | 404 | what is to be joined is no part of this transfer |
+// | FMD-00064 | 409 | another upload of this transfer is open and has bytes |
+// | FMD-00067 | 409 | a part that is to be joined is not complete |
+// | FMD-00065 | 412 | `Tus-Resumable` is not `1.0.0` |
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /broker/api/v1/filetransfer/upload/tus/{fileTransferId} (the `TusOpen` operationId).
+func (c *API) TusOpenWithBody(ctx context.Context, fileTransferID FileTransferID, params *TusOpenParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewTusOpenRequestWithBody(c.Server, fileTransferID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// TusPartTerminate Give a part of an upload up
+//
+// Ends an upload that is not complete and deletes its bytes; a new one may be opened. Scope: `altinn:broker.write`.
+// The caller must be the transfer's sender.
+//
+// Corresponds with DELETE /broker/api/v1/filetransfer/upload/tus/{fileTransferId}/partial/{partialUploadId} (the `TusPartTerminate` operationId).
+func (c *API) TusPartTerminate(ctx context.Context, fileTransferID FileTransferID, partialUploadID PartialUploadID, params *TusPartTerminateParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewTusPartTerminateRequest(c.Server, fileTransferID, partialUploadID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// TusPartStatus Where a part of an upload stands
+//
+// `Upload-Offset` bytes are durable. When that is all, HEAD also sees to it that the file is published, if that was cut
+// off, and waits for it a while. Scope: `altinn:broker.write`. The caller must be the transfer's sender.
+//
+// Corresponds with HEAD /broker/api/v1/filetransfer/upload/tus/{fileTransferId}/partial/{partialUploadId} (the `TusPartStatus` operationId).
+func (c *API) TusPartStatus(ctx context.Context, fileTransferID FileTransferID, partialUploadID PartialUploadID, params *TusPartStatusParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewTusPartStatusRequest(c.Server, fileTransferID, partialUploadID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// TusPartOptions What this tus server can
+//
+// Additive in that it needs no credential. It tells nothing about any transfer.
+//
+// Corresponds with OPTIONS /broker/api/v1/filetransfer/upload/tus/{fileTransferId}/partial/{partialUploadId} (the `TusPartOptions` operationId).
+func (c *API) TusPartOptions(ctx context.Context, fileTransferID FileTransferID, partialUploadID PartialUploadID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewTusPartOptionsRequest(c.Server, fileTransferID, partialUploadID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// TusPartAppendWithBody Send bytes of a part of an upload
+//
+// Adds bytes at `Upload-Offset`, which must be where the upload stands. The answer comes when they are durable; what had
+// arrived when a connection breaks is kept, unless the request carries `Upload-Checksum`: such bytes are kept
+// together or not at all. Of two clients at one offset the later one goes on, and the other gets 409.
+// At the end of a complete upload PATCH is answered 204, and sees to it that the file is published.
+//
+// Scope: `altinn:broker.write`. The caller must be the transfer's sender.
+//
+// | code | status | when |
+// |---|---|---|
+// | FMD-00060 | 409 | the upload does not stand at `Upload-Offset` |
+// | FMD-00068 | 409 | another request goes on with the upload |
+// | FMD-00061 | 460 | the bytes are not what `Upload-Checksum` says |
+// | FMD-00066 | 413 | the bytes go beyond `Upload-Length` |
+// | FMD-00063 | 410 | the upload was given up or has expired |
+// | FMD-00069 | 400 | the request ended before its `Content-Length`; what came is kept |
+// | BRO-00016 | 400 | the file is too large |
+// | BRO-00009 | 400 | with the last byte: a checksum is not the one declared; the transfer has failed |
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /broker/api/v1/filetransfer/upload/tus/{fileTransferId}/partial/{partialUploadId} (the `TusPartAppend` operationId).
+func (c *API) TusPartAppendWithBody(ctx context.Context, fileTransferID FileTransferID, partialUploadID PartialUploadID, params *TusPartAppendParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewTusPartAppendRequestWithBody(c.Server, fileTransferID, partialUploadID, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -4943,6 +5404,568 @@ func NewInitializeAndUploadRequestWithBody(server string, params *InitializeAndU
 			}
 
 			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewTusTerminateRequest constructs an http.Request for the TusTerminate method
+func NewTusTerminateRequest(server string, fileTransferID FileTransferID, params *TusTerminateParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "fileTransferId", fileTransferID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/broker/api/v1/filetransfer/upload/tus/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.TusResumable != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Tus-Resumable", *params.TusResumable, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Tus-Resumable", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewTusStatusRequest constructs an http.Request for the TusStatus method
+func NewTusStatusRequest(server string, fileTransferID FileTransferID, params *TusStatusParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "fileTransferId", fileTransferID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/broker/api/v1/filetransfer/upload/tus/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodHead, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.TusResumable != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Tus-Resumable", *params.TusResumable, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Tus-Resumable", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewTusOptionsRequest constructs an http.Request for the TusOptions method
+func NewTusOptionsRequest(server string, fileTransferID FileTransferID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "fileTransferId", fileTransferID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/broker/api/v1/filetransfer/upload/tus/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodOptions, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewTusAppendRequestWithBody constructs an http.Request for the TusAppend method, with any body, and a specified content type
+func NewTusAppendRequestWithBody(server string, fileTransferID FileTransferID, params *TusAppendParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "fileTransferId", fileTransferID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/broker/api/v1/filetransfer/upload/tus/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.TusResumable != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Tus-Resumable", *params.TusResumable, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Tus-Resumable", headerParam0)
+		}
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Upload-Offset", params.UploadOffset, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "integer", Format: "int64"})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Upload-Offset", headerParam1)
+
+		if params.UploadLength != nil {
+			var headerParam2 string
+
+			headerParam2, err = runtime.StyleParamWithOptions("simple", false, "Upload-Length", *params.UploadLength, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "integer", Format: "int64"})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Upload-Length", headerParam2)
+		}
+
+		if params.UploadChecksum != nil {
+			var headerParam3 string
+
+			headerParam3, err = runtime.StyleParamWithOptions("simple", false, "Upload-Checksum", *params.UploadChecksum, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Upload-Checksum", headerParam3)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewTusOpenRequestWithBody constructs an http.Request for the TusOpen method, with any body, and a specified content type
+func NewTusOpenRequestWithBody(server string, fileTransferID FileTransferID, params *TusOpenParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "fileTransferId", fileTransferID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/broker/api/v1/filetransfer/upload/tus/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.TusResumable != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Tus-Resumable", *params.TusResumable, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Tus-Resumable", headerParam0)
+		}
+
+		if params.UploadLength != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Upload-Length", *params.UploadLength, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "integer", Format: "int64"})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Upload-Length", headerParam1)
+		}
+
+		if params.UploadDeferLength != nil {
+			var headerParam2 string
+
+			headerParam2, err = runtime.StyleParamWithOptions("simple", false, "Upload-Defer-Length", *params.UploadDeferLength, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Upload-Defer-Length", headerParam2)
+		}
+
+		if params.UploadConcat != nil {
+			var headerParam3 string
+
+			headerParam3, err = runtime.StyleParamWithOptions("simple", false, "Upload-Concat", *params.UploadConcat, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Upload-Concat", headerParam3)
+		}
+
+		if params.UploadMetadata != nil {
+			var headerParam4 string
+
+			headerParam4, err = runtime.StyleParamWithOptions("simple", false, "Upload-Metadata", *params.UploadMetadata, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Upload-Metadata", headerParam4)
+		}
+
+		if params.UploadChecksum != nil {
+			var headerParam5 string
+
+			headerParam5, err = runtime.StyleParamWithOptions("simple", false, "Upload-Checksum", *params.UploadChecksum, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Upload-Checksum", headerParam5)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewTusPartTerminateRequest constructs an http.Request for the TusPartTerminate method
+func NewTusPartTerminateRequest(server string, fileTransferID FileTransferID, partialUploadID PartialUploadID, params *TusPartTerminateParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "fileTransferId", fileTransferID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "partialUploadId", partialUploadID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/broker/api/v1/filetransfer/upload/tus/%s/partial/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.TusResumable != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Tus-Resumable", *params.TusResumable, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Tus-Resumable", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewTusPartStatusRequest constructs an http.Request for the TusPartStatus method
+func NewTusPartStatusRequest(server string, fileTransferID FileTransferID, partialUploadID PartialUploadID, params *TusPartStatusParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "fileTransferId", fileTransferID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "partialUploadId", partialUploadID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/broker/api/v1/filetransfer/upload/tus/%s/partial/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodHead, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.TusResumable != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Tus-Resumable", *params.TusResumable, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Tus-Resumable", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewTusPartOptionsRequest constructs an http.Request for the TusPartOptions method
+func NewTusPartOptionsRequest(server string, fileTransferID FileTransferID, partialUploadID PartialUploadID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "fileTransferId", fileTransferID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "partialUploadId", partialUploadID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/broker/api/v1/filetransfer/upload/tus/%s/partial/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodOptions, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewTusPartAppendRequestWithBody constructs an http.Request for the TusPartAppend method, with any body, and a specified content type
+func NewTusPartAppendRequestWithBody(server string, fileTransferID FileTransferID, partialUploadID PartialUploadID, params *TusPartAppendParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "fileTransferId", fileTransferID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "partialUploadId", partialUploadID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/broker/api/v1/filetransfer/upload/tus/%s/partial/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.TusResumable != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Tus-Resumable", *params.TusResumable, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Tus-Resumable", headerParam0)
+		}
+
+		var headerParam1 string
+
+		headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Upload-Offset", params.UploadOffset, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "integer", Format: "int64"})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Upload-Offset", headerParam1)
+
+		if params.UploadLength != nil {
+			var headerParam2 string
+
+			headerParam2, err = runtime.StyleParamWithOptions("simple", false, "Upload-Length", *params.UploadLength, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "integer", Format: "int64"})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Upload-Length", headerParam2)
+		}
+
+		if params.UploadChecksum != nil {
+			var headerParam3 string
+
+			headerParam3, err = runtime.StyleParamWithOptions("simple", false, "Upload-Checksum", *params.UploadChecksum, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Upload-Checksum", headerParam3)
 		}
 
 	}

@@ -13,15 +13,26 @@ import (
 // broker know a repetition of an upload that it has already.
 func (g *sending) plain(ctx context.Context) error {
 	p := g.b.retry.begin()
-	for {
+	for renewed := false; ; {
 		err := g.plainOnce(ctx, g.s.section(0, g.s.size), g.s.size)
 		if err == nil {
 			return nil
 		}
+		renewed = forgive(err, renewed)
 		if err := p.pause(ctx, err); err != nil {
 			return err
 		}
 	}
+}
+
+// forgive lets a request that was refused for its token be sent once more, with another one.
+func forgive(err error, before bool) (now bool) {
+	var refused *Error
+	if before || !errors.As(err, &refused) || !refused.newToken {
+		return before
+	}
+	refused.Retryable = true
+	return true
 }
 
 // plainOnce sends a body in one request; size is -1 when it is not known. Before the body goes out the broker is
@@ -64,12 +75,16 @@ func (g *sending) carry(ctx context.Context, r *http.Request, from io.Reader, si
 			}
 			return nil, err
 		}
-		if carried == 0 && !renewed && g.b.renew(sent, response) {
-			cancel()
-			continue
-		}
 		response.Body = &closing{ReadCloser: response.Body, then: cancel}
-		return response, nil
+		if response.StatusCode != http.StatusUnauthorized || renewed || !g.b.renew(sent, response) {
+			return response, nil
+		}
+		refused := refusal(operation(r), response)
+		cancel()
+		if carried > 0 || size < 0 { // the body is gone, or half of it
+			refused.newToken = true
+			return nil, refused
+		}
 	}
 }
 

@@ -26,6 +26,7 @@ type tusUpload struct {
 	url      string
 	from, to int64 // bytes [from, to) of the file
 	piece    int64
+	renewed  bool  // the token, since the last piece that arrived
 	counted  int64 // bytes of it that the meter knows
 }
 
@@ -148,7 +149,7 @@ func (u *tusUpload) pieces(ctx context.Context, offset int64, next func(at int64
 		u.settleMeter(reached)
 		if reached > offset {
 			p.progressed()
-			u.piece = min(largestPiece, u.piece*2)
+			u.renewed, u.piece = false, min(largestPiece, u.piece*2)
 		}
 		offset = reached
 	}
@@ -164,6 +165,7 @@ func (u *tusUpload) recover(ctx context.Context, p *patience, failure error) (in
 		}
 		refused.Retryable = true // the broker has another offset than ours
 	}
+	u.renewed = forgive(failure, u.renewed)
 	if err := p.pause(ctx, failure); err != nil {
 		return 0, err
 	}
@@ -208,6 +210,7 @@ func (u *tusUpload) patch(ctx context.Context, at int64, from io.Reader, size in
 	}
 	r.Header.Set("Content-Type", "application/offset+octet-stream")
 	r.Header.Set("Upload-Offset", strconv.FormatInt(at, 10))
+	r.Header.Set("Expect", "100-continue")
 	response, err := u.g.carry(ctx, r, from, size)
 	if err != nil {
 		return 0, err

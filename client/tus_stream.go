@@ -63,6 +63,7 @@ func (u *tusUpload) stream(ctx context.Context, s *streamed) error {
 			return err
 		}
 		p.progressed()
+		u.renewed = false
 		if s.last {
 			return nil
 		}
@@ -102,6 +103,7 @@ func (u *tusUpload) patchStream(ctx context.Context, s *streamed, at int64) erro
 	rest := s.piece[at-s.start:]
 	r.Header.Set("Content-Type", "application/offset+octet-stream")
 	r.Header.Set("Upload-Offset", strconv.FormatInt(at, 10))
+	r.Header.Set("Expect", "100-continue")
 	if s.last {
 		r.Header.Set("Upload-Length", strconv.FormatInt(at+int64(len(rest)), 10))
 	}
