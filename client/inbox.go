@@ -82,20 +82,23 @@ func nextCursor(h http.Header) string {
 	return ""
 }
 
-// How often an inbox is looked into: often after news, then ever less.
+// How often an inbox is looked into where no feed tells of news: often after some, then ever less.
 const (
 	firstPoll   = time.Second
 	longestPoll = 15 * time.Second
 )
 
-// FollowInbox lists an inbox and then, until ctx ends, each transfer that comes into it, once. Failures that may pass
+// FollowInbox lists an inbox and then, until ctx ends, each transfer that comes into it, once: at once when the broker
+// has an event feed (long poll), else when it is next looked into, at most 15 s later. Failures that may pass
 // are waited out as Options.Retry says; another one ends the list.
 func (b *Broker) FollowInbox(ctx context.Context, service string) iter.Seq2[FileTransferOverview, error] {
 	return func(yield func(FileTransferOverview, error) bool) {
 		seen := map[FileTransferID]bool{}
 		row, wait := b.retry.begin(), firstPoll
+		news := &bell{b: b, service: service}
+		news.attend(ctx)
 		for {
-			news, goOn, err := b.look(ctx, service, seen, yield)
+			some, goOn, err := b.look(ctx, service, seen, yield)
 			switch {
 			case !goOn:
 				return
@@ -103,10 +106,10 @@ func (b *Broker) FollowInbox(ctx context.Context, service string) iter.Seq2[File
 				err = row.pause(ctx, err)
 			default:
 				row.progressed()
-				if wait = min(longestPoll, wait*3/2); news {
+				if wait = min(longestPoll, wait*3/2); some {
 					wait = firstPoll
 				}
-				err = sleep(ctx, wait)
+				err = news.wait(ctx, wait)
 			}
 			if err != nil {
 				yield(FileTransferOverview{}, err)
