@@ -266,3 +266,33 @@ func TestSend_GivesUpWhenPatienceEnds(t *testing.T) {
 	var broken *NetworkError
 	require.ErrorAs(t, err, &broken)
 }
+
+func TestSend_MakesAPartAnewThatIsNoLongerThere(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	content := noise(12 << 20)
+	source := FromReaderAt(bytes.NewReader(content), int64(len(content)))
+	var last Checkpoint
+	ctx, cancel := context.WithCancelCause(t.Context())
+	o := SendOptions{Parts: 3, Save: func(c Checkpoint) error { last = c; return nil }, Progress: func(p Progress) {
+		if p.Phase == PhaseUpload && p.Done > 6<<20 {
+			cancel(errOurs)
+		}
+	}}
+	_, err := b.as(alice).Send(ctx, b.transfer(), source, o)
+	require.ErrorIs(t, err, errOurs)
+	require.Len(t, last.Parts, 3)
+	gone := last.Parts[1].URL
+	require.NotEmpty(t, gone)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodDelete, gone, nil)
+	require.NoError(t, err)
+	r.Header.Set("Tus-Resumable", tusVersion)
+	_, err = Decode[struct{}](b.as(alice).Do(r))
+	require.NoError(t, err)
+
+	o.Resume, o.Progress = &last, nil
+	sent, err := b.as(alice).Send(t.Context(), b.transfer(), source, o)
+	require.NoError(t, err)
+	require.NotEqual(t, gone, last.Parts[1].URL)
+	b.delivers(sent.ID, content)
+}

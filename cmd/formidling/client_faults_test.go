@@ -25,6 +25,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/formidling/formidling/client"
+	"github.com/formidling/formidling/internal/testenv"
 )
 
 // registerKey registers a key of an organisation, and returns its file and the client's id.
@@ -275,4 +276,32 @@ func TestReceive_GoesOnAfterItWasEnded(t *testing.T) {
 			require.Len(t, all, 1)
 		})
 	}
+}
+
+func TestClientCommands_GoOnAcrossAKilledBroker(t *testing.T) {
+	t.Parallel()
+	broker, err := testenv.StartBroker()
+	require.NoError(t, err)
+	t.Cleanup(func() { broker.Stop() })
+	d := newDeskAt(t, broker)
+	content := make([]byte, 24<<20)
+	_, err = rand.Read(content)
+	require.NoError(t, err)
+	file := d.file("a.bin", content)
+	across := func(env []string, args ...string) string {
+		t.Helper()
+		g := d.gate(12 << 20)
+		c := d.command(env, nil, append(args, "--url", g.url)...)
+		require.NoError(t, c.Start())
+		g.full(t)
+		broker.Kill()
+		require.NoError(t, broker.Start())
+		g.let()
+		require.NoError(t, c.Wait(), c.err.String())
+		require.Contains(t, c.err.String(), "trying again")
+		return strings.TrimSpace(c.out.String())
+	}
+	id := across(d.as(deskSender), "send", file, "--to", deskRecipient, "--parallel", "2")
+	path := across(d.as(deskRecipient), "receive", id, "--out", filepath.Join(d.dir, "in"), "--confirm")
+	require.True(t, bytes.Equal(content, d.read(path)))
 }
