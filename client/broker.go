@@ -91,7 +91,7 @@ func NewTransport(ca *x509.CertPool, certificate *tls.Certificate) *http.Transpo
 	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 15 * time.Second}
 	return &http.Transport{
 		Proxy: http.ProxyFromEnvironment, DialContext: dialer.DialContext, TLSClientConfig: settings,
-		TLSHandshakeTimeout: 10 * time.Second, ResponseHeaderTimeout: answerTimeout, ExpectContinueTimeout: 5 * time.Second,
+		TLSHandshakeTimeout: 10 * time.Second, ResponseHeaderTimeout: answerTimeout, ExpectContinueTimeout: 2 * time.Second,
 		IdleConnTimeout: 30 * time.Second, MaxIdleConnsPerHost: 16,
 		DisableCompression: true, // a digest is of the bytes as they are
 		WriteBufferSize:    256 << 10, ReadBufferSize: 256 << 10,

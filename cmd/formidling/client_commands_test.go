@@ -278,6 +278,25 @@ func TestClientCommands_HaveStableExitCodes(t *testing.T) {
 	parsed, err := parseID(cancelled)
 	require.NoError(t, err)
 	require.NoError(t, d.sdk(deskSender).Cancel(t.Context(), parsed))
+	for name, tc := range d.exitCases(file, id, cancelled) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, complaint, code := d.run(append(tc.env, "XDG_STATE_HOME="+t.TempDir()), nil, tc.args...)
+			require.Equal(t, tc.code, code, complaint)
+			require.Contains(t, complaint, tc.says)
+		})
+	}
+}
+
+// exitCase is a command, and how it ends.
+type exitCase struct {
+	code int
+	env  []string
+	args []string
+	says string
+}
+
+func (d *desk) exitCases(file, id, cancelled string) map[string]exitCase {
 	const unknown = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
 	sends := func(more ...string) []string { return append([]string{"send", file, "--to", deskRecipient}, more...) }
 	without := func(name string) []string {
@@ -289,12 +308,7 @@ func TestClientCommands_HaveStableExitCodes(t *testing.T) {
 		}
 		return env
 	}
-	for name, tc := range map[string]struct {
-		code int
-		env  []string
-		args []string
-		says string
-	}{
+	return map[string]exitCase{
 		"done":                     {0, d.as(deskSender), []string{"status", id}, ""},
 		"help":                     {0, nil, []string{"send", "--help"}, ""},
 		"an unknown flag":          {exitUsage, d.as(deskSender), sends("--parts", "2"), "unknown flag"},
@@ -337,13 +351,6 @@ func TestClientCommands_HaveStableExitCodes(t *testing.T) {
 		"other bytes":              {exitChecksum, d.as(deskSender), sends("--sha256", strings.Repeat("0", 64)), "BRO-00009"},
 		"cancelled":                {exitEnded, d.as(deskSender), []string{"status", cancelled, "--watch"}, "Cancelled"},
 		"no place":                 {exitOther, d.as(deskRecipient), []string{"receive", id, "--out", file}, "not a directory"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			_, complaint, code := d.run(append(tc.env, "XDG_STATE_HOME="+t.TempDir()), nil, tc.args...)
-			require.Equal(t, tc.code, code, complaint)
-			require.Contains(t, complaint, tc.says)
-		})
 	}
 }
 
