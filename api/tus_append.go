@@ -178,6 +178,7 @@ func (s *Server) writeTus(c *gin.Context, u models.TusUpload, k chunk, limit int
 			if epoch, err = s.Resumables.ClaimTus(ctx, u.ID, k.offset, k.length); err != nil {
 				return 0, err
 			}
+			w.epoch = epoch
 			s.tusWriters.begin(u.ID, w)
 			w.watching.Go(func() { s.watchTus(ctx, w, u.ID, epoch) })
 			return epoch, nil
@@ -193,6 +194,10 @@ func (s *Server) writeTus(c *gin.Context, u models.TusUpload, k chunk, limit int
 	close(w.done)
 	w.watching.Wait()
 	s.tusWriters.over(u.ID, w)
+	if ctx.Err() != nil { // what wake did to the connection would end the next request on it
+		c.Header("Connection", "close")
+		_ = w.connect.SetReadDeadline(time.Time{})
+	}
 	return chunkError(err, context.Cause(ctx))
 }
 
@@ -258,6 +263,7 @@ func (s *Server) watchTus(ctx context.Context, w *tusWriter, upload uuid.UUID, e
 type tusWriter struct {
 	stop     context.CancelCauseFunc
 	connect  *http.ResponseController
+	epoch    int64
 	done     chan struct{} // closed when it no longer writes
 	watching sync.WaitGroup
 }
@@ -291,7 +297,13 @@ func (t *tusWriters) begin(upload uuid.UUID, w *tusWriter) {
 	if t.by == nil {
 		t.by = map[uuid.UUID]*tusWriter{}
 	}
-	if before := t.by[upload]; before != nil {
+	before := t.by[upload]
+	switch {
+	case before == nil:
+	case before.epoch > w.epoch: // it was quicker from its claim to here
+		w.end(models.ErrUploadTaken)
+		return
+	default:
 		before.end(models.ErrUploadTaken)
 	}
 	t.by[upload] = w

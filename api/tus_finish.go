@@ -40,7 +40,9 @@ func (s *Server) publishTus(ctx context.Context, u models.TusUpload, by models.C
 		s.rejectTus(ctx, u)
 		return models.ErrAlreadyUploaded
 	case staged != nil:
-		_, err = s.Transfers.ContentReceived(ctx, u.TransferID, u.ID)
+		if _, err = s.Transfers.ContentReceived(ctx, u.TransferID, u.ID); err == nil {
+			s.dropTus(ctx, u)
+		}
 		return err
 	}
 	content, err := s.wholeTus(ctx, u)
