@@ -63,9 +63,11 @@ generate: ## write generated code and rendered documents anew
 	go test ./models ./cmd/formidling -run 'Rendered' -update
 
 generate-check:
-	@cp -r api/openapi.gen.go $(BIN)/openapi.gen.go.before
-	go generate ./api
+	@cp api/openapi.gen.go $(BIN)/openapi.gen.go.before
+	@cp client/openapi.gen.go $(BIN)/client.gen.go.before
+	go generate ./api ./client
 	@diff -q api/openapi.gen.go $(BIN)/openapi.gen.go.before || (echo "api/openapi.gen.go is not what openapi.yaml gives: run make generate"; exit 1)
+	@diff -q client/openapi.gen.go $(BIN)/client.gen.go.before || (echo "client/openapi.gen.go is not what openapi.yaml gives: run make generate"; exit 1)
 
 vet:
 	go vet ./...

@@ -38,6 +38,14 @@ var scopes = map[string][]string{
 	"GET /broker/api/v1/filetransfer/:fileTransferId/timeline":          anyOf,
 	"GET /broker/api/v1/receipts":                                       parties,
 
+	"POST /broker/api/v1/filetransfer/upload/tus/:fileTransferId":                            write,
+	"HEAD /broker/api/v1/filetransfer/upload/tus/:fileTransferId":                            write,
+	"PATCH /broker/api/v1/filetransfer/upload/tus/:fileTransferId":                           write,
+	"DELETE /broker/api/v1/filetransfer/upload/tus/:fileTransferId":                          write,
+	"HEAD /broker/api/v1/filetransfer/upload/tus/:fileTransferId/partial/:partialUploadId":   write,
+	"PATCH /broker/api/v1/filetransfer/upload/tus/:fileTransferId/partial/:partialUploadId":  write,
+	"DELETE /broker/api/v1/filetransfer/upload/tus/:fileTransferId/partial/:partialUploadId": write,
+
 	"GET /broker/api/v1/resource":                                                                              owners,
 	"GET /broker/api/v1/resource/:resourceId":                                                                  owners,
 	"PUT /broker/api/v1/resource/:resourceId":                                                                  owners,
@@ -102,6 +110,8 @@ var public = map[string]bool{
 	"GET /receipts/api/v1/jwks": true, "GET /receipts/api/v1/checkpoint": true, "GET /receipts/api/v1/tile": true,
 	"GET /receipts/api/v1/proof/inclusion": true, "GET /receipts/api/v1/proof/consistency": true,
 	"GET /livez": true, "GET /readyz": true, "GET /health": true, "GET /openapi.yaml": true,
+	"OPTIONS /broker/api/v1/filetransfer/upload/tus/:fileTransferId":                          true,
+	"OPTIONS /broker/api/v1/filetransfer/upload/tus/:fileTransferId/partial/:partialUploadId": true,
 	"GET /": true, "HEAD /": true, "GET /docs": true, "HEAD /docs": true, "GET /docs/*asset": true, "HEAD /docs/*asset": true,
 }
 
@@ -146,6 +156,13 @@ func authorize(route string, by models.Caller) error {
 var answersNoJSON = map[string]bool{
 	"GET /broker/api/v1/filetransfer/:fileTransferId/receipts":                                                 true, // or a page
 	"POST /broker/api/v1/filetransfer/:fileTransferId/acknowledgements":                                        true,
+	"POST /broker/api/v1/filetransfer/upload/tus/:fileTransferId":                                              true,
+	"HEAD /broker/api/v1/filetransfer/upload/tus/:fileTransferId":                                              true,
+	"PATCH /broker/api/v1/filetransfer/upload/tus/:fileTransferId":                                             true,
+	"DELETE /broker/api/v1/filetransfer/upload/tus/:fileTransferId":                                            true,
+	"HEAD /broker/api/v1/filetransfer/upload/tus/:fileTransferId/partial/:partialUploadId":                     true,
+	"PATCH /broker/api/v1/filetransfer/upload/tus/:fileTransferId/partial/:partialUploadId":                    true,
+	"DELETE /broker/api/v1/filetransfer/upload/tus/:fileTransferId/partial/:partialUploadId":                   true,
 	"GET /broker/api/v1/filetransfer/:fileTransferId/download":                                                 true,
 	"HEAD /broker/api/v1/filetransfer/:fileTransferId/download":                                                true,
 	"POST /broker/api/v1/filetransfer/:fileTransferId/confirmdownload":                                         true,

@@ -90,7 +90,7 @@ func (r *receipted) proof(p models.Party, id, sum string, change ...testpki.Opti
 	return signProof(r.t, c, id, sum)
 }
 
-func signProof(t *testing.T, c tls.Certificate, id, sum string) string {
+func signProof(t testing.TB, c tls.Certificate, id, sum string) string {
 	t.Helper()
 	proof, err := identity.SignProof(c, models.ProofPayload(mustUUID(t, id), sum))
 	require.NoError(t, err)

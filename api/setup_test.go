@@ -147,7 +147,7 @@ func setup(t testing.TB, change ...func(*Server)) *bundle {
 	require.NoError(t, err)
 	b.door = &door{Store: b.store, objs: b.objects, acts: activities.New(b.store, b.store, b.objects, time.Hour)}
 	b.server = New(Ports{
-		Authenticator: impersonating{verifier}, Transfers: b.door, Views: b.store, Uploads: b.store, Downloads: b.store,
+		Authenticator: impersonating{verifier}, Transfers: b.door, Views: b.store, Uploads: b.store, Resumables: b.store, Drafts: b.objects, Downloads: b.store,
 		Services: b.store, Rights: b.store, Registry: b.store, Contents: b.objects, Log: slog.New(slog.DiscardHandler),
 		Feed: b.store,
 	}, Settings{MaxRecipients: 200, UploadSlots: 8, Environment: "test", PublicURL: publicURL, EventListeners: 8})
@@ -346,7 +346,7 @@ func (b *bundle) stored() []string {
 	return found
 }
 
-func mustUUID(t *testing.T, s string) uuid.UUID {
+func mustUUID(t testing.TB, s string) uuid.UUID {
 	t.Helper()
 	id, err := uuid.Parse(s)
 	require.NoError(t, err)

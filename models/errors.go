@@ -27,6 +27,9 @@ const (
 	KindNoCondition                   // something would be changed without a condition on what is there
 	KindCondition                     // what is there is not what the caller's condition says
 	KindTooMany                       // the caller has as many of these under way as it may
+	KindChecksum                      // bytes are not what the checksum beside them says
+	KindGone                          // it was there, and is no more
+	KindVersion                       // another version of the protocol than the one spoken here
 )
 
 // FieldError names one field of a request and what is wrong with it.
@@ -173,6 +176,18 @@ var (
 	ErrNotLogged             = &Error{Kind: KindNotFound, Code: "FMD-00053", Message: "The log does not hold this, or not yet."}
 	ErrTooManyUploadsOfOne   = &Error{Kind: KindTooMany, Code: "FMD-00055", Message: "Your organisation has as many uploads running as it may at once. Send the file again when one of them has ended."}
 	ErrTooManyDownloadsOfOne = &Error{Kind: KindTooMany, Code: "FMD-00056", Message: "Your organisation has as many downloads running as it may at once. Ask again when one of them has ended."}
+
+	// Of uploads in several requests (tus).
+	ErrUploadOffset   = &Error{Kind: KindConflict, Code: "FMD-00060", Message: "The Upload-Offset is not where the upload stands. Ask with HEAD, and go on from there."}
+	ErrChunkChecksum  = &Error{Kind: KindChecksum, Code: "FMD-00061", Message: "The bytes are not what Upload-Checksum says. Nothing of them was kept; send them again."}
+	ErrUploadUnknown  = &Error{Kind: KindNotFound, Code: "FMD-00062", Message: "There is no such upload. Open one with POST."}
+	ErrUploadGone     = &Error{Kind: KindGone, Code: "FMD-00063", Message: "The upload was given up, or nobody went on with it for too long. Open a new one with POST."}
+	ErrUploadOpen     = &Error{Kind: KindConflict, Code: "FMD-00064", Message: "Another upload of this file transfer is open. Go on with it, or end it with DELETE."}
+	ErrTusVersion     = &Error{Kind: KindVersion, Code: "FMD-00065", Message: "Send the header Tus-Resumable: 1.0.0."}
+	ErrBeyondEnd      = &Error{Kind: KindTooLarge, Code: "FMD-00066", Message: "The bytes go beyond the Upload-Length."}
+	ErrPartIncomplete = &Error{Kind: KindConflict, Code: "FMD-00067", Message: "A part that is to be joined is not complete."}
+	ErrUploadTaken    = &Error{Kind: KindConflict, Code: "FMD-00068", Message: "Another request goes on with this upload. Ask with HEAD where it stands."}
+	ErrChunkCut       = &Error{Kind: KindInvalid, Code: "FMD-00069", Message: "The request ended before all of its bytes had arrived. Ask with HEAD what was kept, and go on from there."}
 
 	ErrInternal = &Error{Kind: KindInternal, Code: "FMD-00014", Message: "Something went wrong at our end."}
 )

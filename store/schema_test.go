@@ -47,6 +47,9 @@ var tables = []any{
 	models.LogPending{},
 	models.LogCheckpoint{},
 	models.ServedContent{},
+	models.TusUpload{},
+	models.TusSegment{},
+	models.TusDigest{},
 }
 
 func TestSchema_HasNotDriftedFromTheModels(t *testing.T) {

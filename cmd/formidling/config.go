@@ -109,7 +109,7 @@ func readConfig(environ []string) (config, error) {
 	for _, entry := range environ {
 		name, value, _ := strings.Cut(entry, "=")
 		given[name] = value
-		if strings.HasPrefix(name, prefix) && !slices.ContainsFunc(settings, func(s setting) bool { return s.name == name }) {
+		if strings.HasPrefix(name, prefix) && !isSetting(name) {
 			errs = append(errs, fmt.Errorf("%s is not a setting; did you mean %s? `formidling config` lists all", name, nearest(name)))
 		}
 	}
@@ -275,9 +275,23 @@ func logFormat(c *config, v string) error {
 	return nil
 }
 
+// isSetting tells whether a variable means something to a server or to a client command.
+func isSetting(name string) bool { return slices.Contains(settingNames(), name) }
+
+func settingNames() []string {
+	var names []string
+	for _, s := range settings {
+		names = append(names, s.name)
+	}
+	for _, s := range clientSettings {
+		names = append(names, s.name)
+	}
+	return names
+}
+
 // nearest is the setting with the fewest edits from a misspelt name.
 func nearest(name string) string {
-	return slices.MinFunc(settings, func(a, b setting) int { return cmp.Compare(edits(name, a.name), edits(name, b.name)) }).name
+	return slices.MinFunc(settingNames(), func(a, b string) int { return cmp.Compare(edits(name, a), edits(name, b)) })
 }
 
 // edits is the Levenshtein distance.

@@ -39,6 +39,7 @@ type parts struct {
 	webhooks  webhooks
 	now       func() time.Time
 	receipts  *receipts.Keys // nil: nothing is signed
+	server    *api.Server    // once there is a handler
 }
 
 // errNoKeys keeps file names out of Temporal's database by default.
@@ -136,7 +137,7 @@ func (p *parts) close() {
 // apiHandler connects the API.
 func (p *parts) apiHandler(ctx context.Context, l *logins) (http.Handler, error) {
 	ports := api.Ports{
-		Authenticator: l.verifier, Transfers: workflows.NewClient(p.temporal), Views: p.store, Uploads: p.store,
+		Authenticator: l.verifier, Transfers: workflows.NewClient(p.temporal), Views: p.store, Uploads: p.store, Resumables: p.store, Drafts: p.objects,
 		Downloads: p.store, Services: p.store, Rights: p.store, Registry: p.store, Contents: p.objects, Log: p.log, Now: p.now,
 		Feed: p.store, Closing: ctx.Done(),
 		Receipts: p.store,
@@ -156,6 +157,7 @@ func (p *parts) apiHandler(ctx context.Context, l *logins) (http.Handler, error)
 		PublicURL: p.config.PublicURL, MTLSURL: p.config.MTLSURL, EventListeners: p.config.EventListeners,
 		UploadsPerOrganisation: p.config.UploadsEach, DownloadsPerOrganisation: p.config.DownloadsEach,
 	})
+	p.server = server
 	return server.Handler()
 }
 
