@@ -44,18 +44,15 @@ func (s *Store) State(ctx context.Context, st models.Statement) error {
 	})
 }
 
-// NoteNotification appends the fact that a recipient was told of a transfer through a channel of its own, or that this
-// was given up. A receipt tells of it when a workflow next acts.
-func (s *Store) NoteNotification(ctx context.Context, n models.Notification) error {
+// noteNotification appends the fact that a recipient was told of a transfer through a channel of its own, or that this
+// was given up. A receipt tells of it when the transfer's workflow next acts.
+func noteNotification(tx *gorm.DB, n models.Notification) error {
 	id, err := uuid.NewV7()
 	if err != nil {
 		return err
 	}
 	n.ID = id
-	return s.transact(ctx, "record notification", func(tx *gorm.DB) error {
-		n.At = s.clock()
-		return tx.Create(&n).Error
-	})
+	return tx.Create(&n).Error
 }
 
 // statementOf is the newest statement of a kind that no receipt tells of yet, of a party; nil when there is none.

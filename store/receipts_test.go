@@ -137,6 +137,7 @@ func TestReceipts_TellOfRefusalCancellationAndFailure(t *testing.T) {
 func TestReceiptFacts_BecomeReceiptsOnce(t *testing.T) {
 	onBoth(t, func(t *testing.T, b *bundle) {
 		ctx := t.Context()
+		told, deaf := b.subscribe(t, bob), b.subscribe(t, bob)
 		id := b.publish(t, bob)
 		for range 3 { // ranges, one of which broke off
 			access, err := b.BeginAccess(ctx, id, as(bob), 0, 2)
@@ -148,8 +149,15 @@ func TestReceiptFacts_BecomeReceiptsOnce(t *testing.T) {
 		require.NoError(t, b.EndAccess(ctx, access, 1))
 		running, err := b.BeginAccess(ctx, id, as(bob), 0, 3)
 		require.NoError(t, err)
-		require.NoError(t, b.NoteNotification(ctx, models.Notification{TransferID: id, Party: bob, Channel: "webhook/1"}))
-		require.NoError(t, b.NoteNotification(ctx, models.Notification{TransferID: id, Party: bob, Channel: "webhook/2", Failed: "gone"}))
+		offered, err := b.EventsAfter(ctx, bob, 0, models.EventFilter{Types: []string{string(models.EventPublished)}}, 10)
+		require.NoError(t, err)
+		require.Len(t, offered, 1)
+		moved, err := b.AdvanceSubscription(ctx, told, offered[0])
+		require.NoError(t, err)
+		require.True(t, moved)
+		disabled, err := b.FailSubscription(ctx, deaf, &offered[0], "http://10.1.2.3 said no", b.clock.read(), true)
+		require.NoError(t, err)
+		require.True(t, disabled)
 		before := len(b.entries(t, id))
 		with, err := b.TransfersWithFacts(ctx, 10)
 		require.NoError(t, err)

@@ -35,13 +35,32 @@ func (s *Store) FeedHead(ctx context.Context, party models.Party) (int64, error)
 	return head, unavailable("read head of feed", err)
 }
 
-// AdvanceSubscription notes that an event was delivered to a subscription that stood at n.Cursor. False when it stands
-// there no more: its owner moved it, or another attempt was faster.
-func (s *Store) AdvanceSubscription(ctx context.Context, n models.Subscription, e models.Event) (bool, error) {
-	now := s.clock()
-	return s.updateSubscription(ctx, n, map[string]any{
-		"cursor": e.Seq, "last_event_id": e.ID, "last_delivered": now, "busy": now,
-		"failing_since": nil, "next_attempt": nil, "last_error": "",
+// AdvanceSubscription notes that an event was delivered to a subscription that stood at n.Cursor, and for the transfer
+// of a file on offer that its recipient was notified. False when it stands there no more: its owner moved it, or another
+// attempt was faster.
+func (s *Store) AdvanceSubscription(ctx context.Context, n models.Subscription, e models.Event) (moved bool, err error) {
+	err = s.transact(ctx, "advance subscription", func(tx *gorm.DB) error {
+		now := s.clock()
+		done := at(tx, n).Updates(map[string]any{
+			"cursor": e.Seq, "last_event_id": e.ID, "last_delivered": now, "busy": now,
+			"failing_since": nil, "next_attempt": nil, "last_error": "",
+		})
+		if moved = done.RowsAffected == 1; !moved {
+			return done.Error
+		}
+		return noteWebhook(tx, n, e, "", now)
+	})
+	return moved, err
+}
+
+// noteWebhook appends the fact that a recipient was told by a webhook of a file on offer, or why not. Other events are
+// of no interest to a transfer's receipts.
+func noteWebhook(tx *gorm.DB, n models.Subscription, e models.Event, failed string, now time.Time) error {
+	if e.Type != models.EventPublished || e.Role != models.RoleRecipient {
+		return nil
+	}
+	return noteNotification(tx, models.Notification{
+		TransferID: e.TransferID, Party: n.Party, Channel: "webhook/" + strconv.FormatInt(n.ID, 10), Failed: failed, At: now,
 	})
 }
 
@@ -66,12 +85,16 @@ func (s *Store) ResumeSubscription(ctx context.Context, id int64) (bool, error) 
 	return len(claimed) == 1, err
 }
 
+// at is a subscription that is where it was when it was read.
+func at(tx *gorm.DB, n models.Subscription) *gorm.DB {
+	return tx.Model(&models.Subscription{}).Where("id = ? AND cursor = ? AND status = ?", n.ID, n.Cursor, n.Status)
+}
+
 // updateSubscription changes a subscription that is where it was when it was read.
 func (s *Store) updateSubscription(ctx context.Context, n models.Subscription, to map[string]any) (bool, error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	done := s.write.WithContext(ctx).Model(&models.Subscription{}).
-		Where("id = ? AND cursor = ? AND status = ?", n.ID, n.Cursor, n.Status).Updates(to)
+	done := at(s.write.WithContext(ctx), n).Updates(to)
 	return done.RowsAffected == 1, unavailable("update subscription", done.Error)
 }
 
@@ -94,6 +117,9 @@ func (s *Store) FailSubscription(ctx context.Context, n models.Subscription, e *
 			stored.Status, stored.NextAttempt, stored.Busy = models.SubscriptionDisabled, nil, nil
 		}
 		if err := tx.Save(&stored).Error; err != nil || !disabled || e == nil {
+			return err
+		}
+		if err := noteWebhook(tx, n, *e, "its endpoint did not take it, and was given up", now); err != nil {
 			return err
 		}
 		told := notice{n.Party, e.Role, models.EventSubscriptionDisabled}
