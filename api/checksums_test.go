@@ -17,10 +17,10 @@ func TestComputeMd5_MayBeTurnedOffByTheService(t *testing.T) {
 	var r Resource
 	b.call(owner, "GET", "/resource/"+svc, "").json(&r)
 	require.True(t, r.ComputeMd5, "it is on unless the service says otherwise")
-	b.ok(owner, "PUT", "/resource/"+svc, `{"computeMd5":false}`)
+	b.policy(`{"computeMd5":false}`)
 	b.call(owner, "GET", "/resource/"+svc, "").json(&r)
 	require.False(t, r.ComputeMd5)
-	b.ok(owner, "PUT", "/resource/"+svc, `{"maxRecipients":5}`)
+	b.policy(`{"maxRecipients":5}`)
 	b.call(owner, "GET", "/resource/"+svc, "").json(&r)
 	require.False(t, r.ComputeMd5, "what is not named stays")
 
@@ -43,7 +43,7 @@ func TestComputeMd5_MayBeTurnedOffByTheService(t *testing.T) {
 func TestComputeMd5_TurnedOffRefusesADeclaredMD5(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.ok(owner, "PUT", "/resource/"+svc, `{"computeMd5":false}`)
+	b.policy(`{"computeMd5":false}`)
 	d := draft()
 	d["checksum"] = md5Hex([]byte(content))
 	p := b.call(alice, "POST", "/filetransfer", toJSON(t, d)).is(http.StatusBadRequest, "FMD-00001").problem()
@@ -57,7 +57,7 @@ func TestComputeMd5_TurnedOffRefusesADeclaredMD5(t *testing.T) {
 func TestComputeMd5_TurnedOffHoldsForForms(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.ok(owner, "PUT", "/resource/"+svc, `{"computeMd5":false}`)
+	b.policy(`{"computeMd5":false}`)
 	parts := formParts()
 	first := append([]part{parts[len(parts)-1]}, parts[:len(parts)-1]...)
 	for _, order := range [][]part{parts, first} { // the file after its metadata, and before
@@ -77,13 +77,13 @@ func TestComputeMd5_TurnedOffHoldsForForms(t *testing.T) {
 func TestComputeMd5_TurnedOnDuringAFormNeverComparesWithNothing(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.ok(owner, "PUT", "/resource/"+svc, `{"computeMd5":false}`)
+	b.policy(`{"computeMd5":false}`)
 	parts := formParts()
 	f := &form{s: b.server, draft: models.Draft{ResourceID: svc}}
 	require.Equal(t, []models.Hash{models.HashMD5}, f.leftOut(t.Context()))
 	f.draft.Checksum = md5Hex([]byte("the content"))
 	require.Empty(t, f.leftOut(t.Context()), "what is declared is computed, and refused later if need be")
-	b.ok(owner, "PUT", "/resource/"+svc, `{"computeMd5":true}`)
+	b.policy(`{"computeMd5":true}`)
 	f.draft.Checksum = ""
 	require.Empty(t, f.leftOut(t.Context()))
 	b.form(append(parts, part{"Metadata.Checksum", md5Hex([]byte("the content"))})).is(http.StatusOK, "")

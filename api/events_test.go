@@ -190,7 +190,7 @@ func TestEvents_OfAPrincipalAreForItsSupplierWhereItDelegated(t *testing.T) {
 	put(bob, "")
 	supplied("").is(http.StatusOK, "").json(&events)
 	require.Len(t, events, 4)
-	b.ok(owner, "PUT", "/resource/"+svc, `{"suppliers":"none"}`)
+	b.policy(`{"suppliers":"none"}`)
 	supplied("").is(http.StatusOK, "").json(&events)
 	require.Len(t, events, 2)
 	supplied("?resource="+svc).is(http.StatusForbidden, "FMD-00029")

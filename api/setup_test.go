@@ -287,6 +287,12 @@ func (b *bundle) ok(by models.Party, method, path, body string) reply {
 	return a
 }
 
+// policy changes the service's policy, whatever it is now.
+func (b *bundle) policy(body string) {
+	b.t.Helper()
+	b.call(owner, "PUT", "/resource/"+svc, body, "If-Match", "*").is(http.StatusNoContent, "")
+}
+
 // draft is a correct request to initialize, which a test may spoil.
 func draft() map[string]any {
 	return map[string]any{

@@ -235,7 +235,7 @@ func TestTransport_WhatIsServedIsToldToTheSender(t *testing.T) {
 func TestServed_IsNoneOfTheOtherRecipientsBusiness(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.ok(owner, "PUT", "/resource/"+svc, `{"recipientsSeeEachOther":true}`)
+	b.policy(`{"recipientsSeeEachOther":true}`)
 	id := b.publish(content)
 	var d FileTransferDetails
 	b.call(carol, "GET", "/filetransfer/"+id+"/details", "").is(http.StatusOK, "").json(&d)

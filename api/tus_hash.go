@@ -44,7 +44,7 @@ func (s *Server) hashParts(ctx context.Context, u models.TusUpload) (models.Hash
 			return models.HashState{}, err
 		}
 		if held && err == nil {
-			return models.HashState{SHA256: d.SHA256State, MD5: d.MD5State}, nil
+			return models.HashState{SHA256: d.SHA256State, MD5: d.MD5State, NoMD5: u.NoMD5}, nil
 		}
 		select {
 		case <-time.After(digestAsk):
@@ -89,7 +89,7 @@ func (s *Server) hashOn(ctx context.Context, transfer uuid.UUID, parts func() ([
 		if segments, err = s.Resumables.TusSegments(ctx, d.Parts...); err != nil {
 			break
 		}
-		err = s.Drafts.Digest(ctx, segments, d.Hashed, models.HashState{SHA256: d.SHA256State, MD5: d.MD5State}, func(at int64, h models.HashState) error {
+		err = s.Drafts.Digest(ctx, segments, d.Hashed, models.HashState{SHA256: d.SHA256State, MD5: d.MD5State, NoMD5: wanted[0].NoMD5}, func(at int64, h models.HashState) error {
 			d.Hashed, d.SHA256State, d.MD5State = at, h.SHA256, h.MD5
 			return s.Resumables.SaveDigest(ctx, d, digestLease)
 		})

@@ -154,3 +154,24 @@ func TestTus_APublicationThatWasCutOffIsTakenUpByWhoeverAsks(t *testing.T) {
 		require.NoError(t, b.objects.DeleteAll(t.Context(), "ft/"+id))
 	}
 }
+
+func TestTus_ComputesNoMD5WhereTheServiceLeavesItOut(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.policy(`{"computeMd5":false}`)
+	file := noise(1<<20 + 7)
+	whole, path := b.open(len(file))
+	b.patch(path, 0, file[:1000]).is(http.StatusNoContent, "")
+	b.patch(path, 1000, file[1000:]).is(http.StatusNoContent, "")
+	joined := b.initialize()
+	first, second := b.part(joined, 1000), b.part(joined, len(file)-1000)
+	b.patch(second, 0, file[1000:]).is(http.StatusNoContent, "")
+	b.patch(first, 0, file[:1000]).is(http.StatusNoContent, "")
+	b.join(joined, first, second).is(http.StatusCreated, "")
+	for _, id := range []string{whole, joined} {
+		o := b.overview(bob, id)
+		require.Equal(t, FileTransferStatusPublished, o.FileTransferStatus)
+		require.Nil(t, o.Checksum)
+		require.Equal(t, sha256Hex(file), *o.Sha256)
+	}
+}

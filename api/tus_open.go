@@ -63,7 +63,7 @@ func (s *Server) openTus(c *gin.Context, id uuid.UUID, p TusOpenParams) (models.
 
 // readOpening checks what is to be opened.
 func readOpening(v models.TransferView, p TusOpenParams) (models.TusUpload, error) {
-	u := models.TusUpload{TransferID: v.ID, Length: p.UploadLength, Metadata: value(p.UploadMetadata)}
+	u := models.TusUpload{TransferID: v.ID, NoMD5: !v.ComputeMD5, Length: p.UploadLength, Metadata: value(p.UploadMetadata)}
 	deferred := value(p.UploadDeferLength)
 	switch {
 	case len(u.Metadata) > maxTusMetadata:

@@ -31,6 +31,7 @@ type TusUpload struct {
 	Epoch       int64       // grows with each writer; who holds an older one can change nothing any more
 	SHA256State []byte      `gorm:"column:sha256_state"` // over Received bytes, marshalled; empty where it is not carried along
 	MD5State    []byte      `gorm:"column:md5_state"`
+	NoMD5       bool        `gorm:"column:no_md5"` // the service leaves it out
 	CRC32C      uint32      `gorm:"column:crc32c"`
 	Metadata    string      // Upload-Metadata as given
 	OpenedBy    Caller      `gorm:"serializer:json"` // and later who completed it
@@ -41,7 +42,7 @@ type TusUpload struct {
 }
 
 // Hashes returns what is carried along.
-func (u TusUpload) Hashes() HashState { return HashState{SHA256: u.SHA256State, MD5: u.MD5State} }
+func (u TusUpload) Hashes() HashState { return HashState{SHA256: u.SHA256State, MD5: u.MD5State, NoMD5: u.NoMD5} }
 
 // Live tells whether the upload may go on.
 func (u TusUpload) Live(now time.Time) bool {
@@ -123,12 +124,16 @@ type TusAssembly struct {
 }
 
 // HashState is a SHA-256 and an MD5 on their way, marshalled. The zero value has seen no byte.
-type HashState struct{ SHA256, MD5 []byte }
+type HashState struct {
+	SHA256, MD5 []byte
+	NoMD5       bool // the MD5 is left out
+}
 
-// Resume returns hashes that go on where the state ends.
+// Resume returns hashes that go on where the state ends; no MD5 where it is left out.
 func (s HashState) Resume() (sha, md hash.Hash, err error) {
-	sha, md = sha256.New(), md5.New() //nolint:gosec // see the import
-	if err = resume(sha, s.SHA256); err == nil {
+	sha = sha256.New()
+	if err = resume(sha, s.SHA256); err == nil && !s.NoMD5 {
+		md = md5.New() //nolint:gosec // see the import
 		err = resume(md, s.MD5)
 	}
 	return sha, md, err
@@ -148,9 +153,10 @@ func resume(h hash.Hash, state []byte) error {
 	return nil
 }
 
-// SaveHashes is the state of both.
+// SaveHashes is the state of both, or of the SHA-256 alone where there is no MD5.
 func SaveHashes(sha, md hash.Hash) (s HashState, err error) {
-	if s.SHA256, err = marshalHash(sha); err == nil {
+	s.MD5, s.NoMD5 = []byte{}, md == nil
+	if s.SHA256, err = marshalHash(sha); err == nil && md != nil {
 		s.MD5, err = marshalHash(md)
 	}
 	return s, err
@@ -164,11 +170,14 @@ func marshalHash(h hash.Hash) ([]byte, error) {
 	return m.MarshalBinary()
 }
 
-// Sums are the SHA-256 and the MD5 of all that was seen, in lower-case hex.
+// Sums are the SHA-256 and the MD5 of all that was seen, in lower-case hex; the MD5 is empty where it is left out.
 func (s HashState) Sums() (sha256Hex, md5Hex string, err error) {
 	sha, md, err := s.Resume()
 	if err != nil {
 		return "", "", err
 	}
-	return hex.EncodeToString(sha.Sum(nil)), hex.EncodeToString(md.Sum(nil)), nil
+	if md != nil {
+		md5Hex = hex.EncodeToString(md.Sum(nil))
+	}
+	return hex.EncodeToString(sha.Sum(nil)), md5Hex, nil
 }

@@ -109,5 +109,9 @@ func (g *gcs) OpenSegment(ctx context.Context, s models.TusSegment, offset int64
 	if err != nil {
 		return nil, fmt.Errorf("open segment: %w", err)
 	}
-	return g.Open(ctx, models.Content{Key: s.Name, Generation: stored.Generation, Size: s.Size}, offset, -1)
+	c := models.Content{Key: s.Name, Generation: stored.Generation, Size: s.Size}
+	if stored.CRC32C != nil {
+		c.CRC32C = *stored.CRC32C
+	}
+	return g.Open(ctx, c, offset, -1)
 }

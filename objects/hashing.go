@@ -35,7 +35,9 @@ func newHashing(d models.TusDraft) (*hashing, error) {
 		return nil, err
 	}
 	h.lane(func(p []byte) { h.sha.Write(p) })
-	h.lane(func(p []byte) { h.md.Write(p) })
+	if h.md != nil {
+		h.lane(func(p []byte) { h.md.Write(p) })
+	}
 	return h, nil
 }
 

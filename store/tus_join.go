@@ -103,8 +103,10 @@ func (s *Store) HoldDigest(ctx context.Context, transfer uuid.UUID, lease time.D
 func (s *Store) SaveDigest(ctx context.Context, d models.TusDigest, lease time.Duration) error {
 	return s.transact(ctx, "save digest", func(tx *gorm.DB) error {
 		d.LeaseUntil = s.clock().Add(lease)
-		if d.SHA256State == nil {
-			d.SHA256State, d.MD5State = []byte{}, []byte{}
+		for _, state := range []*[]byte{&d.SHA256State, &d.MD5State} {
+			if *state == nil { // as what is empty comes back from SQLite
+				*state = []byte{}
+			}
 		}
 		done := tx.Model(&models.TusDigest{}).Where("transfer_id = ? AND epoch = ?", d.TransferID, d.Epoch).
 			Select("Parts", "Hashed", "SHA256State", "MD5State", "LeaseUntil").Updates(&d)

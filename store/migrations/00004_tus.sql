@@ -12,6 +12,7 @@ CREATE TABLE tus_uploads (
     epoch        bigint NOT NULL,
     sha256_state bytea NOT NULL,
     md5_state    bytea NOT NULL,
+    no_md5       boolean NOT NULL,
     crc32c       bigint NOT NULL,
     metadata     text NOT NULL,
     opened_by    text NOT NULL,
