@@ -5,6 +5,8 @@ import (
 	"sync"
 
 	"github.com/spf13/cobra"
+
+	"github.com/formidling/formidling/models"
 )
 
 func apiCommand() *cobra.Command {
@@ -30,6 +32,9 @@ func workerCommand() *cobra.Command {
 				return err
 			}
 			defer p.close()
+			if !c.publicURLGiven {
+				p.log.WarnContext(ctx, "FORMIDLING_PUBLIC_URL is not set; webhooks name a guess as their source", "source", models.EventSource(c.PublicURL))
+			}
 			var listening sync.WaitGroup
 			defer listening.Wait()
 			listening.Go(func() { p.listenForEvents(ctx) }) // of other workers, while a webhook waits for more
