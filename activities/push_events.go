@@ -20,8 +20,9 @@ const (
 	pushBudget = time.Minute // then the workflow is told how far it came
 	pushBatch  = 100         // events read at once
 	// lingers is how long a push that delivered something waits for more: events come in bursts, and a push that ends
-	// costs a workflow task or two to begin again.
-	lingers = 500 * time.Millisecond
+	// costs a workflow task or two to begin again. Events of this process wake it at once; those of others it finds
+	// when it has waited.
+	lingers = 250 * time.Millisecond
 )
 
 // PushInput names a subscription.

@@ -400,3 +400,26 @@ func FuzzEvents(f *testing.F) {
 		}
 	})
 }
+
+func TestEvents_OfRemindersAreAskedForByTheService(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	var r Resource
+	b.call(owner, "GET", "/resource/"+svc, "").is(http.StatusOK, "").json(&r)
+	require.Empty(t, r.ConfirmationReminders)
+	b.ok(owner, "PUT", "/resource/"+svc, `{"confirmationReminders":["P1D","P7D"]}`)
+	b.ok(owner, "PUT", "/resource/"+svc, `{"maxRecipients":5}`)
+	b.call(owner, "GET", "/resource/"+svc, "").is(http.StatusOK, "").json(&r)
+	require.Equal(t, []string{"P7D", "P1D"}, r.ConfirmationReminders)
+	p := b.call(owner, "PUT", "/resource/"+svc, `{"confirmationReminders":["soon"]}`).is(http.StatusBadRequest, "FMD-00001").problem()
+	require.Contains(t, p.Errors, "confirmationReminders[0]")
+
+	id := mustUUID(t, b.publish("hello"))
+	require.NoError(t, b.store.RemindOfTransfer(t.Context(), id, 7*24*time.Hour))
+	events, _ := b.told(bob, "?type=confirmationreminder")
+	require.Len(t, events, 1)
+	require.Equal(t, "P7D", *events[0].Data.TimeLeft)
+	b.ok(owner, "PUT", "/resource/"+svc, `{"confirmationReminders":[]}`)
+	b.call(owner, "GET", "/resource/"+svc, "").is(http.StatusOK, "").json(&r)
+	require.Empty(t, r.ConfirmationReminders)
+}

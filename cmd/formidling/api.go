@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -35,9 +34,6 @@ func workerCommand() *cobra.Command {
 			if !c.publicURLGiven {
 				p.log.WarnContext(ctx, "FORMIDLING_PUBLIC_URL is not set; webhooks name a guess as their source", "source", models.EventSource(c.PublicURL))
 			}
-			var listening sync.WaitGroup
-			defer listening.Wait()
-			listening.Go(func() { p.listenForEvents(ctx) }) // of other workers, while a webhook waits for more
 			return p.work(ctx, func() {})
 		}),
 	}
