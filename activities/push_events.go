@@ -196,10 +196,11 @@ func (p *push) validate(ctx context.Context, n models.Subscription) (PushNext, e
 
 // fail notes what an endpoint did not take, and gives Temporal the time of the next attempt.
 func (p *push) fail(ctx context.Context, n models.Subscription, e *models.Event, a models.Answer) (PushNext, error) {
+	attempt := activity.GetInfo(ctx).Attempt
 	if a.Busy {
-		return "", later("Other events are being sent to the same host.", jitter(n.ID, activity.GetInfo(ctx).Attempt, busyWait))
+		return "", later("Other events are being sent to the same host.", jitter(n.ID, attempt, busyWait))
 	}
-	wait := max(backoff(n.ID, activity.GetInfo(ctx).Attempt), a.RetryAfter)
+	wait := max(jitter(n.ID, attempt, backoff(n, p.w.now())), a.RetryAfter)
 	if p.result.Pushed > 0 {
 		wait = 0 // the next push tries at once, and waits then
 	}
@@ -220,13 +221,13 @@ const (
 	busyWait  = 500 * time.Millisecond
 )
 
-// backoff is how long to wait after an attempt, counted from 1: a second, twice as long each time, at most an hour.
-func backoff(id int64, attempt int32) time.Duration {
-	wait := longest
-	if attempt < 13 {
-		wait = min(firstWait<<(attempt-1), longest)
+// backoff is how long to wait after a failure: as long as it has failed, so about twice as long each time; from a second
+// to an hour. Attempts are not counted, because not every one of them reached the endpoint.
+func backoff(n models.Subscription, now time.Time) time.Duration {
+	if n.FailingSince == nil {
+		return firstWait
 	}
-	return jitter(id, attempt, wait)
+	return min(max(now.Sub(*n.FailingSince), firstWait), longest)
 }
 
 // jitter makes a wait up to a fifth longer, so that subscriptions that failed together do not come back together.
