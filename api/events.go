@@ -21,6 +21,7 @@ const (
 	defaultEvents = 50
 	maxEvents     = 1000
 	maxEventWait  = 60 * time.Second
+	askAgain      = time.Second
 )
 
 // Feed reads events, and wakes who waits for some.
@@ -167,25 +168,35 @@ func (s *Server) awaitEvents(ctx context.Context, q eventQuery) ([]models.Event,
 	defer leave()
 	over := time.NewTimer(q.wait)
 	defer over.Stop()
-	for {
-		events, err := s.readEvents(ctx, q)
-		if err != nil || len(events) > 0 {
+	for woken := false; ; woken = true {
+		events, err := s.readPermitted(ctx, q, woken)
+		var again <-chan time.Time
+		if e, known := models.AsError(err); woken && known && e.Retryable() {
+			again = time.After(askAgain) // a database that is down for a moment ends no waiting
+		} else if err != nil || len(events) > 0 {
 			return events, err
 		}
 		select {
 		case <-wake:
-			err = s.Rights.CheckCaller(ctx, q.by) // it may have been locked out meanwhile
+		case <-again:
 		case <-over.C:
-			return events, nil
+			return events, err
 		case <-s.Closing:
-			return events, nil
+			return events, err
 		case <-ctx.Done():
-			err = ctx.Err()
+			return nil, ctx.Err()
 		}
-		if err != nil {
+	}
+}
+
+// readPermitted reads events for somebody who, having waited, may have been locked out meanwhile.
+func (s *Server) readPermitted(ctx context.Context, q eventQuery, waited bool) ([]models.Event, error) {
+	if waited {
+		if err := s.Rights.CheckCaller(ctx, q.by); err != nil {
 			return nil, err
 		}
 	}
+	return s.readEvents(ctx, q)
 }
 
 // nextEvents is the whole URL of the question for what comes after an event.

@@ -58,7 +58,7 @@ func (l *lab) startBroker(ctx context.Context, name, database string) (*broker, 
 		base: "http://" + listen, data: filepath.Join(l.tmp, name), temporal: "127.0.0.1:" + strconv.Itoa(ports[1]),
 		args: []string{"run", "--temporal-port", strconv.Itoa(ports[1]), "--temporal-ui-port", "0"},
 	}
-	b.environ = append(foreignEnvironment(), "FORMIDLING_LISTEN="+listen, "FORMIDLING_DATA="+b.data,
+	b.environ = append(foreignEnvironment(), "FORMIDLING_LISTEN="+listen, "FORMIDLING_MTLS_LISTEN=127.0.0.1:0", "FORMIDLING_DATA="+b.data,
 		"FORMIDLING_SHUTDOWN_GRACE=PT2S", "DATABASE_URL="+database)
 	if err := os.MkdirAll(b.data, 0o700); err != nil {
 		return nil, fmt.Errorf("make data directory: %w", err)

@@ -33,7 +33,7 @@ const (
 type watchers struct {
 	mu   sync.Mutex
 	of   map[models.Party]map[chan struct{}]struct{}
-	seen map[models.Party]int64 // last number of a watched party, as recheck found it
+	seen map[models.Party]int64 // last number of a party, as recheck found it
 }
 
 // WatchEvents returns a channel that receives after events of a party were written, once for any number of them, and
@@ -55,7 +55,6 @@ func (s *Store) WatchEvents(party models.Party) (wake <-chan struct{}, stop func
 		delete(w.of[party], c)
 		if len(w.of[party]) == 0 {
 			delete(w.of, party)
-			delete(w.seen, party)
 		}
 	}
 }
@@ -77,6 +76,14 @@ func (w *watchers) parties() []models.Party {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return slices.Collect(maps.Keys(w.of))
+}
+
+// forget drops what is known of parties that nobody waits for. It is not done when the last one leaves: most come
+// back at once, and would be woken for nothing.
+func (w *watchers) forget() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	maps.DeleteFunc(w.seen, func(p models.Party, _ int64) bool { return w.of[p] == nil })
 }
 
 // found notes where a party's sequence is and tells whether that is news.
@@ -268,6 +275,7 @@ func ping(ctx context.Context, conn *pgx.Conn) error {
 
 // recheck asks for all who wait at once whether there are events that nobody woke them for.
 func (s *Store) recheck(ctx context.Context) error {
+	s.watchers.forget()
 	for batch := range slices.Chunk(s.watchers.parties(), 10*insertBatch) {
 		ctx, cancel := bounded(ctx)
 		defer cancel()

@@ -77,7 +77,7 @@ func TestWatchEvents_IsWokenByTheProcessThatWrote(t *testing.T) {
 		id := b.accept(t, bob)
 		quiet(t, wake)
 		require.NoError(t, b.DeliverTransfer(t.Context(), id, b.stage(t, id), 0))
-		woken(t, wake, 0*time.Second+time.Second)
+		woken(t, wake, time.Second)
 		quiet(t, other)
 		require.Error(t, b.transact(t.Context(), "fail", func(tx *gorm.DB) error {
 			err := appendEvents(tx, models.Transfer{ID: id, ResourceID: svc}, b.Store.clock(), []notice{{bob, models.RoleSender, models.EventPurged}})
@@ -134,6 +134,11 @@ func TestWatchEvents_FindsWhatNobodyToldItOf(t *testing.T) {
 		quiet(t, idle)
 		require.NoError(t, b.recheck(t.Context()))
 		quiet(t, wake)
+		stop()
+		wake, stop = b.WatchEvents(alice)
+		defer stop()
+		require.NoError(t, b.recheck(t.Context()))
+		quiet(t, wake)
 		// as by a process that was killed right after its commit
 		require.NoError(t, b.write.Transaction(func(tx *gorm.DB) error {
 			return appendEvents(tx, models.Transfer{ID: id, ResourceID: svc}, b.Store.clock(), []notice{{alice, models.RoleSender, models.EventPurged}})
@@ -141,6 +146,10 @@ func TestWatchEvents_FindsWhatNobodyToldItOf(t *testing.T) {
 		quiet(t, wake)
 		require.NoError(t, b.recheck(t.Context()))
 		woken(t, wake, time.Second)
+		stop()
+		stopIdle()
+		require.NoError(t, b.recheck(t.Context()))
+		require.Empty(t, b.watchers.seen)
 	})
 }
 

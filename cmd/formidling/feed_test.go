@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"strings"
@@ -265,4 +266,20 @@ func TestFeed_WakesWhoWaitsInAnotherProcess(t *testing.T) {
 		_, n := r.at()
 		require.NotZero(t, n)
 	}
+
+	// who still listens when the process is told to stop is let go in good order
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, i.url+"/events/api/v1/events", nil)
+	require.NoError(t, err)
+	request.Header.Set("Authorization", "Bearer "+i.as(demoStranger).token)
+	request.Header.Set("Accept", "text/event-stream")
+	response, err := http.DefaultClient.Do(request)
+	require.NoError(t, err)
+	defer func() { _ = response.Body.Close() }()
+	began := time.Now()
+	i.api.Terminate()
+	rest, err := io.ReadAll(response.Body)
+	require.NoError(t, err, "the stream ended, and was not broken off")
+	require.Equal(t, "retry: 2000\n\n", string(rest))
+	require.Zero(t, i.api.Wait())
+	require.Less(t, time.Since(began), 10*time.Second)
 }
