@@ -53,10 +53,10 @@ const errDelivery = "DeliveryFailed"
 // no more. What the endpoint does not take is an error that says when to try again. Safe to repeat: the cursor moves
 // with each delivery, and an event that is sent twice has the same id.
 func (w *Webhooks) PushEvents(ctx context.Context, in PushInput) (PushResult, error) {
-	p := push{w: w, id: in.ID}
+	p := push{w: w, id: in.ID, result: PushResult{Next: PushMore}}
 	stop := beat(ctx)
 	defer stop()
-	for until := w.now().Add(pushBudget); w.now().Before(until); {
+	for until := w.now().Add(pushBudget); w.now().Before(until) && !stopping(ctx); {
 		next, err := p.step(ctx)
 		if err != nil {
 			if p.result.Pushed > 0 && isDelivery(err) { // the next push starts with a fresh count of attempts
@@ -72,6 +72,16 @@ func (w *Webhooks) PushEvents(ctx context.Context, in PushInput) (PushResult, er
 	return p.result, nil
 }
 
+// stopping tells that the worker is about to stop: another one goes on.
+func stopping(ctx context.Context) bool {
+	select {
+	case <-activity.GetWorkerStopChannel(ctx):
+		return true
+	default:
+		return false
+	}
+}
+
 // push is the state of one push.
 type push struct {
 	w       *Webhooks
@@ -84,7 +94,6 @@ type push struct {
 
 // step does one thing; it reads the subscription afresh each time, so what its owner changed holds at once.
 func (p *push) step(ctx context.Context) (PushNext, error) {
-	p.result.Next = PushMore
 	n, err := p.w.subscriptions.Subscription(ctx, p.id)
 	if errors.Is(err, models.ErrSubscriptionNotFound) {
 		return PushGone, nil
@@ -148,6 +157,7 @@ func await(ctx context.Context, wake <-chan struct{}) error {
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
+	case <-activity.GetWorkerStopChannel(ctx):
 	case <-wake:
 	case <-enough.C:
 	}
