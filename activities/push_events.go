@@ -20,8 +20,9 @@ const (
 	pushBudget = time.Minute // then the workflow is told how far it came
 	pushBatch  = 100         // events read at once
 	// lingers is how long a push that delivered something waits for more: events come in bursts, and a push that ends
-	// costs a workflow task or two to begin again.
-	lingers = 500 * time.Millisecond
+	// costs a workflow task or two to begin again. Events of this process wake it at once; those of others it finds
+	// when it has waited.
+	lingers = 250 * time.Millisecond
 )
 
 // PushInput names a subscription.
@@ -52,10 +53,10 @@ const errDelivery = "DeliveryFailed"
 // no more. What the endpoint does not take is an error that says when to try again. Safe to repeat: the cursor moves
 // with each delivery, and an event that is sent twice has the same id.
 func (w *Webhooks) PushEvents(ctx context.Context, in PushInput) (PushResult, error) {
-	p := push{w: w, id: in.ID}
+	p := push{w: w, id: in.ID, result: PushResult{Next: PushMore}}
 	stop := beat(ctx)
 	defer stop()
-	for until := w.now().Add(pushBudget); w.now().Before(until); {
+	for until := w.now().Add(pushBudget); w.now().Before(until) && !stopping(ctx); {
 		next, err := p.step(ctx)
 		if err != nil {
 			if p.result.Pushed > 0 && isDelivery(err) { // the next push starts with a fresh count of attempts
@@ -71,6 +72,16 @@ func (w *Webhooks) PushEvents(ctx context.Context, in PushInput) (PushResult, er
 	return p.result, nil
 }
 
+// stopping tells that the worker is about to stop: another one goes on.
+func stopping(ctx context.Context) bool {
+	select {
+	case <-activity.GetWorkerStopChannel(ctx):
+		return true
+	default:
+		return false
+	}
+}
+
 // push is the state of one push.
 type push struct {
 	w       *Webhooks
@@ -83,7 +94,6 @@ type push struct {
 
 // step does one thing; it reads the subscription afresh each time, so what its owner changed holds at once.
 func (p *push) step(ctx context.Context) (PushNext, error) {
-	p.result.Next = PushMore
 	n, err := p.w.subscriptions.Subscription(ctx, p.id)
 	if errors.Is(err, models.ErrSubscriptionNotFound) {
 		return PushGone, nil
@@ -147,6 +157,7 @@ func await(ctx context.Context, wake <-chan struct{}) error {
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
+	case <-activity.GetWorkerStopChannel(ctx):
 	case <-wake:
 	case <-enough.C:
 	}
@@ -195,10 +206,11 @@ func (p *push) validate(ctx context.Context, n models.Subscription) (PushNext, e
 
 // fail notes what an endpoint did not take, and gives Temporal the time of the next attempt.
 func (p *push) fail(ctx context.Context, n models.Subscription, e *models.Event, a models.Answer) (PushNext, error) {
+	attempt := activity.GetInfo(ctx).Attempt
 	if a.Busy {
-		return "", later("Other events are being sent to the same host.", jitter(n.ID, activity.GetInfo(ctx).Attempt, busyWait))
+		return "", later("Other events are being sent to the same host.", jitter(n.ID, attempt, busyWait))
 	}
-	wait := max(backoff(n.ID, activity.GetInfo(ctx).Attempt), a.RetryAfter)
+	wait := max(jitter(n.ID, attempt, backoff(n, p.w.now())), a.RetryAfter)
 	if p.result.Pushed > 0 {
 		wait = 0 // the next push tries at once, and waits then
 	}
@@ -219,13 +231,13 @@ const (
 	busyWait  = 500 * time.Millisecond
 )
 
-// backoff is how long to wait after an attempt, counted from 1: a second, twice as long each time, at most an hour.
-func backoff(id int64, attempt int32) time.Duration {
-	wait := longest
-	if attempt < 13 {
-		wait = min(firstWait<<(attempt-1), longest)
+// backoff is how long to wait after a failure: as long as it has failed, so about twice as long each time; from a second
+// to an hour. Attempts are not counted, because not every one of them reached the endpoint.
+func backoff(n models.Subscription, now time.Time) time.Duration {
+	if n.FailingSince == nil {
+		return firstWait
 	}
-	return jitter(id, attempt, wait)
+	return min(max(now.Sub(*n.FailingSince), firstWait), longest)
 }
 
 // jitter makes a wait up to a fifth longer, so that subscriptions that failed together do not come back together.

@@ -26,7 +26,7 @@ const (
 func told(ctx context.Context, l *lab) (result, error) {
 	r := result{Tables: []table{{
 		title:   fmt.Sprintf("last byte accepted → webhook at the recipient, %d transfers/s", hooksRate),
-		columns: []string{"", "transfers", "p50 ms", "p99 ms", "max ms", "told twice"},
+		columns: []string{"", "transfers", "p50 ms", "p99 ms", "max ms", "of it after the event p50", "p99 ms", "told twice"},
 	}}}
 	if err := l.toldOn(ctx, &r, "embedded default", ""); err != nil {
 		return r, err
@@ -62,11 +62,12 @@ func (l *lab) toldOn(ctx context.Context, r *result, name, database string) erro
 	if err != nil {
 		return err
 	}
-	waits, err := e.waits(ctx, sent)
+	waits, own, err := e.waits(ctx, sent)
 	if err != nil {
 		return err
 	}
-	r.Tables[0].add(name, len(waits), waits.quantile(0.5), waits.quantile(0.99), waits.quantile(1), e.repeats())
+	r.Tables[0].add(name, len(waits), waits.quantile(0.5), waits.quantile(0.99), waits.quantile(1),
+		own.quantile(0.5), own.quantile(0.99), e.repeats())
 	r.Targets = append(r.Targets, atMost("last byte → webhook, p99, "+name, waits.quantile(0.99), 1000, "ms"))
 	return nil
 }
@@ -106,12 +107,15 @@ type hooksEndpoint struct {
 	server *http.Server
 
 	mu      sync.Mutex
-	arrived map[string]time.Time
+	arrived map[string]arrival
 	twice   int
 }
 
+// arrival is when a webhook came, and when its event was written.
+type arrival struct{ at, event time.Time }
+
 func listenForHooks(ctx context.Context) (*hooksEndpoint, error) {
-	e := &hooksEndpoint{arrived: map[string]time.Time{}}
+	e := &hooksEndpoint{arrived: map[string]arrival{}}
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
@@ -119,7 +123,10 @@ func listenForHooks(ctx context.Context) (*hooksEndpoint, error) {
 	e.url = "http://" + l.Addr().String()
 	e.server = &http.Server{ReadHeaderTimeout: 10 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		at := time.Now()
-		var event struct{ ResourceInstance string }
+		var event struct {
+			ResourceInstance string
+			Time             time.Time
+		}
 		if json.NewDecoder(r.Body).Decode(&event) != nil {
 			w.WriteHeader(http.StatusBadRequest)
 			return
@@ -130,7 +137,7 @@ func listenForHooks(ctx context.Context) (*hooksEndpoint, error) {
 			e.twice++
 			return
 		}
-		e.arrived[event.ResourceInstance] = at
+		e.arrived[event.ResourceInstance] = arrival{at, event.Time}
 	})}
 	go func() { _ = e.server.Serve(l) }() // until close
 	return e, nil
@@ -162,22 +169,21 @@ func (e *hooksEndpoint) subscribe(ctx context.Context, b *broker, by *organisati
 	})
 }
 
-// waits is how long each transfer's webhook took, when all have come.
-func (e *hooksEndpoint) waits(ctx context.Context, sent map[string]time.Time) (sample, error) {
-	var out sample
-	err := until(ctx, hooksLate, "every webhook has come", func(context.Context) error {
+// waits is how long each transfer's webhook took since the last byte, and since its event was written, when all have come.
+func (e *hooksEndpoint) waits(ctx context.Context, sent map[string]time.Time) (waits, own sample, err error) {
+	err = until(ctx, hooksLate, "every webhook has come", func(context.Context) error {
 		e.mu.Lock()
 		defer e.mu.Unlock()
-		out = out[:0]
+		waits, own = waits[:0], own[:0]
 		for id, at := range sent {
-			if arrived, ok := e.arrived[id]; ok {
-				out = append(out, millis(arrived.Sub(at)))
+			if a, ok := e.arrived[id]; ok {
+				waits, own = append(waits, millis(a.at.Sub(at))), append(own, millis(a.at.Sub(a.event)))
 			}
 		}
-		if len(out) < len(sent) {
-			return fmt.Errorf("%d of %d have", len(out), len(sent))
+		if len(waits) < len(sent) {
+			return fmt.Errorf("%d of %d have", len(waits), len(sent))
 		}
 		return nil
 	})
-	return out, err
+	return waits, own, err
 }

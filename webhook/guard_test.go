@@ -118,6 +118,10 @@ func TestGuard_DecidesAboutTheAddressThatIsDialled(t *testing.T) {
 	port := inside.Listener.Addr().(*net.TCPAddr).Port
 
 	g := guard(t)
+	g.lookup = func(context.Context, string, string) ([]netip.Addr, error) {
+		return []netip.Addr{netip.MustParseAddr("93.184.216.34")}, nil
+	}
+	require.NoError(t, g.Check(t.Context(), "https://localhost:"+itoa(port)+"/"), "it says so when it is saved")
 	k, err := NewKeys(testKeys)
 	require.NoError(t, err)
 	for _, host := range []string{"127.0.0.1", "localhost", "[::ffff:127.0.0.1]"} {

@@ -2,14 +2,20 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/formidling/formidling/models"
 )
 
 // lookEvery is how often a waker looks for subscriptions that nobody woke.
 const lookEvery = 10 * time.Second
+
+// wakesAtOnce bounds the signals under way: one file to many recipients wakes many subscriptions.
+const wakesAtOnce = 16
 
 // Sleepers are the subscriptions that wait to be woken. Each is claimed by one waker only.
 type Sleepers interface {
@@ -46,13 +52,18 @@ func (w Waker) Run(ctx context.Context) {
 		case <-tick.C:
 			ids, err = w.Sleepers.ClaimOverdueSubscriptions(ctx)
 		}
-		for _, id := range ids {
-			if failed := w.Alarm.WakeSubscription(ctx, id); failed != nil {
-				err = failed
-			}
-		}
-		if err != nil && ctx.Err() == nil {
+		if err = errors.Join(err, w.wake(ctx, ids)); err != nil && ctx.Err() == nil {
 			w.Log.WarnContext(ctx, "subscriptions not woken", "error", err.Error())
 		}
 	}
+}
+
+// wake wakes several at once and returns the first failure; the others are woken all the same.
+func (w Waker) wake(ctx context.Context, ids []int64) error {
+	var group errgroup.Group
+	group.SetLimit(wakesAtOnce)
+	for _, id := range ids {
+		group.Go(func() error { return w.Alarm.WakeSubscription(ctx, id) })
+	}
+	return group.Wait()
 }

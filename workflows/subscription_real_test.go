@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -169,6 +170,35 @@ func TestWebhooks_TellEveryEventOnceAndInOrder(t *testing.T) {
 		ids[h.Transfer], seen = h.ID, append(seen, h.Transfer)
 	}
 	require.Equal(t, want, seen)
+}
+
+func TestWebhooks_StayInOrderWhileWorkersComeAndGo(t *testing.T) {
+	r := setupReal(t, client.Options{})
+	n, e := r.subscribed(t, alice)
+	e.answers(func(w http.ResponseWriter, _ hook, n int) {
+		time.Sleep(20 * time.Millisecond) // so that workers are stopped in the middle of it
+		if n%7 == 0 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	})
+	var want []string
+	for range 3 {
+		for range 5 {
+			want = append(want, r.initialize(t))
+		}
+		r.stop()
+		r.work(t)
+	}
+	r.rests(t, n.ID)
+	var told []string
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, h := range e.got[1:] {
+		if !slices.Contains(told, h.Transfer) {
+			told = append(told, h.Transfer)
+		}
+	}
+	require.Equal(t, want, told)
 }
 
 func TestWebhooks_GoOnFromTheCursorWhenTheWorkflowWasTerminated(t *testing.T) {

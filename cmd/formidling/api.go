@@ -2,9 +2,10 @@ package main
 
 import (
 	"context"
-	"sync"
 
 	"github.com/spf13/cobra"
+
+	"github.com/formidling/formidling/models"
 )
 
 func apiCommand() *cobra.Command {
@@ -30,9 +31,9 @@ func workerCommand() *cobra.Command {
 				return err
 			}
 			defer p.close()
-			var listening sync.WaitGroup
-			defer listening.Wait()
-			listening.Go(func() { p.listenForEvents(ctx) }) // of other workers, while a webhook waits for more
+			if !c.publicURLGiven {
+				p.log.WarnContext(ctx, "FORMIDLING_PUBLIC_URL is not set; webhooks name a guess as their source", "source", models.EventSource(c.PublicURL))
+			}
 			return p.work(ctx, func() {})
 		}),
 	}

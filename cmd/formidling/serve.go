@@ -42,7 +42,12 @@ func (p *parts) serveAPI(ctx context.Context, ready func()) error {
 	if err != nil {
 		return err
 	}
-	group.Go(func() error { p.listenForEvents(ctx); return nil })
+	group.Go(func() error {
+		p.store.ListenForEvents(ctx, func(err error) {
+			p.log.WarnContext(ctx, "events of other processes not heard; trying again", "error", err.Error())
+		})
+		return nil
+	})
 	group.Go(func() error { return p.serve(ctx, "api", plain, handler) })
 	if l.server != nil {
 		group.Go(func() error {
@@ -58,13 +63,6 @@ func (p *parts) serveAPI(ctx context.Context, ready func()) error {
 	}
 	ready()
 	return group.Wait()
-}
-
-// listenForEvents wakes who waits in this process for events that others write, until ctx ends.
-func (p *parts) listenForEvents(ctx context.Context) {
-	p.store.ListenForEvents(ctx, func(err error) {
-		p.log.WarnContext(ctx, "events of other processes not heard; trying again", "error", err.Error())
-	})
 }
 
 // listen opens an address; when its port was left to the system, address and URL are told which it is.
