@@ -159,8 +159,8 @@ var (
 	ErrNotApplied           = &Error{Kind: KindConflict, Code: "FMD-00036", Message: "Nothing of the batch was applied, because another row was refused."}
 	ErrRequestPending       = &Error{Kind: KindConflict, Code: "FMD-00035", Message: "An access request of yours for this service is waiting for its answer."}
 
-	ErrTooManyUploadsOfOne   = &Error{Kind: KindTooMany, Code: "FMD-00060", Message: "Your organisation has as many uploads running as it may at once. Send the file again when one of them has ended."}
-	ErrTooManyDownloadsOfOne = &Error{Kind: KindTooMany, Code: "FMD-00061", Message: "Your organisation has as many downloads running as it may at once. Ask again when one of them has ended."}
+	ErrTooManyUploadsOfOne   = &Error{Kind: KindTooMany, Code: "FMD-00090", Message: "Your organisation has as many uploads running as it may at once. Send the file again when one of them has ended."}
+	ErrTooManyDownloadsOfOne = &Error{Kind: KindTooMany, Code: "FMD-00091", Message: "Your organisation has as many downloads running as it may at once. Ask again when one of them has ended."}
 
 	ErrInternal = &Error{Kind: KindInternal, Code: "FMD-00014", Message: "Something went wrong at our end."}
 )

@@ -161,6 +161,9 @@ func (s *Store) StageContent(ctx context.Context, transfer, attempt uuid.UUID, c
 		if err := lostUnless(running); err != nil {
 			return err
 		}
+		if !t.ComputeMD5 {
+			c.MD5 = "" // whoever computed one did not know yet
+		}
 		return tx.Create(&models.StagedContent{
 			AttemptID: attempt, TransferID: transfer, Generation: c.Generation, Size: c.Size,
 			MD5: c.MD5, SHA256: c.SHA256, CRC32C: c.CRC32C, Staged: now,

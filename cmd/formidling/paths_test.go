@@ -102,7 +102,7 @@ func TestUploads_OfOneOrganisationAreBoundedAtAllReplicasTogether(t *testing.T) 
 	for _, at := range []*installation{i, other} {
 		status, raw := at.ask(demoSender, "POST", "/filetransfer/"+id+"/upload", strings.NewReader("x"), "Content-Type", octets)
 		require.Equal(t, http.StatusTooManyRequests, status, string(raw))
-		require.Contains(t, string(raw), "FMD-00060")
+		require.Contains(t, string(raw), "FMD-00090")
 	}
 	for _, body := range running {
 		close(body.finish)
