@@ -100,11 +100,11 @@ func TestUpload_OfAnOrganisationThatHasItsShareIsRefusedBeforeItsBody(t *testing
 	raw, err := io.ReadAll(response.Body)
 	require.NoError(t, err)
 	require.NoError(t, response.Body.Close())
-	p := reply{Response: response, body: raw, t: t}.is(http.StatusTooManyRequests, "FMD-00055").problem()
+	p := reply{Response: response, body: raw, t: t}.is(http.StatusTooManyRequests, "FMD-00090").problem()
 	require.NotEmpty(t, response.Header.Get("Retry-After"))
 	require.True(t, p.Retryable)
 	require.Equal(t, int64(2), *p.Limit)
-	b.form(formParts()).is(http.StatusTooManyRequests, "FMD-00055")
+	b.form(formParts()).is(http.StatusTooManyRequests, "FMD-00090")
 
 	other := b.slowUpload(carol)
 	for _, u := range []slowUpload{first, second, other} {
@@ -126,7 +126,7 @@ func TestUpload_IsBoundedPerOrganisationAcrossReplicas(t *testing.T) {
 	first, second := b.slowUpload(alice), b.slowUpload(alice)
 	b.server.uploads = newSlots(8, 0, models.ErrTooManyUploads, models.ErrTooManyUploadsOfOne) // another process
 	id := b.initialize()
-	b.upload(id, []byte("x")).is(http.StatusTooManyRequests, "FMD-00055")
+	b.upload(id, []byte("x")).is(http.StatusTooManyRequests, "FMD-00090")
 	require.NoError(t, first.body.CloseWithError(io.ErrUnexpectedEOF)) // what broke off counts no more
 	<-first.status
 	require.Eventually(t, func() bool { return b.upload(id, []byte("x")).StatusCode == http.StatusOK }, 5*time.Second, 10*time.Millisecond)
@@ -146,7 +146,7 @@ func TestDownload_IsBoundedPerOrganisation(t *testing.T) {
 		require.Equal(t, http.StatusOK, response.StatusCode)
 		open = append(open, response)
 	}
-	a := b.call(bob, "GET", path, "").is(http.StatusTooManyRequests, "FMD-00056")
+	a := b.call(bob, "GET", path, "").is(http.StatusTooManyRequests, "FMD-00091")
 	require.NotEmpty(t, a.Header.Get("Retry-After"))
 	require.Empty(t, a.Header.Get("Content-Disposition"))
 	require.Equal(t, http.StatusOK, b.call(bob, "HEAD", path, "").StatusCode, "it holds nothing")

@@ -185,9 +185,6 @@ func (f *form) finish() (models.TransferStatus, error) {
 	if f.content.Size > v.MaxFileSize {
 		return 0, models.ErrFileTooLarge.Exceeded(v.MaxFileSize, f.content.Size)
 	}
-	if !v.ComputeMD5 {
-		f.content.MD5 = "" // computed only because the file came before the name of its service
-	}
 	status, err := f.adopt(context.WithoutCancel(ctx))
 	return f.s.unlessBefore(ctx, v, value(f.key), status, err)
 }

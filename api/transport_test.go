@@ -125,6 +125,21 @@ func TestTransport_AnUploadThatStandsStillEnds(t *testing.T) {
 	}, impatient)
 }
 
+// With HTTP/2 it is the stream that breaks off; its connection goes on.
+func TestTransport_AnUploadThatIsBrokenOffLeavesNothing(t *testing.T) {
+	onWires(t, func(t *testing.T, b *bundle, _ wire) {
+		id := b.initialize()
+		ctx, cancel := context.WithCancel(t.Context())
+		r, w := io.Pipe()
+		gone := errors.New("gone")
+		go func() { _, _ = w.Write(make([]byte, 2<<20)); cancel(); _ = w.CloseWithError(gone) }()
+		_, err := b.client.Do(b.request(alice, "POST", "/filetransfer/"+id+"/upload", r, "Content-Type", "application/octet-stream").WithContext(ctx))
+		require.Error(t, err)
+		require.Eventually(t, func() bool { return b.running(alice) == 0 && len(b.stored()) == 0 }, 5*time.Second, time.Millisecond)
+		b.upload(id, []byte("again")).is(http.StatusOK, "")
+	})
+}
+
 func TestTransport_ASlowUploadLives(t *testing.T) {
 	onWires(t, func(t *testing.T, b *bundle, _ wire) {
 		id := b.initialize()

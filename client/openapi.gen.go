@@ -2968,7 +2968,7 @@ type ClientInterface interface {
 	// | BRO-00007 | 403 | the status is neither Published nor AllConfirmedDownloaded |
 	// | BRO-00003 | 400 | no file was uploaded yet |
 	// | BRO-00029 | 416 | the range begins beyond the end of the file |
-	// | FMD-00056 | 429 | the caller's organisation has as many downloads running as it may |
+	// | FMD-00091 | 429 | the caller's organisation has as many downloads running as it may |
 	//
 	// Corresponds with GET /broker/api/v1/filetransfer/{fileTransferId}/download (the `DownloadFile` operationId).
 	DownloadFile(ctx context.Context, fileTransferID FileTransferID, params *DownloadFileParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3043,7 +3043,7 @@ type ClientInterface interface {
 	// | BRO-00008 | 500 | the upload went wrong at our end |
 	// | FMD-00006 | 400 | the body ended before `Content-Length`; nothing was kept and it may be sent again |
 	// | FMD-00007 | 503 | all upload slots are taken |
-	// | FMD-00055 | 429 | the caller's organisation has as many uploads running as it may |
+	// | FMD-00090 | 429 | the caller's organisation has as many uploads running as it may |
 	// | FMD-00003 | 507 | there is no room for the file |
 	// | FMD-00004 | 422 | the idempotency key was used with another request |
 	// | FMD-00051 | 422 | the proof is not the caller's own signature for the declared SHA-256 |
@@ -4548,7 +4548,7 @@ func (c *API) GetFileTransferDetails(ctx context.Context, fileTransferID FileTra
 // | BRO-00007 | 403 | the status is neither Published nor AllConfirmedDownloaded |
 // | BRO-00003 | 400 | no file was uploaded yet |
 // | BRO-00029 | 416 | the range begins beyond the end of the file |
-// | FMD-00056 | 429 | the caller's organisation has as many downloads running as it may |
+// | FMD-00091 | 429 | the caller's organisation has as many downloads running as it may |
 //
 // Corresponds with GET /broker/api/v1/filetransfer/{fileTransferId}/download (the `DownloadFile` operationId).
 func (c *API) DownloadFile(ctx context.Context, fileTransferID FileTransferID, params *DownloadFileParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4673,7 +4673,7 @@ func (c *API) GetTimeline(ctx context.Context, fileTransferID FileTransferID, re
 // | BRO-00008 | 500 | the upload went wrong at our end |
 // | FMD-00006 | 400 | the body ended before `Content-Length`; nothing was kept and it may be sent again |
 // | FMD-00007 | 503 | all upload slots are taken |
-// | FMD-00055 | 429 | the caller's organisation has as many uploads running as it may |
+// | FMD-00090 | 429 | the caller's organisation has as many uploads running as it may |
 // | FMD-00003 | 507 | there is no room for the file |
 // | FMD-00004 | 422 | the idempotency key was used with another request |
 // | FMD-00051 | 422 | the proof is not the caller's own signature for the declared SHA-256 |

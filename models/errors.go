@@ -174,8 +174,8 @@ var (
 	ErrNoProofs              = &Error{Kind: KindForbidden, Code: "FMD-00052", Message: "This installation trusts no enterprise certificates, so it can take no proofs."}
 	ErrSaidEnough            = &Error{Kind: KindConflict, Code: "FMD-00054", Message: "You have said as much about this transfer as is kept."}
 	ErrNotLogged             = &Error{Kind: KindNotFound, Code: "FMD-00053", Message: "The log does not hold this, or not yet."}
-	ErrTooManyUploadsOfOne   = &Error{Kind: KindTooMany, Code: "FMD-00055", Message: "Your organisation has as many uploads running as it may at once. Send the file again when one of them has ended."}
-	ErrTooManyDownloadsOfOne = &Error{Kind: KindTooMany, Code: "FMD-00056", Message: "Your organisation has as many downloads running as it may at once. Ask again when one of them has ended."}
+	ErrTooManyUploadsOfOne   = &Error{Kind: KindTooMany, Code: "FMD-00090", Message: "Your organisation has as many uploads running as it may at once. Send the file again when one of them has ended."}
+	ErrTooManyDownloadsOfOne = &Error{Kind: KindTooMany, Code: "FMD-00091", Message: "Your organisation has as many downloads running as it may at once. Ask again when one of them has ended."}
 
 	// Of uploads in several requests (tus).
 	ErrUploadOffset   = &Error{Kind: KindConflict, Code: "FMD-00060", Message: "The Upload-Offset is not where the upload stands. Ask with HEAD, and go on from there."}

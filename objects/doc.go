@@ -39,5 +39,6 @@
 //
 // Each Put holds at most 4 MiB for reading and hashing. Cloud Storage adds segment buffers from one
 // pool for all uploads (Options.PoolBytes); an upload takes a buffer before it reads what goes into
-// it, and never waits for one while it holds another that is not being sent.
+// it, and never waits for one while it holds another that is not being sent. A download from Cloud
+// Storage holds three blocks of 256 KiB, however slow its reader is.
 package objects

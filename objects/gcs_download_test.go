@@ -218,3 +218,27 @@ func TestGCS_DamagedDownloadIsAnError(t *testing.T) {
 	require.Less(t, n, int64(mib), "the last bytes never come")
 	require.NoError(t, r.Close())
 }
+
+// Not parallel: it counts the process's memory.
+func TestGCS_SlowDownloadsHoldLittleMemory(t *testing.T) {
+	_, _, b := newGCS(t)
+	c := put(t, b, "ft/a/b", 20*mib)
+	const downloads = 50
+	var open []io.Closer
+	used := allocated(func() {
+		for range downloads {
+			r, err := b.store.Open(t.Context(), c, 0, -1)
+			require.NoError(t, err)
+			_, err = io.ReadFull(r, make([]byte, 1))
+			require.NoError(t, err)
+			ahead, ok := r.(*readAhead)
+			require.True(t, ok)
+			require.Eventually(t, func() bool { return len(ahead.ready) == aheadBlocks-1 }, 10*time.Second, time.Millisecond)
+			open = append(open, r)
+		}
+	})
+	for _, r := range open {
+		require.NoError(t, r.Close())
+	}
+	require.Less(t, used/downloads, uint64(mib+mib/4), "the emulator's part of it too")
+}

@@ -174,6 +174,9 @@ func (s *Store) StageContent(ctx context.Context, transfer, attempt uuid.UUID, c
 		if err != nil {
 			return err
 		}
+		if !t.ComputeMD5 {
+			c.MD5 = "" // whoever computed one did not know yet
+		}
 		return tx.Create(&models.StagedContent{
 			Actor: models.NewReceiptActor(by), Permit: permit,
 			AttemptID: attempt, TransferID: transfer, Generation: c.Generation, Size: c.Size,

@@ -32,6 +32,12 @@ func TestAcceptTransfer_RefusesAnMD5ThatTheServiceDoesNotCompute(t *testing.T) {
 		v, err := b.TransferFor(t.Context(), s.ID, alice)
 		require.NoError(t, err)
 		require.Equal(t, []models.Hash{models.HashMD5}, v.LeftOut(), "as it was when the transfer was accepted")
+
+		attempt := b.stage(t, s.ID) // with an MD5, as a file that came before its service was named has one
+		_, c, err := b.Staged(t.Context(), s.ID, attempt)
+		require.NoError(t, err)
+		require.Empty(t, c.MD5)
+		require.NotEmpty(t, c.SHA256)
 	})
 }
 

@@ -1,0 +1,175 @@
+package main
+
+import (
+	"bytes"
+	"crypto/tls"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/formidling/formidling/internal/testenv"
+)
+
+// replica starts one more API beside the first, and returns the installation as seen through it.
+func (i *installation) replica() *installation {
+	i.t.Helper()
+	port, err := testenv.FreePort()
+	require.NoError(i.t, err)
+	other := *i
+	other.url = fmt.Sprintf("http://127.0.0.1:%d", port)
+	other.env = append(append([]string{}, i.env...), "FORMIDLING_LISTEN="+strings.TrimPrefix(other.url, "http://"))
+	other.startAPI()
+	return &other
+}
+
+// served is what the sender is told of a recipient's downloads.
+func (i *installation) served(id string, of demoOrganisation) (n int64, complete bool) {
+	i.t.Helper()
+	status, raw := i.ask(demoSender, "GET", "/filetransfer/"+id+"/details", nil)
+	require.Equal(i.t, http.StatusOK, status, string(raw))
+	var out struct {
+		Recipients []struct {
+			Recipient        string
+			BytesServed      int64
+			DownloadComplete bool
+		}
+	}
+	require.NoError(i.t, json.Unmarshal(raw, &out))
+	for _, r := range out.Recipients {
+		if r.Recipient == string(of.party) {
+			return r.BytesServed, r.DownloadComplete
+		}
+	}
+	i.t.Fatal("no such recipient")
+	return 0, false
+}
+
+// With PostgreSQL, Cloud Storage and Temporal: no MD5 anywhere, and a declared one is refused by the workflow's own step.
+func TestComputeMd5_TurnedOffHoldsInAnInstallation(t *testing.T) {
+	t.Parallel()
+	i := install(t)
+	require.NoError(t, i.as(demoOwner).put(t.Context(), "/resource/"+demoService, map[string]any{"computeMd5": false}))
+	declared := strings.Replace(i.draft(), "{", `{"checksum":"5eb63bbbe01eeed093cb22bb8f5acdc3",`, 1)
+	status, raw := i.ask(demoSender, "POST", "/filetransfer", strings.NewReader(declared))
+	require.Equal(t, http.StatusBadRequest, status, string(raw))
+	var problem struct {
+		Code   string
+		Errors map[string][]string
+	}
+	require.NoError(t, json.Unmarshal(raw, &problem))
+	require.Equal(t, "FMD-00001", problem.Code)
+	require.Contains(t, problem.Errors, "checksum")
+
+	for _, size := range []int{10, 3 << 20, 70 << 20} { // from memory, from a segment, composed
+		id := i.initialize()
+		file := bytes.Repeat([]byte("x"), size)
+		status, raw := i.ask(demoSender, "POST", "/filetransfer/"+id+"/upload", bytes.NewReader(file), "Content-Type", octets)
+		require.Equal(t, http.StatusOK, status, string(raw))
+		_, raw = i.ask(demoRecipients[0], "GET", "/filetransfer/"+id, nil)
+		require.Contains(t, string(raw), `"checksum":null`)
+		require.Contains(t, string(raw), `"fileTransferStatus":"Published"`)
+		status, raw = i.ask(demoRecipients[0], "GET", "/filetransfer/"+id+"/download", nil)
+		require.Equal(t, http.StatusOK, status)
+		require.True(t, bytes.Equal(file, raw))
+	}
+}
+
+// Two processes that share the database only.
+func TestUploads_OfOneOrganisationAreBoundedAtAllReplicasTogether(t *testing.T) {
+	t.Parallel()
+	i := installWith(t, "FORMIDLING_UPLOADS_PER_ORGANISATION=2")
+	i.makeService()
+	other := i.replica()
+	var running []*slowly
+	ended := make(chan int, 2)
+	for _, at := range []*installation{i, other} {
+		id := at.initialize()
+		body := &slowly{head: "x", finish: make(chan struct{})}
+		running = append(running, body)
+		go func() {
+			status, _, _ := at.try(demoSender, "POST", "/filetransfer/"+id+"/upload", body, "Content-Type", octets)
+			ended <- status
+		}()
+		at.becomes(id, "UploadStarted")
+	}
+	id := i.initialize()
+	for _, at := range []*installation{i, other} {
+		status, raw := at.ask(demoSender, "POST", "/filetransfer/"+id+"/upload", strings.NewReader("x"), "Content-Type", octets)
+		require.Equal(t, http.StatusTooManyRequests, status, string(raw))
+		require.Contains(t, string(raw), "FMD-00090")
+	}
+	for _, body := range running {
+		close(body.finish)
+		require.Equal(t, http.StatusOK, <-ended)
+	}
+	status, raw := other.ask(demoSender, "POST", "/filetransfer/"+id+"/upload", strings.NewReader("x"), "Content-Type", octets)
+	require.Equal(t, http.StatusOK, status, string(raw))
+}
+
+// A replica dies in the middle of a download; the rest is fetched from another. The sender is told of both parts.
+func TestKilledAPI_InTheMiddleOfADownloadLeavesWhatWasServed(t *testing.T) {
+	t.Parallel()
+	i := install(t)
+	other := i.replica()
+	id := i.initialize()
+	file := bytes.Repeat([]byte("0123456789abcdef"), 4<<20) // 64 MiB, more than sockets hold
+	status, raw := i.ask(demoSender, "POST", "/filetransfer/"+id+"/upload", bytes.NewReader(file), "Content-Type", octets)
+	require.Equal(t, http.StatusOK, status, string(raw))
+
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, i.url+"/broker/api/v1/filetransfer/"+id+"/download", nil)
+	require.NoError(t, err)
+	r.Header.Set("Authorization", "Bearer "+i.as(demoRecipients[0]).token)
+	response, err := (&http.Client{Transport: &http.Transport{}}).Do(r)
+	require.NoError(t, err)
+	got := make([]byte, 1<<20)
+	_, err = io.ReadFull(response.Body, got)
+	require.NoError(t, err)
+	var served int64
+	require.Eventually(t, func() bool { served, _ = i.served(id, demoRecipients[0]); return served > 0 }, 30*time.Second, 200*time.Millisecond)
+	i.api.Kill()
+	rest, _ := io.ReadAll(response.Body) // what was in flight
+	got = append(got, rest...)
+	require.NoError(t, response.Body.Close())
+	require.Less(t, len(got), len(file))
+	after, complete := other.served(id, demoRecipients[0])
+	require.Equal(t, served, after)
+	require.False(t, complete)
+
+	from := min(int64(len(got)), served)
+	status, raw = other.ask(demoRecipients[0], "GET", "/filetransfer/"+id+"/download", nil, "Range", fmt.Sprintf("bytes=%d-", from))
+	require.Equal(t, http.StatusPartialContent, status)
+	require.True(t, bytes.Equal(file, append(got[:from], raw...)), "two replicas, one file")
+	require.Eventually(t, func() bool { served, complete = other.served(id, demoRecipients[0]); return complete }, 5*time.Second, 20*time.Millisecond)
+	require.Equal(t, int64(len(file)), served)
+}
+
+// The listener for certificates speaks HTTP/2, and the other one does so without TLS.
+func TestHTTP2_IsSpokenOnBothListeners(t *testing.T) {
+	t.Parallel()
+	i := installTrusting(t)
+	i.file("310000019")
+	certified, err := certifiedClient(i.config, i.file("310000019"))
+	require.NoError(t, err)
+	from, ok := certified.Transport.(*http.Transport)
+	require.True(t, ok)
+	overTLS := &http.Transport{TLSClientConfig: from.TLSClientConfig.Clone(), Protocols: new(http.Protocols)}
+	overTLS.Protocols.SetHTTP2(true)
+	plain := &http.Transport{TLSClientConfig: &tls.Config{}, Protocols: new(http.Protocols)}
+	plain.Protocols.SetUnencryptedHTTP2(true)
+	for url, transport := range map[string]*http.Transport{i.config.MTLSURL: overTLS, i.config.PublicURL: plain} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/livez", nil)
+		require.NoError(t, err)
+		response, err := (&http.Client{Transport: transport}).Do(r)
+		require.NoError(t, err, url)
+		require.NoError(t, response.Body.Close())
+		require.Equal(t, 2, response.ProtoMajor, url)
+		require.Equal(t, http.StatusOK, response.StatusCode)
+		transport.CloseIdleConnections()
+	}
+}
