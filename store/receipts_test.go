@@ -1,6 +1,7 @@
 package store
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"sync"
 	"testing"
@@ -198,6 +199,11 @@ func TestState_KeepsABoundedNumberOfWords(t *testing.T) {
 	})
 }
 
+// unsigned has the form of a receipt.
+func unsigned(entry string) string {
+	return "x." + base64.RawURLEncoding.EncodeToString([]byte(entry)) + ".x"
+}
+
 // fakeSign signs a chain's outstanding receipts as somebody else would, without a key.
 func (b *bundle) fakeSign(t testing.TB, id uuid.UUID, who string) bool {
 	t.Helper()
@@ -208,7 +214,7 @@ func (b *bundle) fakeSign(t testing.TB, id uuid.UUID, who string) bool {
 	}
 	signed := make([]models.SignedReceipt, len(rows))
 	for i, r := range rows {
-		jws := who + "." + r.Entry
+		jws := who + unsigned(r.Entry)
 		signed[i] = models.SignedReceipt{TransferID: id, Seq: r.Seq, Recipient: r.Recipient, JWS: jws, Hash: models.ReceiptHash(jws)}
 	}
 	inserted, err := b.InsertReceipts(background, chain, signed)
