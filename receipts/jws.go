@@ -3,13 +3,12 @@ package receipts
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/asn1"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"math/big"
-
-	"encoding/asn1"
 
 	"github.com/go-jose/go-jose/v4"
 

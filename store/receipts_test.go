@@ -393,7 +393,7 @@ func TestVerifyLog_FindsWhatSomebodyChangedAllTheSame(t *testing.T) {
 				b.fakeSign(t, b.publish(t, bob), "x") // waits
 				require.NoError(t, b.VerifyLog(t.Context()))
 				b.withoutTriggers(t, forge.sql)
-				var fault LogFault
+				var fault LogError
 				require.ErrorAs(t, b.VerifyLog(t.Context()), &fault)
 				require.Contains(t, fault.What, forge.says)
 			})

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -31,40 +32,40 @@ func (l *life) count(statuses, events int, kinds ...models.TimelineKind) {
 
 // steps are what may happen to a transfer, at any moment; what is refused changes nothing.
 func (l *life) steps(rt *rapid.T) map[string]func() {
-	ctx, who := background, rapid.SampledFrom([]models.Party{bob, carol}).Draw(rt, "who")
+	who := rapid.SampledFrom([]models.Party{bob, carol}).Draw(rt, "who")
 	return map[string]func(){
 		"upload": func() {
 			attempt := uuid.New()
-			if l.BeginUpload(ctx, attemptOf(l.id, attempt, nil), time.Minute) != nil {
+			if l.BeginUpload(background, attemptOf(l.id, attempt, nil), time.Minute) != nil {
 				return
 			}
 			l.count(0, 0, models.TimelineUpload)
-			if l.StageContent(ctx, l.id, attempt, models.Content{Generation: 1, Size: 3, MD5: "m", SHA256: "s"}, as(alice)) == nil {
+			if l.StageContent(background, l.id, attempt, models.Content{Generation: 1, Size: 3, MD5: "m", SHA256: "s"}, as(alice)) == nil {
 				l.attempt = attempt
 				l.count(0, 0, models.TimelineUpload)
 			}
 		},
 		"deliver": func() {
-			v, _ := l.TransferFor(ctx, l.id, alice)
-			if l.attempt != uuid.Nil && l.DeliverTransfer(ctx, l.id, l.attempt, 0) == nil && v.Status == models.TransferInitialized {
+			v, _ := l.TransferFor(background, l.id, alice)
+			if l.attempt != uuid.Nil && l.DeliverTransfer(background, l.id, l.attempt, 0) == nil && v.Status == models.TransferInitialized {
 				l.count(2, 3, models.TimelineDelivery, models.TimelineDelivery) // UploadStarted too
 			}
 		},
 		"begin": func() {
-			if access, err := l.BeginAccess(ctx, l.id, as(who), 0, 3); err == nil {
+			if access, err := l.BeginAccess(background, l.id, as(who), 0, 3); err == nil {
 				l.running = append(l.running, access)
 				l.count(0, 0, models.TimelineAccess)
 			}
 		},
 		"end": func() {
 			if len(l.running) > 0 {
-				_ = l.EndAccess(ctx, l.running[0], int64(rapid.IntRange(0, 3).Draw(rt, "sent")))
+				_ = l.EndAccess(background, l.running[0], int64(rapid.IntRange(0, 3).Draw(rt, "sent")))
 				l.running = l.running[1:]
 			}
 		},
 		"confirm": func() {
-			v, _ := l.TransferFor(ctx, l.id, who)
-			all, err := l.ConfirmDelivery(ctx, l.id, who)
+			v, _ := l.TransferFor(background, l.id, who)
+			all, err := l.ConfirmDelivery(background, l.id, who)
 			if err != nil || v.Recipients[0].Confirmed != nil {
 				return
 			}
@@ -75,22 +76,22 @@ func (l *life) steps(rt *rapid.T) map[string]func() {
 		},
 		"say": func() {
 			st := models.Statement{TransferID: l.id, Party: who, Kind: models.StatementAcknowledgement, Text: uuid.NewString()}
-			if l.State(ctx, st) == nil {
+			if l.State(background, st) == nil {
 				l.count(0, 0, models.TimelineStatement)
 			}
 		},
 		"notify": func() {
-			if l.NoteNotification(ctx, models.Notification{TransferID: l.id, Party: who, Channel: "webhook"}) == nil {
+			if l.NoteNotification(background, models.Notification{TransferID: l.id, Party: who, Channel: "webhook"}) == nil {
 				l.count(0, 1)
 			}
 		},
-		"cancel": func() { l.over(func() error { return l.CancelTransfer(ctx, l.id) }, models.TransferCancelled) },
+		"cancel": func() { l.over(l.CancelTransfer, models.TransferCancelled) },
 		"fail": func() {
-			l.over(func() error { return l.FailTransfer(ctx, l.id, models.FaultChecksum) }, models.TransferFailed)
+			l.over(func(ctx context.Context, id uuid.UUID) error { return l.FailTransfer(ctx, id, models.FaultChecksum) }, models.TransferFailed)
 		},
-		"purge": func() { l.over(func() error { return l.PurgeTransfer(ctx, l.id) }, models.TransferPurged) },
+		"purge": func() { l.over(l.PurgeTransfer, models.TransferPurged) },
 		"settle": func() {
-			if l.ReceiptFacts(ctx, l.id) == nil {
+			if l.ReceiptFacts(background, l.id) == nil {
 				for l.fakeReceipts() {
 				}
 			}
@@ -99,9 +100,9 @@ func (l *life) steps(rt *rapid.T) map[string]func() {
 }
 
 // over ends the transfer, and counts who is told.
-func (l *life) over(end func() error, to models.TransferStatus) {
+func (l *life) over(end func(context.Context, uuid.UUID) error, to models.TransferStatus) {
 	v, _ := l.TransferDetails(background, l.id, alice)
-	if end() != nil || v.Status == to {
+	if end(background, l.id) != nil || v.Status == to {
 		return
 	}
 	statuses, events := 1, 1 // the sender is told
