@@ -3,7 +3,7 @@
 // does the least possible for the same work in the same run, or as a distribution.
 //
 // One file per part: lives.go, bytes.go (upload and download), memory.go, fanout.go, search.go,
-// restart.go, identity.go, rights.go. broker.go starts the program and client.go speaks to it; bare.go and direct.go are the
+// restart.go, identity.go, rights.go, receipts.go. broker.go starts the program and client.go speaks to it; bare.go and direct.go are the
 // peers. It runs on Linux, because it reads /proc.
 package main
 
@@ -35,6 +35,7 @@ type options struct {
 	searchRows   int
 	restarts     int
 	slow         int
+	leaves       int
 	partDeadline time.Duration
 }
 
@@ -61,6 +62,7 @@ var parts = []part{
 	{"restart", "kill -9 until it serves again", restart},
 	{"identity", "knowing who a request is from", login},
 	{"rights", "deciding who may do what", rights},
+	{"receipts", "signing and verifying receipts, and the log of them", receipted},
 }
 
 func main() {
@@ -106,6 +108,7 @@ func parseOptions(args []string) (options, error) {
 	f.IntVar(&o.recipients, "recipients", 1000, "recipients of the fan-out")
 	f.IntVar(&o.searchRows, "search-rows", 100_000, "transfers to search among")
 	f.IntVar(&o.restarts, "restarts", 5, "how often to kill")
+	f.IntVar(&o.leaves, "leaves", 1_000_000, "leaves of the log of receipts")
 	f.IntVar(&o.slow, "slow", 32, "slow clients at once")
 	f.DurationVar(&o.partDeadline, "part-deadline", 5*time.Minute, "the longest that one part may last")
 	if err := f.Parse(args); err != nil {

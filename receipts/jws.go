@@ -51,6 +51,11 @@ func (k *Keys) sign(ctx context.Context, typ string, payload any) (string, error
 	return signed + "." + base64.RawURLEncoding.EncodeToString(signature), nil
 }
 
+// Sign makes a receipt of what it says.
+func (k *Keys) Sign(ctx context.Context, r models.Receipt) (string, error) {
+	return k.sign(ctx, TypeReceipt, r)
+}
+
 // fixedForm is r and s of 32 bytes each, as RFC 7518, 3.4 has it.
 func fixedForm(der []byte) ([]byte, error) {
 	var rs struct{ R, S *big.Int }
