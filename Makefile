@@ -39,13 +39,13 @@ $(BIN)/devstack: $(DEVSTACK_FILES)
 
 test: build ## run all tests against real servers; installs PostgreSQL and Node.js if it may
 	@scripts/ensure-postgres
-	@scripts/ensure-node workflows/testdata/judge
+	@scripts/ensure-node workflows/testdata/judge receipts/testdata/judge
 	go test ./...
 	go test -C devstack ./...
 
 race: build ## run the tests of the main module with the race detector
 	@scripts/ensure-postgres
-	@scripts/ensure-node workflows/testdata/judge
+	@scripts/ensure-node workflows/testdata/judge receipts/testdata/judge
 	CGO_ENABLED=1 go test -race ./...
 
 bench: build ## measure, and print figures beside those of peers in the same run; BENCH="--only upload" chooses

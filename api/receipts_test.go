@@ -113,7 +113,7 @@ func (r *receipted) verified(by models.Party, id string) *receipts.Verdict {
 // public asks for what anybody may read.
 func (r *receipted) public(path string) []byte {
 	r.t.Helper()
-	q, err := http.NewRequestWithContext(r.t.Context(), "GET", r.url+path, nil)
+	q, err := http.NewRequestWithContext(r.t.Context(), http.MethodGet, r.url+path, nil)
 	require.NoError(r.t, err)
 	return r.do(q).is(http.StatusOK, "").body
 }
@@ -284,7 +284,7 @@ func TestLog_IsForEverybodyToCheck(t *testing.T) {
 	t.Parallel()
 	r := setupReceipts(t)
 	for _, path := range []string{"/receipts/api/v1/checkpoint", "/receipts/api/v1/proof/consistency?size=1", "/receipts/api/v1/tile?path=0/000"} {
-		q, err := http.NewRequestWithContext(t.Context(), "GET", r.url+path, nil)
+		q, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.url+path, nil)
 		require.NoError(t, err)
 		r.do(q).is(http.StatusNotFound, "FMD-00053")
 	}
@@ -306,7 +306,7 @@ func TestLog_IsForEverybodyToCheck(t *testing.T) {
 	require.NoError(t, err)
 	require.Greater(t, after.N, before.N)
 	require.Len(t, r.public("/receipts/api/v1/tile?path=0/000.p/"+jsonNumber(after.N)), int(after.N)*32)
-	q, err := http.NewRequestWithContext(t.Context(), "GET", r.url+"/receipts/api/v1/proof/inclusion?sha256=x", nil)
+	q, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.url+"/receipts/api/v1/proof/inclusion?sha256=x", nil)
 	require.NoError(t, err)
 	r.do(q).is(http.StatusBadRequest, "FMD-00001")
 }

@@ -3,7 +3,7 @@
 // does the least possible for the same work in the same run, or as a distribution.
 //
 // One file per part: lives.go, bytes.go (upload and download), memory.go, fanout.go, search.go,
-// restart.go, identity.go, rights.go, feed.go, webhooks.go. broker.go starts the program and client.go speaks to it; bare.go and direct.go are the
+// restart.go, identity.go, rights.go, feed.go, webhooks.go, receipts.go. broker.go starts the program and client.go speaks to it; bare.go and direct.go are the
 // peers. It runs on Linux, because it reads /proc.
 package main
 
@@ -37,6 +37,7 @@ type options struct {
 	slow         int
 	waiting      int
 	feedEvents   int
+	leaves       int
 	partDeadline time.Duration
 }
 
@@ -65,6 +66,7 @@ var parts = []part{
 	{"rights", "deciding who may do what", rights},
 	{"feed", "being told of files, and waiting for that", feed},
 	{"webhooks", "last byte until a webhook tells the recipient", told},
+	{"receipts", "signing and verifying receipts, and the log of them", receipted},
 }
 
 func main() {
@@ -110,6 +112,7 @@ func parseOptions(args []string) (options, error) {
 	f.IntVar(&o.recipients, "recipients", 1000, "recipients of the fan-out")
 	f.IntVar(&o.searchRows, "search-rows", 100_000, "transfers to search among")
 	f.IntVar(&o.restarts, "restarts", 5, "how often to kill")
+	f.IntVar(&o.leaves, "leaves", 1_000_000, "leaves of the log of receipts")
 	f.IntVar(&o.slow, "slow", 32, "slow clients at once")
 	f.IntVar(&o.waiting, "waiting", 2000, "clients that wait for events at once")
 	f.IntVar(&o.feedEvents, "feed-events", 1_000_000, "events of the feed to read")

@@ -42,7 +42,9 @@ type TusUpload struct {
 }
 
 // Hashes returns what is carried along.
-func (u TusUpload) Hashes() HashState { return HashState{SHA256: u.SHA256State, MD5: u.MD5State, NoMD5: u.NoMD5} }
+func (u TusUpload) Hashes() HashState {
+	return HashState{SHA256: u.SHA256State, MD5: u.MD5State, NoMD5: u.NoMD5}
+}
 
 // Live tells whether the upload may go on.
 func (u TusUpload) Live(now time.Time) bool {

@@ -65,7 +65,7 @@ func (i *Issuer) signAll(ctx context.Context, chain models.ReceiptChain, entries
 			return nil, fmt.Errorf("read entry %d: %w", seq, err)
 		}
 		r.Issuer, r.Prev = i.Name, prev
-		jws, err := i.Keys.sign(ctx, TypeReceipt, r)
+		jws, err := i.Keys.Sign(ctx, r)
 		if err != nil {
 			return nil, err
 		}

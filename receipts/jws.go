@@ -3,13 +3,12 @@ package receipts
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/asn1"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"math/big"
-
-	"encoding/asn1"
 
 	"github.com/go-jose/go-jose/v4"
 
@@ -50,6 +49,11 @@ func (k *Keys) sign(ctx context.Context, typ string, payload any) (string, error
 		return "", fmt.Errorf("sign with %s: %w", k.kid, err)
 	}
 	return signed + "." + base64.RawURLEncoding.EncodeToString(signature), nil
+}
+
+// Sign makes a receipt of what it says.
+func (k *Keys) Sign(ctx context.Context, r models.Receipt) (string, error) {
+	return k.sign(ctx, TypeReceipt, r)
 }
 
 // fixedForm is r and s of 32 bytes each, as RFC 7518, 3.4 has it.

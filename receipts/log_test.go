@@ -19,7 +19,6 @@ import (
 // counted is a log's leaves in memory, as many as a test wants.
 type counted struct {
 	leaves      []models.LogLeaf
-	assigned    int
 	checkpoints []models.LogCheckpoint
 }
 

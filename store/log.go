@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"gorm.io/gorm"
@@ -27,7 +28,7 @@ func (s *Store) AssignLeaves(ctx context.Context, limit int) (assigned int, err 
 		if err != nil {
 			return err
 		}
-		all := append(pending, heads...)
+		all := slices.Concat(pending, heads)
 		if assigned = len(all); assigned == 0 {
 			return nil
 		}
@@ -133,11 +134,11 @@ func (s *Store) CheckpointsAfter(ctx context.Context, size int64, limit int) ([]
 	return out, unavailable("list checkpoints", err)
 }
 
-// LogFault is the first thing in the database that is not as the log says.
-type LogFault struct{ What string }
+// LogError is the first thing in the database that is not as the log says.
+type LogError struct{ What string }
 
 // Error implements error.
-func (f LogFault) Error() string { return f.What }
+func (f LogError) Error() string { return f.What }
 
 // logQuestions find what the log and the tables do not agree about. Each gives a sentence for the first fault.
 var logQuestions = []struct{ text, query string }{
@@ -149,7 +150,7 @@ var logQuestions = []struct{ text, query string }{
 	{"a chain does not end with the receipt that it should; that one's number is", "SELECT c.signed AS at FROM receipt_chains c LEFT JOIN signed_receipts r ON r.transfer_id = c.transfer_id AND r.seq = c.signed WHERE c.signed > 0 AND (r.hash IS NULL OR r.hash <> c.head) LIMIT 1"},
 }
 
-// VerifyLog compares the log's leaves with receipts and audit. What differs gives a LogFault. That the leaves are those
+// VerifyLog compares the log's leaves with receipts and audit. What differs gives a LogError. That the leaves are those
 // of the signed checkpoints, package receipts computes.
 func (s *Store) VerifyLog(ctx context.Context) error {
 	for _, q := range logQuestions {
@@ -159,7 +160,7 @@ func (s *Store) VerifyLog(ctx context.Context) error {
 			return unavailable("verify log", err)
 		}
 		if len(at) > 0 {
-			return LogFault{fmt.Sprintf("%s %d", q.text, at[0])}
+			return LogError{fmt.Sprintf("%s %d", q.text, at[0])}
 		}
 	}
 	return nil

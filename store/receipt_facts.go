@@ -154,6 +154,7 @@ func stated(t models.Transfer, st *models.Statement) receiptDraft {
 		event = models.ReceiptHandoverFailed
 	case models.StatementSenderProof:
 		event = models.ReceiptSenderProof
+	default:
 	}
 	d := receiptOf(t, event, st.At).withFile(t).said(st)
 	if st.Party != t.Sender {
@@ -242,6 +243,7 @@ func endReceipts(tx *gorm.DB, t models.Transfer, from models.TransferStatus, now
 		d := receiptOf(t, models.ReceiptRefused, now)
 		d.Reason = &models.ReceiptReason{Code: "content-not-accepted", Text: t.StatusText}
 		return append(drafts, d), nil
+	default:
 	}
 	if from == models.TransferPublished {
 		var never []models.Party

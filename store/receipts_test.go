@@ -1,6 +1,8 @@
 package store
 
 import (
+	"context"
+	"encoding/base64"
 	"encoding/json"
 	"sync"
 	"testing"
@@ -8,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
+	"gorm.io/gorm"
 
 	"github.com/formidling/formidling/models"
 )
@@ -206,6 +209,11 @@ func TestState_KeepsABoundedNumberOfWords(t *testing.T) {
 	})
 }
 
+// unsigned has the form of a receipt.
+func unsigned(entry string) string {
+	return "x." + base64.RawURLEncoding.EncodeToString([]byte(entry)) + ".x"
+}
+
 // fakeSign signs a chain's outstanding receipts as somebody else would, without a key.
 func (b *bundle) fakeSign(t testing.TB, id uuid.UUID, who string) bool {
 	t.Helper()
@@ -216,7 +224,7 @@ func (b *bundle) fakeSign(t testing.TB, id uuid.UUID, who string) bool {
 	}
 	signed := make([]models.SignedReceipt, len(rows))
 	for i, r := range rows {
-		jws := who + "." + r.Entry
+		jws := who + unsigned(r.Entry)
 		signed[i] = models.SignedReceipt{TransferID: id, Seq: r.Seq, Recipient: r.Recipient, JWS: jws, Hash: models.ReceiptHash(jws)}
 	}
 	inserted, err := b.InsertReceipts(background, chain, signed)
@@ -395,7 +403,7 @@ func TestVerifyLog_FindsWhatSomebodyChangedAllTheSame(t *testing.T) {
 				b.fakeSign(t, b.publish(t, bob), "x") // waits
 				require.NoError(t, b.VerifyLog(t.Context()))
 				b.withoutTriggers(t, forge.sql)
-				var fault LogFault
+				var fault LogError
 				require.ErrorAs(t, b.VerifyLog(t.Context()), &fault)
 				require.Contains(t, fault.What, forge.says)
 			})
@@ -422,4 +430,12 @@ func (b *bundle) withoutTriggers(t testing.TB, statement string) {
 	for _, s := range append(off, statement) {
 		require.NoError(t, b.write.Exec(s).Error, s)
 	}
+}
+
+// note appends that a recipient was told, as whoever tells it does.
+func (b *bundle) note(ctx context.Context, n models.Notification) error {
+	return b.transact(ctx, "record notification", func(tx *gorm.DB) error {
+		n.At = b.Store.clock()
+		return noteNotification(tx, n)
+	})
 }

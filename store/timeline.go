@@ -105,6 +105,7 @@ func (b *timeline) statuses() error {
 		switch r.Status {
 		case models.TransferInitialized, models.TransferUploadStarted, models.TransferCancelled:
 			e.Actor = b.t.Sender
+		default:
 		}
 		if e.Cause == "" {
 			e.Cause = r.Status.Text()

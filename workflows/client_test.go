@@ -59,7 +59,7 @@ func setupReal(t *testing.T, o client.Options) *real {
 	o.HostPort, o.Logger = testenv.Temporal(t).Address, sdklog.NewStructuredLogger(quietLog())
 	c, err := client.Dial(o)
 	require.NoError(t, err)
-	r := &real{Store: s, temporal: c, door: workflows.NewClient(c), objects: files, acts: activities.New(s, s, files, time.Hour)}
+	r := &real{Store: s, temporal: c, door: workflows.NewClient(c), objects: files, acts: receipted(t, s, files)}
 	r.prepareWebhooks(t)
 	t.Cleanup(func() {
 		r.stop()

@@ -169,8 +169,6 @@ func (c *config) completeIdentity() error {
 		return errors.New("FORMIDLING_MTLS_LISTEN: needs FORMIDLING_TRUST and FORMIDLING_MTLS_CERTIFICATE")
 	case c.TokenKeys != "" && !c.publicURLGiven && identity.RequireLoopback(c.Listen, c.PublicURL) != nil:
 		return errors.New("FORMIDLING_PUBLIC_URL: must be set, because tokens carry it")
-	case c.ReceiptKeys != "" && !c.publicURLGiven && identity.RequireLoopback(c.Listen, c.PublicURL) != nil:
-		return errors.New("FORMIDLING_PUBLIC_URL: must be set, because receipts carry it")
 	case c.Trust != "" && c.MTLSListen == "" && c.TokenKeys == "":
 		return errors.New("FORMIDLING_TRUST: nothing uses it without FORMIDLING_MTLS_LISTEN or FORMIDLING_TOKEN_KEYS")
 	}

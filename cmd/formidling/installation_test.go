@@ -57,7 +57,7 @@ func installWith(t *testing.T, settings ...string) *installation {
 	t.Cleanup(i.postgres.Stop)
 	i.url = fmt.Sprintf("http://127.0.0.1:%d", i.port.api)
 	i.env = []string{
-		"FORMIDLING_LISTEN=" + strings.TrimPrefix(i.url, "http://"), "FORMIDLING_DATA=" + i.dir,
+		"FORMIDLING_LISTEN=" + strings.TrimPrefix(i.url, "http://"), "FORMIDLING_DATA=" + i.dir, "FORMIDLING_PUBLIC_URL=" + i.url,
 		"DATABASE_URL=" + i.postgres.URL("postgres"), "OBJECTS=gs://files",
 		fmt.Sprintf("STORAGE_EMULATOR_HOST=127.0.0.1:%d", i.port.storage),
 		fmt.Sprintf("TEMPORAL_ADDRESS=127.0.0.1:%d", i.port.temporal),

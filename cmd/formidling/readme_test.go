@@ -60,6 +60,18 @@ func TestGettingStarted_WithCurl(t *testing.T) {
 	}
 }
 
+// TestReceipts_WithCurl runs what docs/receipts.md tells parties to type.
+func TestReceipts_WithCurl(t *testing.T) {
+	t.Parallel()
+	out := runSnippets(t, "../../docs/receipts.md", "TestReceipts_WithCurl")
+	for _, seen := range []string{
+		`"event":"ContentAccessTracking"`, `"kind":"confirmation"`, "0192:310000035 itself signed for the content",
+		"Every signature is by a key that you brought.", "All of it is valid.",
+	} {
+		require.Contains(t, out, seen)
+	}
+}
+
 // runSnippets runs the marked snippets of a document, one after the other, against a `formidling run` of their own.
 func runSnippets(t *testing.T, document, mark string) string {
 	t.Helper()

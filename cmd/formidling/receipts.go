@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 	"time"
 
@@ -12,6 +13,8 @@ import (
 // openReceiptKeys reads the keys that sign receipts; run and demo make them at the first time.
 func (p *parts) openReceiptKeys(ctx context.Context, demo bool) (err error) {
 	switch file := p.config.ReceiptKeys; {
+	case file != "" && !demo && !p.config.publicURLGiven:
+		return errors.New("FORMIDLING_PUBLIC_URL: must be set, at workers too, because receipts carry it")
 	case file != "":
 		p.receipts, err = receipts.OpenKeys(file)
 	case demo:
