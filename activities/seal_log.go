@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -18,8 +19,6 @@ func (a *Activities) SealLog(ctx context.Context, _ SealLogInput) error {
 	if a.receipts == nil {
 		return nil
 	}
-	if err := a.receipts.Settle(ctx, sealPatience); err != nil {
-		return err
-	}
-	return a.log.SealFor(ctx, sealPatience)
+	settled := a.receipts.Settle(ctx, sealPatience)
+	return errors.Join(settled, a.log.SealFor(ctx, sealPatience))
 }

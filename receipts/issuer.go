@@ -3,6 +3,7 @@ package receipts
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -96,30 +97,25 @@ func (i *Issuer) RecordRefusal(ctx context.Context, sub models.Submission, runID
 const settleAtOnce = 100
 
 // Settle makes receipts of facts that no workflow came to act on, and signs what was left unsigned. It stops when
-// nothing is left or the time is up.
+// nothing is left or the time is up. A transfer with which something is wrong does not keep it from the others.
 func (i *Issuer) Settle(ctx context.Context, patience time.Duration) error {
 	until := time.Now().Add(patience)
 	for time.Now().Before(until) {
 		with, err := i.Chains.TransfersWithFacts(ctx, settleAtOnce)
-		if err != nil {
-			return err
-		}
+		errs := []error{err}
 		for _, id := range with {
-			if err := i.Chains.ReceiptFacts(ctx, id); err != nil {
-				return err
-			}
+			errs = append(errs, i.Chains.ReceiptFacts(ctx, id))
 		}
-		unsigned, err := i.Chains.UnsignedChains(ctx, settleAtOnce)
-		if err != nil || i.Keys == nil {
-			return err
+		var unsigned []uuid.UUID
+		if i.Keys != nil {
+			unsigned, err = i.Chains.UnsignedChains(ctx, settleAtOnce)
+			errs = append(errs, err)
 		}
 		for _, id := range unsigned {
-			if err := i.Issue(ctx, id); err != nil {
-				return err
-			}
+			errs = append(errs, i.Issue(ctx, id))
 		}
-		if len(with)+len(unsigned) == 0 {
-			return nil
+		if err := errors.Join(errs...); err != nil || len(with)+len(unsigned) == 0 {
+			return err
 		}
 	}
 	return nil
