@@ -73,7 +73,7 @@ func (b *bundle) slowUpload(by models.Party) slowUpload {
 	}()
 	_, err := w.Write([]byte("x"))
 	require.NoError(b.t, err)
-	require.Eventually(b.t, func() bool { return b.overview(by, id).FileTransferStatus == FileTransferStatusUploadStarted }, 5*time.Second, time.Millisecond)
+	require.Eventually(b.t, func() bool { return b.overview(by, id).FileTransferStatus == FileTransferStatusUploadStarted }, time.Minute, 5*time.Millisecond)
 	return u
 }
 
@@ -89,7 +89,7 @@ func TestUpload_OfAnOrganisationThatHasItsShareIsRefusedBeforeItsBody(t *testing
 		s.uploads = newSlots(8, 2, models.ErrTooManyUploads, models.ErrTooManyUploadsOfOne)
 	})
 	first, second := b.slowUpload(alice), b.slowUpload(alice)
-	require.Eventually(t, func() bool { return b.running(alice) == 2 }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return b.running(alice) == 2 }, time.Minute, 5*time.Millisecond)
 
 	id := b.initialize()
 	r := b.request(alice, "POST", "/filetransfer/"+id+"/upload", mustNotRead{t}, "Content-Type", "application/octet-stream", "Expect", "100-continue")
@@ -111,7 +111,7 @@ func TestUpload_OfAnOrganisationThatHasItsShareIsRefusedBeforeItsBody(t *testing
 		require.NoError(t, u.body.Close())
 		require.Equal(t, http.StatusOK, <-u.status)
 	}
-	require.Eventually(t, func() bool { return b.running(alice) == 0 }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return b.running(alice) == 0 }, time.Minute, 5*time.Millisecond)
 	b.upload(id, []byte("now")).is(http.StatusOK, "")
 }
 
@@ -129,7 +129,7 @@ func TestUpload_IsBoundedPerOrganisationAcrossReplicas(t *testing.T) {
 	b.upload(id, []byte("x")).is(http.StatusTooManyRequests, "FMD-00090")
 	require.NoError(t, first.body.CloseWithError(io.ErrUnexpectedEOF)) // what broke off counts no more
 	<-first.status
-	require.Eventually(t, func() bool { return b.upload(id, []byte("x")).StatusCode == http.StatusOK }, 5*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return b.upload(id, []byte("x")).StatusCode == http.StatusOK }, time.Minute, 10*time.Millisecond)
 	require.NoError(t, second.body.Close())
 	require.Equal(t, http.StatusOK, <-second.status)
 }
@@ -156,7 +156,7 @@ func TestDownload_IsBoundedPerOrganisation(t *testing.T) {
 	}
 	require.Eventually(t, func() bool {
 		return b.call(bob, "GET", path, "", "Range", "bytes=0-9").StatusCode == http.StatusPartialContent
-	}, 5*time.Second, 10*time.Millisecond)
+	}, time.Minute, 10*time.Millisecond)
 }
 
 func TestSlots_AreCountedRightUnderConcurrency(t *testing.T) {

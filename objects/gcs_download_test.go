@@ -168,7 +168,7 @@ func TestGCS_SlowRecipientIsNoStall(t *testing.T) {
 	require.NoError(t, err)
 	ahead, ok := r.(*readAhead)
 	require.True(t, ok)
-	require.Eventually(t, func() bool { return len(ahead.ready) == aheadBlocks-1 }, 10*time.Second, time.Millisecond, "it reads ahead")
+	require.Eventually(t, func() bool { return len(ahead.ready) == aheadBlocks-1 }, time.Minute, time.Millisecond, "it reads ahead")
 	pause := time.NewTimer(4 * g.limits.stall) // the recipient's
 	<-pause.C
 	require.Len(t, ahead.ready, aheadBlocks-1, "and no further")
@@ -233,7 +233,7 @@ func TestGCS_SlowDownloadsHoldLittleMemory(t *testing.T) {
 			require.NoError(t, err)
 			ahead, ok := r.(*readAhead)
 			require.True(t, ok)
-			require.Eventually(t, func() bool { return len(ahead.ready) == aheadBlocks-1 }, 10*time.Second, time.Millisecond)
+			require.Eventually(t, func() bool { return len(ahead.ready) == aheadBlocks-1 }, time.Minute, time.Millisecond)
 			open = append(open, r)
 		}
 	})

@@ -131,7 +131,7 @@ func TestKilledAPI_InTheMiddleOfADownloadLeavesWhatWasServed(t *testing.T) {
 	_, err = io.ReadFull(response.Body, got)
 	require.NoError(t, err)
 	var served int64
-	require.Eventually(t, func() bool { served, _ = i.served(id, demoRecipients[0]); return served > 0 }, 30*time.Second, 200*time.Millisecond)
+	require.Eventually(t, func() bool { served, _ = i.served(id, demoRecipients[0]); return served > 0 }, time.Minute, 200*time.Millisecond)
 	i.api.Kill()
 	rest, _ := io.ReadAll(response.Body) // what was in flight
 	got = append(got, rest...)
@@ -145,7 +145,7 @@ func TestKilledAPI_InTheMiddleOfADownloadLeavesWhatWasServed(t *testing.T) {
 	status, raw = other.ask(demoRecipients[0], "GET", "/filetransfer/"+id+"/download", nil, "Range", fmt.Sprintf("bytes=%d-", from))
 	require.Equal(t, http.StatusPartialContent, status)
 	require.True(t, bytes.Equal(file, append(got[:from], raw...)), "two replicas, one file")
-	require.Eventually(t, func() bool { served, complete = other.served(id, demoRecipients[0]); return complete }, 5*time.Second, 20*time.Millisecond)
+	require.Eventually(t, func() bool { served, complete = other.served(id, demoRecipients[0]); return complete }, time.Minute, 20*time.Millisecond)
 	require.Equal(t, int64(len(file)), served)
 }
 
