@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
 	"io"
@@ -70,8 +71,17 @@ func TestTus_ARevokedRightFinishesNothing(t *testing.T) {
 	b.patch(first, 0, content[:50_000]).is(http.StatusNoContent, "")
 	b.patch(second, 0, content[50_000:]).is(http.StatusNoContent, "")
 
-	body := &revokingBody{Reader: bytes.NewReader(content), revoke: func() { b.revoke(alice) }, left: 50}
-	b.tusCall(alice, "PATCH", path2, body, "Upload-Offset", "0", "Upload-Length", fmt.Sprint(len(content))).is(http.StatusUnauthorized, "BRO-00006")
+	written := len(b.stored())
+	conn := b.half(path2, 0, len(content), content[:50_000])
+	require.Eventually(t, func() bool { return len(b.stored()) > written }, waitABit, tick, "its first bytes are being taken")
+	b.revoke(alice)
+	_, err := conn.Write(content[50_000:])
+	require.NoError(t, err)
+	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	require.NoError(t, err)
+	require.NoError(t, answer.Body.Close())
+	require.Equal(t, http.StatusUnauthorized, answer.StatusCode)
+	require.NoError(t, conn.Close())
 	b.tusCall(alice, "HEAD", path2, nil).is(http.StatusGone, "")
 	b.patch(path, 50_000, content[50_000:]).is(http.StatusUnauthorized, "BRO-00006")
 	b.join(id, first, second).is(http.StatusUnauthorized, "BRO-00006")
