@@ -89,7 +89,7 @@ func (b *bundle) roots() *x509.CertPool {
 // as logs an organisation in with its certificate.
 func (b *bundle) as(number string, change ...func(*Options)) *Broker {
 	b.t.Helper()
-	o := Options{URL: b.broker.MTLS, Certificate: b.certificate(number), CA: b.roots(), Retry: Retry{First: 5 * time.Millisecond, Longest: 100 * time.Millisecond, Patience: 20 * time.Second}}
+	o := Options{URL: b.broker.MTLS, Certificate: b.certificate(number), CA: b.roots(), Retry: Retry{First: 5 * time.Millisecond, Longest: 100 * time.Millisecond, Patience: time.Minute}}
 	for _, c := range change {
 		c(&o)
 	}

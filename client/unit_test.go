@@ -24,7 +24,7 @@ func TestSafeName_IsFitForADirectory(t *testing.T) {
 	t.Parallel()
 	for given, want := range map[string]string{
 		"a.zip": "a.zip", "/etc/passwd": "passwd", `C:\x\y.txt`: "y.txt", "..": "file", ".": "file", "": "file", "a/": "file", "...": "file",
-		".profile": "_profile", "a\x00b\n.txt": "ab.txt", "a\u202eb": "ab", "a:b?": "a_b_", " a . ": "a", "CON": "_CON", "nul.tar.gz": "_nul.tar.gz",
+		".profile": "_profile", "a\x00b\n.txt": "ab.txt", "a\u202eb": "ab", "a:b?": "a_b_", " a. ": "a", "CON": "_CON", "nul.tar.gz": "_nul.tar.gz",
 		"æøå.pdf": "æøå.pdf", "\xff\xfe": "file",
 	} {
 		require.Equal(t, want, SafeName(given), given)
@@ -104,10 +104,18 @@ func TestError_TellsItsKindAndWhatIsWrong(t *testing.T) {
 		err  *Error
 		kind error
 	}{
-		{&Error{Status: 400, Code: "BRO-00009"}, ErrChecksum}, {&Error{Status: 460}, ErrChecksum},
-		{&Error{Status: 401}, ErrUnauthorized}, {&Error{Status: 403}, ErrUnauthorized}, {&Error{Status: 403, Code: "BRO-00007"}, ErrRefused},
-		{&Error{Status: 404}, ErrNotFound}, {&Error{Status: 410}, ErrNotFound}, {&Error{Status: 409}, ErrRefused}, {&Error{Status: 302}, ErrRefused},
-		{&Error{Status: 429}, ErrUnavailable}, {&Error{Status: 500}, ErrUnavailable}, {&Error{Status: 507}, ErrUnavailable},
+		{&Error{Status: 400, Code: "BRO-00009"}, ErrChecksum},
+		{&Error{Status: 460}, ErrChecksum},
+		{&Error{Status: 401}, ErrUnauthorized},
+		{&Error{Status: 403}, ErrUnauthorized},
+		{&Error{Status: 403, Code: "BRO-00007"}, ErrRefused},
+		{&Error{Status: 404}, ErrNotFound},
+		{&Error{Status: 410}, ErrNotFound},
+		{&Error{Status: 409}, ErrRefused},
+		{&Error{Status: 302}, ErrRefused},
+		{&Error{Status: 429}, ErrUnavailable},
+		{&Error{Status: 500}, ErrUnavailable},
+		{&Error{Status: 507}, ErrUnavailable},
 	} {
 		for _, kind := range []error{ErrChecksum, ErrUnauthorized, ErrNotFound, ErrRefused, ErrUnavailable, ErrEnded} {
 			require.Equal(t, kind == tc.kind, errors.Is(tc.err, kind), "%v is %v", tc.err, kind)
@@ -155,7 +163,7 @@ func hostile(t *testing.T, answer http.HandlerFunc) *Broker {
 	t.Helper()
 	server := httptest.NewServer(answer)
 	t.Cleanup(server.Close)
-	b, err := New(Options{URL: server.URL, Tokens: StaticToken("secret"), Retry: Retry{Patience: -1}, Stall: 200 * time.Millisecond})
+	b, err := New(Options{URL: server.URL, Tokens: StaticToken("secret"), Retry: Retry{Patience: -1}, Stall: time.Second})
 	require.NoError(t, err)
 	return b
 }
