@@ -43,6 +43,7 @@ type Settings struct {
 	Environment   string        // what GET /serviceowner calls this installation
 	RecheckRight  time.Duration // of a running download; 0: 10 s
 	CanScan       bool          // whether files can be scanned
+	FinishWait    time.Duration // of a request for a resumable upload that is whole to be published; 0: 15 s
 }
 
 // New makes a server. Handler serves it.

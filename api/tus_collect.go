@@ -21,9 +21,13 @@ func (s *Server) CollectTus(ctx context.Context) error {
 		errs = append(errs, err)
 	}
 	for _, u := range unfinished {
-		f := s.tusFinishing.begin(u.ID, func() error { return s.publishTus(ctx, u, u.OpenedBy) })
-		<-f.done
-		errs = append(errs, f.err)
+		s.tusFinishing.begin(u.ID, func() error { // hashing may take minutes, and others wait to be collected
+			err := s.publishTus(context.WithoutCancel(ctx), u, u.OpenedBy)
+			if err != nil {
+				s.Log.WarnContext(ctx, "complete upload not published yet", "upload", u.ID, "error", err.Error())
+			}
+			return err
+		})
 	}
 	return errors.Join(errs...)
 }

@@ -19,7 +19,11 @@ func (s *Server) finishTus(ctx context.Context, v models.TransferView, u models.
 		return nil
 	}
 	f := s.tusFinishing.begin(u.ID, func() error { return s.publishTus(context.WithoutCancel(ctx), u, by) })
-	late := time.NewTimer(lateTus)
+	wait := s.FinishWait
+	if wait == 0 {
+		wait = lateTus
+	}
+	late := time.NewTimer(wait)
 	defer late.Stop()
 	select {
 	case <-f.done:

@@ -51,7 +51,7 @@ func TestTusParts_AreJoinedInTheOrderListed(t *testing.T) {
 		}
 		all.Wait()
 		listed := slices.Clone(paths)
-		listed[1] = b.url + paths[1]                             // tus-js-client sends absolute URLs
+		listed[1] = b.url + paths[1]                               // tus-js-client sends absolute URLs
 		listed[2] = strings.Replace(paths[2], "/partial/", "/", 1) // the reference's older form
 		r := b.join(id, listed...).is(http.StatusCreated, "")
 		require.Equal(t, tusPath+id, r.Header.Get("Location"), name)
@@ -137,8 +137,8 @@ func TestTus_APublicationThatWasCutOffIsTakenUpByWhoeverAsks(t *testing.T) {
 	b := setup(t)
 	content := noise(50_000)
 	ways := map[string]func(id, path string){
-		"head":    func(_, path string) { b.offset(path) },
-		"patch":   func(_, path string) { b.patch(path, len(content), nil).is(http.StatusNoContent, "") },
+		"head":  func(_, path string) { b.offset(path) },
+		"patch": func(_, path string) { b.patch(path, len(content), nil).is(http.StatusNoContent, "") },
 	}
 	for name, again := range ways {
 		id, path := b.open(len(content))

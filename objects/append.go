@@ -151,13 +151,16 @@ func (p *appending) fill(in *gauge, b []byte) (n int, err error) {
 	return n, err
 }
 
+// take writes a block and has it hashed, in this order: what was not written must not be in a hash that is committed.
 func (p *appending) take(b *block) error {
-	p.hash.pass(b)
+	if err := p.tail.write(b.buf[:b.n]); err != nil {
+		p.hash.unused(b)
+		return err
+	}
 	p.segCRC = crc32.Update(p.segCRC, castagnoli, b.buf[:b.n])
-	err := p.tail.write(b.buf[:b.n])
 	p.at += int64(b.n)
-	p.hash.release(b)
-	return err
+	p.hash.pass(b)
+	return nil
 }
 
 // cut has what was written become durable.

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -319,6 +320,28 @@ func testManySegments(t *testing.T, b bench, prefix string) {
 		})
 	}
 	all.Wait()
+	a.assembled(b, prefix+"/object", chunks*each)
+}
+
+// A process that assembles may end at any moment; the next one goes on with what is there.
+func testAssembleCutOff(t *testing.T, b bench, prefix string) {
+	t.Helper()
+	const chunks, each = 100, 500
+	a := newAppender(t, b.store, prefix+"/tus")
+	for i := range int64(chunks) {
+		require.NoError(t, a.append(t.Context(), patternFrom(i*each, (i+1)*each), noLimit, nil, nil, nil))
+	}
+	cut := 0
+	for patience := time.Millisecond; ; patience += 2 * time.Millisecond {
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		_, err := b.store.Assemble(ctx, models.TusAssembly{Key: prefix + "/object", Segments: a.draft.Segments, Generation: 1_700_000_000_123_456_000})
+		cancel()
+		if err == nil {
+			break
+		}
+		cut++
+	}
+	t.Logf("cut off %d times", cut)
 	a.assembled(b, prefix+"/object", chunks*each)
 }
 

@@ -68,6 +68,7 @@ func conform(t *testing.T, b bench) {
 		{"AppendAtOneOffsetHasOneWinner", testAppendOneWinner},
 		{"PartsAreJoinedInAnyOrder", testJoin},
 		{"ManySegmentsAreJoined", testManySegments},
+		{"AssemblingGoesOnWhereItWasCutOff", testAssembleCutOff},
 		{"ReadyAnswers", testReady},
 		{"ReadyIsBoundedByItsContext", testReadyCancelled},
 	}

@@ -72,7 +72,6 @@ func readSegment(ctx context.Context, from opener, s models.TusSegment, offset i
 			return err
 		}
 		hash.pass(b)
-		hash.release(b)
 		left -= int64(n)
 		if err := read(n); err != nil {
 			return err

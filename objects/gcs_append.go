@@ -42,18 +42,24 @@ type gcsTail struct {
 	mark    string
 	at      int64 // of the first byte of the segment that is being collected
 	name    func(at int64) string
-	segment *segment      // being collected; nil: no byte of it has come
+	head    []byte        // collected while it is short, so that a slow client holds no buffer of the pool
+	segment *segment      // collected once it is not
 	slots   chan struct{} // segments on the wire
 }
 
 // write implements tail. It takes a buffer only when it holds none, as the pool asks for.
 func (t *gcsTail) write(p []byte) error {
 	if t.segment == nil {
+		if len(t.head)+len(p) <= headBytes {
+			t.head = append(t.head, p...)
+			return nil
+		}
 		s, err := t.store.pool.take(t.ctx)
 		if err != nil {
 			return err
 		}
-		t.segment = s
+		s.fill(t.head)
+		t.segment, t.head = s, nil
 	}
 	if rest := t.segment.fill(p); len(rest) > 0 {
 		return errors.New("collect segment: it was not cut in time")
@@ -67,21 +73,24 @@ func (t *gcsTail) due(pending int64, waited time.Duration) bool {
 
 // cut implements tail: the segment is sent at once, as soon as not too many others are.
 func (t *gcsTail) cut() (models.TusSegment, func() error) {
-	s, name := t.segment, t.name(t.at)
-	t.segment = nil
-	t.at += int64(len(s.buf))
+	name, data, done := t.name(t.at), t.head, func() {}
+	if s := t.segment; s != nil {
+		data, done = s.buf, func() { t.store.pool.put(s) }
+	}
+	t.head, t.segment = nil, nil
+	t.at += int64(len(data))
 	out := models.TusSegment{Name: name}
 	sent := make(chan error, 1)
 	select {
 	case t.slots <- struct{}{}:
 	case <-t.ctx.Done():
-		t.store.pool.put(s)
+		done()
 		return out, func() error { return context.Cause(t.ctx) }
 	}
 	go func() {
 		defer func() { <-t.slots }()
-		defer t.store.pool.put(s)
-		_, err := t.store.create(t.ctx, draftObject{name: name, mark: t.mark, data: [][]byte{s.buf}})
+		defer done()
+		_, err := t.store.create(t.ctx, draftObject{name: name, mark: t.mark, data: [][]byte{data}})
 		sent <- err
 	}()
 	return out, func() error {

@@ -69,13 +69,14 @@ func (h *hashing) next() *block {
 	return b
 }
 
-// pass gives b to every hash; the caller releases it too.
+// pass gives b away, to every hash.
 func (h *hashing) pass(b *block) {
 	b.uses.Store(int32(len(h.lanes)) + 1) //nolint:gosec // a few lanes
 	h.crc32c = crc32.Update(h.crc32c, castagnoli, b.buf[:b.n])
 	for _, lane := range h.lanes {
 		lane <- laneItem{block: b}
 	}
+	h.release(b)
 }
 
 func (h *hashing) unused(b *block) { h.free <- b }

@@ -24,7 +24,7 @@ func (s *Store) OpenTus(ctx context.Context, u models.TusUpload) (models.TusUplo
 		}
 		now := s.clock()
 		if u.Part {
-			err = numberPart(tx, t, &u, now)
+			err = numberPart(tx, t, &u)
 		} else {
 			var found *models.TusUpload
 			if found, err = giveWay(tx, u, now); found != nil {
@@ -115,16 +115,16 @@ func equalIDs(a, b []uuid.UUID) bool {
 }
 
 // numberPart gives a part of a locked transfer its number, unless there are too many or they are too long together.
-func numberPart(tx *gorm.DB, t models.Transfer, u *models.TusUpload, now time.Time) error {
+func numberPart(tx *gorm.DB, t models.Transfer, u *models.TusUpload) error {
 	var sum struct {
 		Newest int
 		Open   int64
 		Bytes  int64
 	}
 	err := tx.Raw(`SELECT coalesce(max(number), 0) AS newest,
-			coalesce(sum(CASE WHEN ended IS NULL AND expires > @now THEN 1 ELSE 0 END), 0) AS open,
-			coalesce(sum(CASE WHEN ended IS NULL AND expires > @now THEN coalesce(length, received) ELSE 0 END), 0) AS bytes
-		FROM tus_uploads WHERE transfer_id = @transfer AND part`, map[string]any{"now": now, "transfer": t.ID}).Scan(&sum).Error
+			coalesce(sum(CASE WHEN ended IS NULL THEN 1 ELSE 0 END), 0) AS open,
+			coalesce(sum(CASE WHEN ended IS NULL THEN coalesce(length, received) ELSE 0 END), 0) AS bytes
+		FROM tus_uploads WHERE transfer_id = @transfer AND part`, map[string]any{"transfer": t.ID}).Scan(&sum).Error
 	if err != nil {
 		return err
 	}
@@ -150,7 +150,9 @@ func (s *Store) TusOf(ctx context.Context, transfer uuid.UUID, part *uuid.UUID) 
 	var u models.TusUpload
 	var err error
 	if part != nil {
-		err = db.Take(&u, "transfer_id = ? AND id = ? AND part", transfer, *part).Error
+		if err = db.Take(&u, "transfer_id = ? AND id = ? AND part", transfer, *part).Error; err == nil {
+			err = together(db, &u)
+		}
 	} else {
 		err = db.Order("CASE WHEN ended IS NULL THEN 0 ELSE 1 END").Order("opened DESC").Take(&u, "transfer_id = ? AND NOT part", transfer).Error
 	}

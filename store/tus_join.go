@@ -46,12 +46,15 @@ type partSum struct{ bytes int64 }
 
 func sumParts(tx *gorm.DB, u models.TusUpload, now time.Time) (partSum, error) {
 	var sum partSum
-	var parts []models.TusUpload
+	var parts []*models.TusUpload
 	if err := tx.Find(&parts, "transfer_id = ? AND part AND id IN ?", u.TransferID, u.Joins).Error; err != nil {
 		return sum, err
 	}
+	if err := together(tx, parts...); err != nil {
+		return sum, err
+	}
 	for _, id := range u.Joins {
-		i := slices.IndexFunc(parts, func(p models.TusUpload) bool { return p.ID == id })
+		i := slices.IndexFunc(parts, func(p *models.TusUpload) bool { return p.ID == id })
 		switch {
 		case i < 0:
 			return sum, models.ErrUploadUnknown.Because("%s is no part of this file transfer.", id)
@@ -123,7 +126,7 @@ func (s *Store) StaleTus(ctx context.Context, limit int) (expired, unfinished []
 	now := s.clock()
 	db := s.read.WithContext(ctx)
 	err = db.Order("expires").Limit(limit).
-		Find(&expired, "ended IS NULL AND expires <= ? AND (completed IS NULL OR part)", now).Error
+		Find(&expired, "ended IS NULL AND (completed IS NULL OR part) AND NOT "+alive, now, now).Error
 	if err == nil {
 		err = db.Order("completed").Limit(limit).
 			Where("NOT part AND ended IS NULL AND completed < ?", now.Add(-TusLease)).

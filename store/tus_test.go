@@ -221,6 +221,33 @@ func TestTusParts_AreJoinedWhenAllAreWhole(t *testing.T) {
 	})
 }
 
+func TestTusParts_LiveTogether(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *bundle) {
+		ctx := t.Context()
+		transfer := b.accept(t, bob)
+		one, two := b.openTus(t, tusFor(transfer, 10, asPart)), b.openTus(t, tusFor(transfer, 20, asPart))
+		b.fill(t, one)
+		b.clock.advance(20 * time.Hour)
+		epoch, err := b.ClaimTus(ctx, two.ID, 0, nil)
+		require.NoError(t, err)
+		require.NoError(t, b.CommitTus(ctx, two.ID, epoch, progress(0, 10)))
+		b.clock.advance(10 * time.Hour) // 30 after the last byte of the first
+		require.NoError(t, b.CommitTus(ctx, two.ID, epoch, progress(10, 20)))
+		got, err := b.TusOf(ctx, transfer, &one.ID)
+		require.NoError(t, err)
+		require.True(t, got.Live(b.clock.read()))
+		expired, _, err := b.StaleTus(ctx, 10)
+		require.NoError(t, err)
+		require.Empty(t, expired)
+		b.clock.advance(25 * time.Hour)
+		expired, _, err = b.StaleTus(ctx, 10)
+		require.NoError(t, err)
+		require.Len(t, expired, 2)
+		_, err = b.JoinTus(ctx, models.TusUpload{ID: uuid.New(), TransferID: transfer, Joins: []uuid.UUID{one.ID, two.ID}, OpenedBy: as(alice)})
+		require.ErrorIs(t, err, models.ErrUploadGone)
+	})
+}
+
 func TestTusDigest_IsHeldByOne(t *testing.T) {
 	onBoth(t, func(t *testing.T, b *bundle) {
 		ctx, transfer := t.Context(), b.accept(t, bob)

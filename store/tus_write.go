@@ -15,8 +15,13 @@ import (
 // nobody from taking its upload over.
 const TusLease = 15 * time.Second
 
-// receiving is the condition under which an upload may grow.
-const receiving = `ended IS NULL AND completed IS NULL AND expires > ?
+// alive is the condition under which an upload has not expired, given twice what time it is. The parts of a transfer
+// live together: the first one must not expire while the last one is still coming.
+const alive = `(expires > ? OR part AND EXISTS (SELECT 1 FROM tus_uploads o
+	WHERE o.transfer_id = tus_uploads.transfer_id AND o.part AND o.ended IS NULL AND o.expires > ?))`
+
+// receiving is the condition under which an upload may grow, given twice what time it is, and TransferInitialized.
+const receiving = `ended IS NULL AND completed IS NULL AND ` + alive + `
 	AND EXISTS (SELECT 1 FROM transfers t WHERE t.id = transfer_id AND t.status = ?)`
 
 // ClaimTus makes the caller the one writer of an upload that stands at offset, and returns the writer's epoch: whoever
@@ -35,12 +40,12 @@ func (s *Store) ClaimTus(ctx context.Context, upload uuid.UUID, offset int64, le
 				set["completed"] = now
 			}
 		}
-		done := query.Where(receiving, now, models.TransferInitialized).Updates(set)
+		done := query.Where(receiving, now, now, models.TransferInitialized).Updates(set)
 		if done.Error != nil {
 			return done.Error
 		}
-		var u models.TusUpload
-		if err := tx.Take(&u, "id = ?", upload).Error; err != nil {
+		u, err := tusByID(tx, upload)
+		if err != nil {
 			return err
 		}
 		if done.RowsAffected == 0 {
@@ -49,6 +54,29 @@ func (s *Store) ClaimTus(ctx context.Context, upload uuid.UUID, offset int64, le
 		epoch = u.Epoch
 		return extendLease(tx, upload, now)
 	})
+}
+
+// tusByID reads an upload; a part expires when the last of its transfer's does.
+func tusByID(tx *gorm.DB, id uuid.UUID) (u models.TusUpload, err error) {
+	if err = tx.Take(&u, "id = ?", id).Error; err == nil {
+		err = together(tx, &u)
+	}
+	return u, err
+}
+
+// together has parts of one transfer expire at once.
+func together(tx *gorm.DB, parts ...*models.TusUpload) error {
+	if len(parts) == 0 || !parts[0].Part {
+		return nil
+	}
+	var last []models.TusUpload
+	err := tx.Order("expires DESC").Limit(1).Find(&last, "transfer_id = ? AND part AND ended IS NULL", parts[0].TransferID).Error
+	for _, u := range parts {
+		if len(last) > 0 && last[0].Expires.After(u.Expires) {
+			u.Expires = last[0].Expires
+		}
+	}
+	return err
 }
 
 // whyNot tells why an upload cannot be claimed.
@@ -72,8 +100,7 @@ func (s *Store) CommitTus(ctx context.Context, upload uuid.UUID, epoch int64, p 
 	return s.transact(ctx, "commit upload", func(tx *gorm.DB) error {
 		now := s.clock()
 		var t models.Transfer
-		var u models.TusUpload
-		err := tx.Take(&u, "id = ?", upload).Error
+		u, err := tusByID(tx, upload)
 		if err == nil {
 			err = tx.Select("id", "expires").Take(&t, "id = ?", u.TransferID).Error
 		}
@@ -90,7 +117,7 @@ func (s *Store) CommitTus(ctx context.Context, upload uuid.UUID, epoch int64, p 
 			set["sha256_state"], set["md5_state"] = p.Hashes.SHA256, p.Hashes.MD5
 		}
 		done := tx.Model(&models.TusUpload{}).Where("id = ? AND epoch = ? AND received = ?", upload, epoch, p.From).
-			Where(receiving, now, models.TransferInitialized).Updates(set)
+			Where(receiving, now, now, models.TransferInitialized).Updates(set)
 		switch {
 		case done.Error != nil:
 			return done.Error
@@ -118,7 +145,7 @@ func (s *Store) WatchTus(ctx context.Context, upload uuid.UUID, epoch int64) err
 		now := s.clock()
 		var n int64
 		err := tx.Model(&models.TusUpload{}).Where("id = ? AND epoch = ?", upload, epoch).
-			Where(receiving, now, models.TransferInitialized).Count(&n).Error
+			Where(receiving, now, now, models.TransferInitialized).Count(&n).Error
 		if err != nil {
 			return err
 		}

@@ -1,0 +1,74 @@
+package objects
+
+import (
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/formidling/formidling/models"
+)
+
+func TestLocalAppend_GoesOnAfterAFullDisk(t *testing.T) {
+	t.Parallel()
+	l, b := newLocal(t, false)
+	const size = 3*localCutBytes + 5
+	a := newAppender(t, l, "ft/a/tus")
+	written := int64(0)
+	l.write = func(f *os.File, p []byte) (int, error) {
+		if written+int64(len(p)) > localCutBytes+10*mib {
+			return 0, &os.PathError{Op: "write", Path: f.Name(), Err: syscall.ENOSPC}
+		}
+		written += int64(len(p))
+		return f.Write(p)
+	}
+	require.ErrorIs(t, a.append(t.Context(), newPattern(size), noLimit, nil, nil, nil), models.ErrStorageFull)
+	require.GreaterOrEqual(t, a.draft.Received, int64(localCutBytes), "what was durable before stays")
+	require.LessOrEqual(t, a.draft.Received, written)
+	l.write = (*os.File).Write
+	require.NoError(t, a.append(t.Context(), patternFrom(a.draft.Received, size), noLimit, nil, nil, nil))
+	a.assembled(b, "ft/a/object", size)
+	require.NoError(t, l.DeleteAll(t.Context(), a.draft.Prefix))
+	require.Equal(t, []string{"ft/a/object"}, b.list(t, "ft/a"))
+}
+
+func TestLocalAppend_CommitsNothingThatWasNotFlushed(t *testing.T) {
+	t.Parallel()
+	l, b := newLocal(t, false)
+	a := newAppender(t, l, "ft/a/tus")
+	require.NoError(t, a.append(t.Context(), newPattern(mib), noLimit, nil, nil, nil))
+	l.flush = func(f *os.File) error { return &os.PathError{Op: "sync", Path: f.Name(), Err: syscall.EIO} }
+	require.ErrorIs(t, a.append(t.Context(), patternFrom(mib, 2*mib), noLimit, nil, nil, nil), models.ErrUnavailable)
+	require.Equal(t, int64(mib), a.draft.Received)
+	l.flush = (*os.File).Sync
+	require.NoError(t, a.append(t.Context(), patternFrom(mib, 2*mib), noLimit, nil, nil, nil))
+	a.assembled(b, "ft/a/object", 2*mib)
+}
+
+// What a slow client sent is durable after a few seconds, however little it is.
+func TestLocalTail_CutsForSlowClients(t *testing.T) {
+	t.Parallel()
+	tail := &localTail{}
+	require.False(t, tail.due(localCutBytes-1, localCutTime-time.Millisecond))
+	require.True(t, tail.due(1, localCutTime))
+	require.True(t, tail.due(localCutBytes, 0))
+}
+
+// One file serves a whole upload, so that the object needs no copy of it.
+func TestLocalAppend_TheDraftBecomesTheObject(t *testing.T) {
+	t.Parallel()
+	l, b := newLocal(t, false)
+	a := newAppender(t, l, "ft/a/tus")
+	for at := int64(0); at < 5*mib; at += mib {
+		require.NoError(t, a.append(t.Context(), patternFrom(at, at+mib), noLimit, nil, nil, nil))
+	}
+	require.Len(t, a.draft.Segments, 1)
+	a.assembled(b, "ft/a/object", 5*mib)
+	draft, err := os.Stat(l.path(a.draft.Segments[0].Name))
+	require.NoError(t, err)
+	object, err := os.Stat(l.path("ft/a/object"))
+	require.NoError(t, err)
+	require.True(t, os.SameFile(draft, object))
+}
