@@ -314,7 +314,7 @@ func TestReceive_GoesOnAfterItWasEnded(t *testing.T) {
 			before := g.carried.Load()
 			out, complaint, code := d.run(d.as(deskRecipient), nil, args...)
 			require.Zero(t, code, complaint)
-			require.Less(t, g.carried.Load()-before, int64(len(content)-(8<<20)), "not all bytes came again")
+			require.Less(t, g.carried.Load()-before, int64(len(content)-(1<<20)), "not all bytes came again")
 			var got receivedResult
 			require.NoError(t, json.Unmarshal([]byte(out), &got))
 			require.True(t, got.Confirmed)
