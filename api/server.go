@@ -40,10 +40,10 @@ type Ports struct {
 type Settings struct {
 	MaxRecipients int           // of one transfer
 	UploadSlots   int           // uploads at once in this process
+	FinishWait    time.Duration // of a request for a resumable upload that is whole to be published; 0: 15 s
 	Environment   string        // what GET /serviceowner calls this installation
 	RecheckRight  time.Duration // of a running download; 0: 10 s
 	CanScan       bool          // whether files can be scanned
-	FinishWait    time.Duration // of a request for a resumable upload that is whole to be published; 0: 15 s
 }
 
 // New makes a server. Handler serves it.
