@@ -126,7 +126,7 @@ func TestLogin_FailsAtOnceWithoutTrust(t *testing.T) {
 	require.NoError(t, err)
 	_, err = wrong.Token(t.Context())
 	require.ErrorIs(t, err, ErrUnauthorized)
-	require.Less(t, time.Since(began), 15*time.Second, "none of it was tried again")
+	require.Less(t, time.Since(began), 45*time.Second, "none of it was tried again")
 }
 
 func TestNewTokens_RefusesWhatCannotSign(t *testing.T) {

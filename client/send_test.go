@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -195,6 +196,7 @@ func TestSend_GoesOnFromACheckpoint(t *testing.T) {
 			require.NotNil(t, last.ID)
 			require.Equal(t, sum(content), last.SHA256)
 
+			b.stored(last)
 			var resumed int64
 			o.Resume = &last
 			first := *last.ID
@@ -210,6 +212,27 @@ func TestSend_GoesOnFromACheckpoint(t *testing.T) {
 			require.Equal(t, first, again.ID)
 		})
 	}
+}
+
+// stored waits until the broker has made something durable of an unfinished upload.
+func (b *bundle) stored(c Checkpoint) {
+	b.t.Helper()
+	g := &sending{b: b.as(alice), id: *c.ID}
+	uploads := []*tusUpload{{g: g, url: g.tusPath(), to: unknownLength}}
+	if len(c.Parts) > 0 {
+		uploads = nil
+	}
+	for _, part := range c.Parts {
+		if part.URL != "" {
+			uploads = append(uploads, &tusUpload{g: g, url: part.URL, to: unknownLength})
+		}
+	}
+	require.Eventually(b.t, func() bool {
+		return slices.ContainsFunc(uploads, func(u *tusUpload) bool {
+			n, err := u.offset(b.t.Context())
+			return err == nil && n > 0
+		})
+	}, 30*time.Second, 20*time.Millisecond)
 }
 
 func TestSend_SaysWhyItIsRefused(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -36,6 +37,8 @@ const (
 	stranger = "310000051"
 )
 
+var services atomic.Int64 // so that a test may run twice
+
 // bundle is a service of a real broker that this test alone uses.
 type bundle struct {
 	t       *testing.T
@@ -46,7 +49,7 @@ type bundle struct {
 func setup(t *testing.T) *bundle {
 	t.Helper()
 	b := &bundle{t: t, broker: testenv.SharedBroker(t)}
-	b.service = strings.ToLower(strings.NewReplacer("/", "-", "_", "-").Replace(t.Name()))
+	b.service = fmt.Sprintf("%s-%d", strings.ToLower(strings.NewReplacer("/", "-", "_", "-").Replace(t.Name())), services.Add(1))
 	o := b.as(owner)
 	_, err := Decode[struct{}](o.API.CreateServiceOwner(t.Context(), CreateServiceOwnerJSONRequestBody{Name: "Office"}))
 	var refused *Error
@@ -89,7 +92,7 @@ func (b *bundle) roots() *x509.CertPool {
 // as logs an organisation in with its certificate.
 func (b *bundle) as(number string, change ...func(*Options)) *Broker {
 	b.t.Helper()
-	o := Options{URL: b.broker.MTLS, Certificate: b.certificate(number), CA: b.roots(), Retry: Retry{First: 5 * time.Millisecond, Longest: 100 * time.Millisecond, Patience: 20 * time.Second}}
+	o := Options{URL: b.broker.MTLS, Certificate: b.certificate(number), CA: b.roots(), Retry: Retry{First: 5 * time.Millisecond, Longest: 100 * time.Millisecond, Patience: time.Minute}}
 	for _, c := range change {
 		c(&o)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"hash"
 	"io"
@@ -60,11 +61,10 @@ func checksum(ctx context.Context, into hash.Hash, from io.Reader, m *meter) (in
 		if n > 0 {
 			m.add(int64(n))
 		}
-		switch err {
-		case nil:
-		case io.EOF:
+		if errors.Is(err, io.EOF) {
 			return total, nil
-		default:
+		}
+		if err != nil {
 			return total, fmt.Errorf("read file: %w", err)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"time"
 )
 
 // Pieces that one PATCH carries, in bytes. The broker acknowledges each, so a break costs no more than one of them
@@ -16,6 +17,9 @@ const (
 	largestPiece  = 256 << 20
 	smallestPiece = 1 << 20
 )
+
+// settling is how long a broker is given to store what a broken connection brought.
+const settling = 300 * time.Millisecond
 
 // errNoTus says that the broker does not take uploads in pieces.
 var errNoTus = errors.New("the broker takes no uploads in pieces")
@@ -118,6 +122,11 @@ func tusRequest(ctx context.Context, method, at string) (*http.Request, error) {
 
 // send carries all bytes that the broker does not have.
 func (u *tusUpload) send(ctx context.Context) error {
+	if u.g.o.Resume != nil { // the broker may be about to store what came over the connection of the run before
+		if err := sleep(ctx, settling); err != nil {
+			return err
+		}
+	}
 	offset, err := u.offset(ctx)
 	if err != nil {
 		return err

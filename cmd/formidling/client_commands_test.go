@@ -3,12 +3,14 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -17,6 +19,8 @@ import (
 	"github.com/formidling/formidling/client"
 	"github.com/formidling/formidling/internal/testenv"
 )
+
+var deskServices atomic.Int64 // so that a test may run twice
 
 // desk is where a test uses the client commands, as real processes, against a real broker's service of its own.
 type desk struct {
@@ -34,7 +38,7 @@ func newDesk(t *testing.T) *desk {
 
 func newDeskAt(t *testing.T, broker *testenv.Broker) *desk {
 	t.Helper()
-	d := &desk{t: t, broker: broker, dir: t.TempDir(), service: strings.ToLower(strings.NewReplacer("/", "-", "_", "-").Replace(t.Name()))}
+	d := &desk{t: t, broker: broker, dir: t.TempDir(), service: fmt.Sprintf("%s-%d", strings.ToLower(strings.NewReplacer("/", "-", "_", "-").Replace(t.Name())), deskServices.Add(1))}
 	d.env = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + d.dir, "FORMIDLING_URL=" + broker.MTLS, "FORMIDLING_CA=" + broker.Root(), "FORMIDLING_SERVICE=" + d.service,
 	}

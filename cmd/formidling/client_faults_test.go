@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -73,6 +74,7 @@ type gate struct {
 	url     string
 	limit   int64 // bytes, in both directions together
 	carried atomic.Int64
+	pumps   atomic.Int64
 	opened  chan struct{}
 	open    sync.Once
 }
@@ -95,6 +97,7 @@ func (d *desk) gate(limit int64) *gate {
 				_ = near.Close()
 				continue
 			}
+			g.pumps.Add(2)
 			go g.pump(near, far)
 			go g.pump(far, near)
 		}
@@ -106,7 +109,7 @@ func (d *desk) gate(limit int64) *gate {
 func (g *gate) let() { g.open.Do(func() { close(g.opened) }) }
 
 func (g *gate) pump(from, to net.Conn) {
-	defer func() { _, _ = from.Close(), to.Close() }()
+	defer func() { _, _ = from.Close(), to.Close(); g.pumps.Add(-1) }()
 	buffer := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buffer)
@@ -125,6 +128,50 @@ func (g *gate) full(t *testing.T) {
 	require.Eventually(t, func() bool { return g.carried.Load() > g.limit }, 30*time.Second, 10*time.Millisecond)
 }
 
+// drain opens the gate and waits until all that was on its way has arrived, as it has when a client's own connection ends.
+func (g *gate) drain(t *testing.T) {
+	t.Helper()
+	g.let()
+	require.Eventually(t, func() bool { return g.pumps.Load() == 0 }, 30*time.Second, 10*time.Millisecond)
+}
+
+// stored waits until the broker has made something durable of what arrived of an unfinished send.
+func (d *desk) stored(t *testing.T, state string) {
+	t.Helper()
+	var saved client.Checkpoint
+	found, err := filepath.Glob(filepath.Join(state, "formidling/sends/*.json"))
+	require.NoError(t, err)
+	require.Len(t, found, 1)
+	require.NoError(t, json.Unmarshal(d.read(found[0]), &saved))
+	uploads := []string{"/broker/api/v1/filetransfer/upload/tus/" + saved.ID.String()}
+	if len(saved.Parts) > 0 {
+		uploads = nil
+	}
+	for _, part := range saved.Parts {
+		at, err := url.Parse(part.URL)
+		require.NoError(t, err)
+		if part.URL != "" {
+			uploads = append(uploads, at.Path)
+		}
+	}
+	sender := d.sdk(deskSender)
+	require.Eventually(t, func() bool {
+		return slices.ContainsFunc(uploads, func(upload string) bool {
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodHead, d.broker.MTLS+upload, nil)
+			if err != nil {
+				return false
+			}
+			r.Header.Set("Tus-Resumable", "1.0.0")
+			response, err := sender.Do(r)
+			if err != nil {
+				return false
+			}
+			_ = response.Body.Close() // an answer to HEAD has none
+			return response.StatusCode == http.StatusOK && response.Header.Get("Upload-Offset") != "0"
+		})
+	}, 30*time.Second, 20*time.Millisecond)
+}
+
 // signals end a command, each in its own way.
 var signals = map[string]struct {
 	signal syscall.Signal
@@ -134,7 +181,7 @@ var signals = map[string]struct {
 func TestSend_GoesOnAfterItWasEnded(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
-	content := make([]byte, 24<<20)
+	content := make([]byte, 48<<20)
 	_, err := rand.Read(content)
 	require.NoError(t, err)
 	for name, end := range signals {
@@ -143,17 +190,20 @@ func TestSend_GoesOnAfterItWasEnded(t *testing.T) {
 				t.Parallel()
 				file := d.file(strings.ReplaceAll(name, " ", "")+parallel, content)
 				g := d.gate(12 << 20)
+				state := t.TempDir()
+				env := d.as(deskSender, "XDG_STATE_HOME="+state)
 				args := []string{"send", file, "--to", deskRecipient, "--parallel", parallel, "--json", "--url", g.url}
-				c := d.command(d.as(deskSender), nil, args...)
+				c := d.command(env, nil, args...)
 				require.NoError(t, c.Start())
 				g.full(t)
 				require.NoError(t, c.Process.Signal(end.signal))
 				_ = c.Wait() // its exit code tells
 				require.Equal(t, end.code, c.ProcessState.ExitCode(), c.err.String())
 
-				g.let()
+				g.drain(t)
+				d.stored(t, state)
 				before := g.carried.Load()
-				out, complaint, code := d.run(d.as(deskSender), nil, args...)
+				out, complaint, code := d.run(env, nil, args...)
 				require.Zero(t, code, complaint)
 				var sent sentResult
 				require.NoError(t, json.Unmarshal([]byte(out), &sent))
@@ -239,7 +289,7 @@ func TestSend_IsOneProcessAtATime(t *testing.T) {
 func TestReceive_GoesOnAfterItWasEnded(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
-	content := make([]byte, 24<<20)
+	content := make([]byte, 48<<20)
 	_, err := rand.Read(content)
 	require.NoError(t, err)
 	id := d.send(content)
@@ -260,11 +310,11 @@ func TestReceive_GoesOnAfterItWasEnded(t *testing.T) {
 			require.Len(t, left, 1)
 			require.Equal(t, ".formidling-"+id+".part", left[0].Name(), "half a file has no name")
 
-			g.let()
+			g.drain(t)
 			before := g.carried.Load()
 			out, complaint, code := d.run(d.as(deskRecipient), nil, args...)
 			require.Zero(t, code, complaint)
-			require.Less(t, g.carried.Load()-before, int64(16<<20), "not all bytes came again")
+			require.Less(t, g.carried.Load()-before, int64(len(content)-(1<<20)), "not all bytes came again")
 			var got receivedResult
 			require.NoError(t, json.Unmarshal([]byte(out), &got))
 			require.True(t, got.Confirmed)
@@ -284,7 +334,7 @@ func TestClientCommands_GoOnAcrossAKilledBroker(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { broker.Stop() })
 	d := newDeskAt(t, broker)
-	content := make([]byte, 24<<20)
+	content := make([]byte, 48<<20)
 	_, err = rand.Read(content)
 	require.NoError(t, err)
 	file := d.file("a.bin", content)
