@@ -39,11 +39,13 @@ $(BIN)/devstack: $(DEVSTACK_FILES)
 
 test: build ## run all tests against real servers; installs PostgreSQL if it may
 	@scripts/ensure-postgres
+	@scripts/ensure-tus-clients
 	go test ./...
 	go test -C devstack ./...
 
 race: build ## run the tests of the main module with the race detector
 	@scripts/ensure-postgres
+	@scripts/ensure-tus-clients
 	CGO_ENABLED=1 go test -race ./...
 
 bench: build ## measure, and print figures beside those of peers in the same run; BENCH="--only upload" chooses
