@@ -17,13 +17,23 @@ import (
 type organisation struct {
 	party       models.Party
 	base, token string
+	http        *http.Client // nil: wire
 }
 
 // wire is the HTTP client of all measurements, of the peers too. The buffers are large, so that the
 // client leaves as much of the cores to the servers as it can.
-var wire = &http.Client{Transport: &http.Transport{
-	MaxIdleConnsPerHost: 256, DisableCompression: true, WriteBufferSize: 256 << 10, ReadBufferSize: 64 << 10,
-}}
+var wire = &http.Client{Transport: wireTransport()}
+
+func wireTransport() *http.Transport {
+	return &http.Transport{MaxIdleConnsPerHost: 256, DisableCompression: true, WriteBufferSize: 256 << 10, ReadBufferSize: 64 << 10}
+}
+
+func (o *organisation) client() *http.Client {
+	if o.http != nil {
+		return o.http
+	}
+	return wire
+}
 
 // call sends JSON and reads JSON.
 func (o *organisation) call(ctx context.Context, method, path string, body, out any) error {
@@ -54,16 +64,18 @@ func (o *organisation) do(ctx context.Context, method, path, kind string, body i
 	if err != nil {
 		return nil, err
 	}
-	r.Header.Set("Authorization", "Bearer "+o.token)
+	if o.token != "" {
+		r.Header.Set("Authorization", "Bearer "+o.token)
+	}
 	if body != nil {
 		r.Header.Set("Content-Type", kind)
 		r.ContentLength = size
 	}
-	return send(r)
+	return send(o.client(), r)
 }
 
-func send(r *http.Request) (*http.Response, error) {
-	response, err := wire.Do(r)
+func send(by *http.Client, r *http.Request) (*http.Response, error) {
+	response, err := by.Do(r)
 	if err != nil {
 		return nil, err
 	}
