@@ -30,6 +30,14 @@ var scopes = map[string][]string{
 	"POST /broker/api/v1/filetransfer/:fileTransferId/confirmdownload": read,
 	"POST /broker/api/v1/resource/:resourceId/access-requests":         parties,
 
+	"POST /broker/api/v1/filetransfer/upload/tus/:fileTransferId":                            write,
+	"HEAD /broker/api/v1/filetransfer/upload/tus/:fileTransferId":                            write,
+	"PATCH /broker/api/v1/filetransfer/upload/tus/:fileTransferId":                           write,
+	"DELETE /broker/api/v1/filetransfer/upload/tus/:fileTransferId":                          write,
+	"HEAD /broker/api/v1/filetransfer/upload/tus/:fileTransferId/partial/:partialUploadId":   write,
+	"PATCH /broker/api/v1/filetransfer/upload/tus/:fileTransferId/partial/:partialUploadId":  write,
+	"DELETE /broker/api/v1/filetransfer/upload/tus/:fileTransferId/partial/:partialUploadId": write,
+
 	"GET /broker/api/v1/resource":                                                                              owners,
 	"GET /broker/api/v1/resource/:resourceId":                                                                  owners,
 	"PUT /broker/api/v1/resource/:resourceId":                                                                  owners,
@@ -81,6 +89,8 @@ var scopes = map[string][]string{
 var public = map[string]bool{
 	"POST /oauth2/token": true, "POST /token": true, "GET /.well-known/jwks.json": true, "GET /.well-known/oauth-authorization-server": true,
 	"GET /livez": true, "GET /readyz": true, "GET /health": true, "GET /openapi.yaml": true,
+	"OPTIONS /broker/api/v1/filetransfer/upload/tus/:fileTransferId":                          true,
+	"OPTIONS /broker/api/v1/filetransfer/upload/tus/:fileTransferId/partial/:partialUploadId": true,
 	"GET /": true, "HEAD /": true, "GET /docs": true, "HEAD /docs": true, "GET /docs/*asset": true, "HEAD /docs/*asset": true,
 }
 
@@ -113,6 +123,13 @@ func authorize(route string, by models.Caller) error {
 
 // answersNoJSON lists operations to which an Accept header that leaves out JSON does no harm.
 var answersNoJSON = map[string]bool{
+	"POST /broker/api/v1/filetransfer/upload/tus/:fileTransferId":                                              true,
+	"HEAD /broker/api/v1/filetransfer/upload/tus/:fileTransferId":                                              true,
+	"PATCH /broker/api/v1/filetransfer/upload/tus/:fileTransferId":                                             true,
+	"DELETE /broker/api/v1/filetransfer/upload/tus/:fileTransferId":                                            true,
+	"HEAD /broker/api/v1/filetransfer/upload/tus/:fileTransferId/partial/:partialUploadId":                     true,
+	"PATCH /broker/api/v1/filetransfer/upload/tus/:fileTransferId/partial/:partialUploadId":                    true,
+	"DELETE /broker/api/v1/filetransfer/upload/tus/:fileTransferId/partial/:partialUploadId":                   true,
 	"GET /broker/api/v1/filetransfer/:fileTransferId/download":                                                 true,
 	"HEAD /broker/api/v1/filetransfer/:fileTransferId/download":                                                true,
 	"POST /broker/api/v1/filetransfer/:fileTransferId/confirmdownload":                                         true,

@@ -48,7 +48,7 @@ func newContract(document []byte) (*contract, error) {
 		config.WithStrictMode(), // a field that the description does not name is an error
 		config.WithStrictIgnorePaths("$.body.propertyList**", "$.body.errors**", "$.body.results[*].errors.*", "$.body.data[*].identifiers.*", "$.body.entries[*].entry.before.*", "$.body.entries[*].entry.after.*", "$.body.jwks.*", "$.body.clients[*].jwks.*", "$.body.keys[*].*"), // maps, whose keys are the caller's
 		config.WithRegexCache(&sync.Map{}),
-		config.WithStrictIgnoredHeadersExtra("X-Content-Type-Options"),
+		config.WithStrictIgnoredHeadersExtra("X-Content-Type-Options", "Tus-Resumable", "Tus-Version"),
 	}
 	return &contract{
 		model:     &model.Model,

@@ -1228,6 +1228,9 @@ type PageCursor = string
 // PageSize defines model for PageSize.
 type PageSize = int
 
+// PartialUploadID defines model for PartialUploadId.
+type PartialUploadID = openapi_types.UUID
+
 // Range defines model for Range.
 type Range = string
 
@@ -1243,8 +1246,35 @@ type ResourceIdentifier = string
 // Supplier An organisation, with country code or as a URN.
 type Supplier = OrganizationID
 
+// TusResumable defines model for TusResumable.
+type TusResumable = string
+
+// UploadChecksum defines model for UploadChecksum.
+type UploadChecksum = string
+
+// UploadConcat defines model for UploadConcat.
+type UploadConcat = string
+
+// UploadDeferLength defines model for UploadDeferLength.
+type UploadDeferLength = string
+
+// UploadLength defines model for UploadLength.
+type UploadLength = int64
+
+// UploadMetadata defines model for UploadMetadata.
+type UploadMetadata = string
+
+// UploadOffset defines model for UploadOffset.
+type UploadOffset = int64
+
 // BadRequestProblem A failure, as RFC 9457 has it.
 type BadRequestProblem = Problem
+
+// BeyondEndProblem A failure, as RFC 9457 has it.
+type BeyondEndProblem = Problem
+
+// ChunkChecksumProblem A failure, as RFC 9457 has it.
+type ChunkChecksumProblem = Problem
 
 // ConflictProblem A failure, as RFC 9457 has it.
 type ConflictProblem = Problem
@@ -1254,6 +1284,9 @@ type ContentTooLargeProblem = Problem
 
 // ForbiddenProblem A failure, as RFC 9457 has it.
 type ForbiddenProblem = Problem
+
+// GoneProblem A failure, as RFC 9457 has it.
+type GoneProblem = Problem
 
 // HealthyReport defines model for HealthyReport.
 type HealthyReport = HealthReport
@@ -1287,6 +1320,9 @@ type StorageFullProblem = Problem
 
 // TooManyRequestsProblem A failure, as RFC 9457 has it.
 type TooManyRequestsProblem = Problem
+
+// TusVersionProblem A failure, as RFC 9457 has it.
+type TusVersionProblem = Problem
 
 // UnauthorizedProblem A failure, as RFC 9457 has it.
 type UnauthorizedProblem = Problem
@@ -1378,6 +1414,81 @@ type InitializeAndUploadParams struct {
 	// IdempotencyKey Additive. Chosen by the caller, unique per request that it makes: 1–255 visible ASCII characters. The same key
 	// with the same request gives the first answer again.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// TusTerminateParams defines parameters for TusTerminate.
+type TusTerminateParams struct {
+	// TusResumable Must be `1.0.0`.
+	TusResumable *TusResumable `json:"Tus-Resumable,omitempty"`
+}
+
+// TusStatusParams defines parameters for TusStatus.
+type TusStatusParams struct {
+	// TusResumable Must be `1.0.0`.
+	TusResumable *TusResumable `json:"Tus-Resumable,omitempty"`
+}
+
+// TusAppendParams defines parameters for TusAppend.
+type TusAppendParams struct {
+	// TusResumable Must be `1.0.0`.
+	TusResumable *TusResumable `json:"Tus-Resumable,omitempty"`
+
+	// UploadOffset Where the first byte belongs.
+	UploadOffset UploadOffset `json:"Upload-Offset"`
+
+	// UploadLength Bytes of the upload. With PATCH only where it was deferred.
+	UploadLength *UploadLength `json:"Upload-Length,omitempty"`
+
+	// UploadChecksum What the bytes of this request hash to: `sha256`, `sha1`, `md5` or `crc32c`, a space, and the sum in base64.
+	UploadChecksum *UploadChecksum `json:"Upload-Checksum,omitempty"`
+}
+
+// TusOpenParams defines parameters for TusOpen.
+type TusOpenParams struct {
+	// TusResumable Must be `1.0.0`.
+	TusResumable *TusResumable `json:"Tus-Resumable,omitempty"`
+
+	// UploadLength Bytes of the upload. With PATCH only where it was deferred.
+	UploadLength *UploadLength `json:"Upload-Length,omitempty"`
+
+	// UploadDeferLength `1`: a later PATCH says how long the upload is.
+	UploadDeferLength *UploadDeferLength `json:"Upload-Defer-Length,omitempty"`
+
+	// UploadConcat `partial`, or `final;` and the URLs of the parts, by space.
+	UploadConcat *UploadConcat `json:"Upload-Concat,omitempty"`
+
+	// UploadMetadata Kept and given back by HEAD; it means nothing to the broker.
+	UploadMetadata *UploadMetadata `json:"Upload-Metadata,omitempty"`
+
+	// UploadChecksum What the bytes of this request hash to: `sha256`, `sha1`, `md5` or `crc32c`, a space, and the sum in base64.
+	UploadChecksum *UploadChecksum `json:"Upload-Checksum,omitempty"`
+}
+
+// TusPartTerminateParams defines parameters for TusPartTerminate.
+type TusPartTerminateParams struct {
+	// TusResumable Must be `1.0.0`.
+	TusResumable *TusResumable `json:"Tus-Resumable,omitempty"`
+}
+
+// TusPartStatusParams defines parameters for TusPartStatus.
+type TusPartStatusParams struct {
+	// TusResumable Must be `1.0.0`.
+	TusResumable *TusResumable `json:"Tus-Resumable,omitempty"`
+}
+
+// TusPartAppendParams defines parameters for TusPartAppend.
+type TusPartAppendParams struct {
+	// TusResumable Must be `1.0.0`.
+	TusResumable *TusResumable `json:"Tus-Resumable,omitempty"`
+
+	// UploadOffset Where the first byte belongs.
+	UploadOffset UploadOffset `json:"Upload-Offset"`
+
+	// UploadLength Bytes of the upload. With PATCH only where it was deferred.
+	UploadLength *UploadLength `json:"Upload-Length,omitempty"`
+
+	// UploadChecksum What the bytes of this request hash to: `sha256`, `sha1`, `md5` or `crc32c`, a space, and the sum in base64.
+	UploadChecksum *UploadChecksum `json:"Upload-Checksum,omitempty"`
 }
 
 // DownloadFileParams defines parameters for DownloadFile.
@@ -1782,6 +1893,33 @@ type ServerInterface interface {
 	// InitializeAndUpload Initialize a file transfer and upload its file
 	// (POST /broker/api/v1/filetransfer/upload)
 	InitializeAndUpload(c *gin.Context, params InitializeAndUploadParams)
+	// TusTerminate Give an upload up
+	// (DELETE /broker/api/v1/filetransfer/upload/tus/{fileTransferId})
+	TusTerminate(c *gin.Context, fileTransferID FileTransferID, params TusTerminateParams)
+	// TusStatus Where an upload stands
+	// (HEAD /broker/api/v1/filetransfer/upload/tus/{fileTransferId})
+	TusStatus(c *gin.Context, fileTransferID FileTransferID, params TusStatusParams)
+	// TusOptions What this tus server can
+	// (OPTIONS /broker/api/v1/filetransfer/upload/tus/{fileTransferId})
+	TusOptions(c *gin.Context, fileTransferID FileTransferID)
+	// TusAppend Send bytes of an upload
+	// (PATCH /broker/api/v1/filetransfer/upload/tus/{fileTransferId})
+	TusAppend(c *gin.Context, fileTransferID FileTransferID, params TusAppendParams)
+	// TusOpen Open an upload that may break and go on
+	// (POST /broker/api/v1/filetransfer/upload/tus/{fileTransferId})
+	TusOpen(c *gin.Context, fileTransferID FileTransferID, params TusOpenParams)
+	// TusPartTerminate Give a part of an upload up
+	// (DELETE /broker/api/v1/filetransfer/upload/tus/{fileTransferId}/partial/{partialUploadId})
+	TusPartTerminate(c *gin.Context, fileTransferID FileTransferID, partialUploadID PartialUploadID, params TusPartTerminateParams)
+	// TusPartStatus Where a part of an upload stands
+	// (HEAD /broker/api/v1/filetransfer/upload/tus/{fileTransferId}/partial/{partialUploadId})
+	TusPartStatus(c *gin.Context, fileTransferID FileTransferID, partialUploadID PartialUploadID, params TusPartStatusParams)
+	// TusPartOptions What this tus server can
+	// (OPTIONS /broker/api/v1/filetransfer/upload/tus/{fileTransferId}/partial/{partialUploadId})
+	TusPartOptions(c *gin.Context, fileTransferID FileTransferID, partialUploadID PartialUploadID)
+	// TusPartAppend Send bytes of a part of an upload
+	// (PATCH /broker/api/v1/filetransfer/upload/tus/{fileTransferId}/partial/{partialUploadId})
+	TusPartAppend(c *gin.Context, fileTransferID FileTransferID, partialUploadID PartialUploadID, params TusPartAppendParams)
 	// GetFileTransfer Read the state of a file transfer
 	// (GET /broker/api/v1/filetransfer/{fileTransferId})
 	GetFileTransfer(c *gin.Context, fileTransferID FileTransferID)
@@ -2375,6 +2513,650 @@ func (siw *ServerInterfaceWrapper) InitializeAndUpload(c *gin.Context) {
 	}
 
 	siw.Handler.InitializeAndUpload(c, params)
+}
+
+// TusTerminate operation middleware
+func (siw *ServerInterfaceWrapper) TusTerminate(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "fileTransferId" -------------
+	var fileTransferID FileTransferID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "fileTransferId", c.Param("fileTransferId"), &fileTransferID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter fileTransferId: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params TusTerminateParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Tus-Resumable" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Tus-Resumable")]; found {
+		var TusResumable TusResumable
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Tus-Resumable, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Tus-Resumable", valueList[0], &TusResumable, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Tus-Resumable: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.TusResumable = &TusResumable
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.TusTerminate(c, fileTransferID, params)
+}
+
+// TusStatus operation middleware
+func (siw *ServerInterfaceWrapper) TusStatus(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "fileTransferId" -------------
+	var fileTransferID FileTransferID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "fileTransferId", c.Param("fileTransferId"), &fileTransferID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter fileTransferId: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params TusStatusParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Tus-Resumable" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Tus-Resumable")]; found {
+		var TusResumable TusResumable
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Tus-Resumable, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Tus-Resumable", valueList[0], &TusResumable, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Tus-Resumable: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.TusResumable = &TusResumable
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.TusStatus(c, fileTransferID, params)
+}
+
+// TusOptions operation middleware
+func (siw *ServerInterfaceWrapper) TusOptions(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "fileTransferId" -------------
+	var fileTransferID FileTransferID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "fileTransferId", c.Param("fileTransferId"), &fileTransferID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter fileTransferId: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.TusOptions(c, fileTransferID)
+}
+
+// TusAppend operation middleware
+func (siw *ServerInterfaceWrapper) TusAppend(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "fileTransferId" -------------
+	var fileTransferID FileTransferID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "fileTransferId", c.Param("fileTransferId"), &fileTransferID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter fileTransferId: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params TusAppendParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Tus-Resumable" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Tus-Resumable")]; found {
+		var TusResumable TusResumable
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Tus-Resumable, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Tus-Resumable", valueList[0], &TusResumable, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Tus-Resumable: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.TusResumable = &TusResumable
+
+	}
+
+	// ------------- Required header parameter "Upload-Offset" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Upload-Offset")]; found {
+		var UploadOffset UploadOffset
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Upload-Offset, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Upload-Offset", valueList[0], &UploadOffset, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int64"})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Upload-Offset: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.UploadOffset = UploadOffset
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Upload-Offset is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional header parameter "Upload-Length" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Upload-Length")]; found {
+		var UploadLength UploadLength
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Upload-Length, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Upload-Length", valueList[0], &UploadLength, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int64"})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Upload-Length: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.UploadLength = &UploadLength
+
+	}
+
+	// ------------- Optional header parameter "Upload-Checksum" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Upload-Checksum")]; found {
+		var UploadChecksum UploadChecksum
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Upload-Checksum, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Upload-Checksum", valueList[0], &UploadChecksum, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Upload-Checksum: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.UploadChecksum = &UploadChecksum
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.TusAppend(c, fileTransferID, params)
+}
+
+// TusOpen operation middleware
+func (siw *ServerInterfaceWrapper) TusOpen(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "fileTransferId" -------------
+	var fileTransferID FileTransferID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "fileTransferId", c.Param("fileTransferId"), &fileTransferID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter fileTransferId: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params TusOpenParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Tus-Resumable" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Tus-Resumable")]; found {
+		var TusResumable TusResumable
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Tus-Resumable, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Tus-Resumable", valueList[0], &TusResumable, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Tus-Resumable: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.TusResumable = &TusResumable
+
+	}
+
+	// ------------- Optional header parameter "Upload-Length" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Upload-Length")]; found {
+		var UploadLength UploadLength
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Upload-Length, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Upload-Length", valueList[0], &UploadLength, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int64"})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Upload-Length: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.UploadLength = &UploadLength
+
+	}
+
+	// ------------- Optional header parameter "Upload-Defer-Length" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Upload-Defer-Length")]; found {
+		var UploadDeferLength UploadDeferLength
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Upload-Defer-Length, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Upload-Defer-Length", valueList[0], &UploadDeferLength, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Upload-Defer-Length: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.UploadDeferLength = &UploadDeferLength
+
+	}
+
+	// ------------- Optional header parameter "Upload-Concat" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Upload-Concat")]; found {
+		var UploadConcat UploadConcat
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Upload-Concat, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Upload-Concat", valueList[0], &UploadConcat, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Upload-Concat: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.UploadConcat = &UploadConcat
+
+	}
+
+	// ------------- Optional header parameter "Upload-Metadata" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Upload-Metadata")]; found {
+		var UploadMetadata UploadMetadata
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Upload-Metadata, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Upload-Metadata", valueList[0], &UploadMetadata, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Upload-Metadata: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.UploadMetadata = &UploadMetadata
+
+	}
+
+	// ------------- Optional header parameter "Upload-Checksum" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Upload-Checksum")]; found {
+		var UploadChecksum UploadChecksum
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Upload-Checksum, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Upload-Checksum", valueList[0], &UploadChecksum, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Upload-Checksum: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.UploadChecksum = &UploadChecksum
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.TusOpen(c, fileTransferID, params)
+}
+
+// TusPartTerminate operation middleware
+func (siw *ServerInterfaceWrapper) TusPartTerminate(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "fileTransferId" -------------
+	var fileTransferID FileTransferID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "fileTransferId", c.Param("fileTransferId"), &fileTransferID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter fileTransferId: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "partialUploadId" -------------
+	var partialUploadID PartialUploadID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "partialUploadId", c.Param("partialUploadId"), &partialUploadID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter partialUploadId: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params TusPartTerminateParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Tus-Resumable" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Tus-Resumable")]; found {
+		var TusResumable TusResumable
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Tus-Resumable, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Tus-Resumable", valueList[0], &TusResumable, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Tus-Resumable: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.TusResumable = &TusResumable
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.TusPartTerminate(c, fileTransferID, partialUploadID, params)
+}
+
+// TusPartStatus operation middleware
+func (siw *ServerInterfaceWrapper) TusPartStatus(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "fileTransferId" -------------
+	var fileTransferID FileTransferID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "fileTransferId", c.Param("fileTransferId"), &fileTransferID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter fileTransferId: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "partialUploadId" -------------
+	var partialUploadID PartialUploadID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "partialUploadId", c.Param("partialUploadId"), &partialUploadID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter partialUploadId: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params TusPartStatusParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Tus-Resumable" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Tus-Resumable")]; found {
+		var TusResumable TusResumable
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Tus-Resumable, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Tus-Resumable", valueList[0], &TusResumable, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Tus-Resumable: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.TusResumable = &TusResumable
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.TusPartStatus(c, fileTransferID, partialUploadID, params)
+}
+
+// TusPartOptions operation middleware
+func (siw *ServerInterfaceWrapper) TusPartOptions(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "fileTransferId" -------------
+	var fileTransferID FileTransferID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "fileTransferId", c.Param("fileTransferId"), &fileTransferID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter fileTransferId: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "partialUploadId" -------------
+	var partialUploadID PartialUploadID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "partialUploadId", c.Param("partialUploadId"), &partialUploadID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter partialUploadId: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.TusPartOptions(c, fileTransferID, partialUploadID)
+}
+
+// TusPartAppend operation middleware
+func (siw *ServerInterfaceWrapper) TusPartAppend(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "fileTransferId" -------------
+	var fileTransferID FileTransferID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "fileTransferId", c.Param("fileTransferId"), &fileTransferID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter fileTransferId: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "partialUploadId" -------------
+	var partialUploadID PartialUploadID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "partialUploadId", c.Param("partialUploadId"), &partialUploadID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter partialUploadId: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params TusPartAppendParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Tus-Resumable" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Tus-Resumable")]; found {
+		var TusResumable TusResumable
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Tus-Resumable, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Tus-Resumable", valueList[0], &TusResumable, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Tus-Resumable: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.TusResumable = &TusResumable
+
+	}
+
+	// ------------- Required header parameter "Upload-Offset" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Upload-Offset")]; found {
+		var UploadOffset UploadOffset
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Upload-Offset, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Upload-Offset", valueList[0], &UploadOffset, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int64"})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Upload-Offset: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.UploadOffset = UploadOffset
+
+	} else {
+		siw.ErrorHandler(c, fmt.Errorf("Header parameter Upload-Offset is required, but not found"), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional header parameter "Upload-Length" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Upload-Length")]; found {
+		var UploadLength UploadLength
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Upload-Length, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Upload-Length", valueList[0], &UploadLength, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int64"})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Upload-Length: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.UploadLength = &UploadLength
+
+	}
+
+	// ------------- Optional header parameter "Upload-Checksum" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Upload-Checksum")]; found {
+		var UploadChecksum UploadChecksum
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Upload-Checksum, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Upload-Checksum", valueList[0], &UploadChecksum, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Upload-Checksum: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.UploadChecksum = &UploadChecksum
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.TusPartAppend(c, fileTransferID, partialUploadID, params)
 }
 
 // GetFileTransfer operation middleware
@@ -4883,6 +5665,15 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.HEAD(options.BaseURL+"/broker/api/v1/filetransfer/:fileTransferId/download", wrapper.HeadFile)
 	router.POST(options.BaseURL+"/broker/api/v1/filetransfer/:fileTransferId/confirmdownload", wrapper.ConfirmDownload)
 	router.POST(options.BaseURL+"/broker/api/v1/filetransfer/:fileTransferId/cancel", wrapper.CancelFileTransfer)
+	router.DELETE(options.BaseURL+"/broker/api/v1/filetransfer/upload/tus/:fileTransferId", wrapper.TusTerminate)
+	router.HEAD(options.BaseURL+"/broker/api/v1/filetransfer/upload/tus/:fileTransferId", wrapper.TusStatus)
+	router.OPTIONS(options.BaseURL+"/broker/api/v1/filetransfer/upload/tus/:fileTransferId", wrapper.TusOptions)
+	router.PATCH(options.BaseURL+"/broker/api/v1/filetransfer/upload/tus/:fileTransferId", wrapper.TusAppend)
+	router.POST(options.BaseURL+"/broker/api/v1/filetransfer/upload/tus/:fileTransferId", wrapper.TusOpen)
+	router.DELETE(options.BaseURL+"/broker/api/v1/filetransfer/upload/tus/:fileTransferId/partial/:partialUploadId", wrapper.TusPartTerminate)
+	router.HEAD(options.BaseURL+"/broker/api/v1/filetransfer/upload/tus/:fileTransferId/partial/:partialUploadId", wrapper.TusPartStatus)
+	router.OPTIONS(options.BaseURL+"/broker/api/v1/filetransfer/upload/tus/:fileTransferId/partial/:partialUploadId", wrapper.TusPartOptions)
+	router.PATCH(options.BaseURL+"/broker/api/v1/filetransfer/upload/tus/:fileTransferId/partial/:partialUploadId", wrapper.TusPartAppend)
 	router.GET(options.BaseURL+"/broker/api/v1/resource", wrapper.ListResources)
 	router.DELETE(options.BaseURL+"/broker/api/v1/resource/:resourceId", wrapper.CloseResource)
 	router.GET(options.BaseURL+"/broker/api/v1/resource/:resourceId", wrapper.GetResource)

@@ -52,6 +52,43 @@ type Uploads interface {
 	StagedAttempt(ctx context.Context, transfer uuid.UUID, idempotencyKey string) (*uuid.UUID, error)
 }
 
+// Resumables keeps the state of uploads whose bytes come in several requests.
+type Resumables interface {
+	OpenTus(ctx context.Context, u models.TusUpload) (models.TusUpload, error)
+	JoinTus(ctx context.Context, u models.TusUpload) (models.TusUpload, error)
+	TusOf(ctx context.Context, transfer uuid.UUID, part *uuid.UUID) (models.TusUpload, error)
+	TusParts(ctx context.Context, transfer uuid.UUID) ([]models.TusUpload, error)
+	EndTus(ctx context.Context, upload uuid.UUID) error
+	RejectTus(ctx context.Context, upload uuid.UUID) error
+	StaleTus(ctx context.Context, limit int) (expired, unfinished []models.TusUpload, err error)
+	TusWriting
+	TusDigests
+}
+
+// TusWriting adds to what is durable of an upload.
+type TusWriting interface {
+	ClaimTus(ctx context.Context, upload uuid.UUID, offset int64, length *int64) (epoch int64, err error)
+	CommitTus(ctx context.Context, upload uuid.UUID, epoch int64, p models.TusProgress) error
+	WatchTus(ctx context.Context, upload uuid.UUID, epoch int64) error
+	HoldTus(ctx context.Context, upload uuid.UUID, lease time.Duration) error
+	LastTusSegment(ctx context.Context, upload uuid.UUID) ([]models.TusSegment, error)
+	TusSegments(ctx context.Context, uploads ...uuid.UUID) ([]models.TusSegment, error)
+	ForgetTusSegments(ctx context.Context, uploads ...uuid.UUID) error
+}
+
+// TusDigests keeps how far parts are hashed.
+type TusDigests interface {
+	HoldDigest(ctx context.Context, transfer uuid.UUID, lease time.Duration) (d models.TusDigest, held bool, err error)
+	SaveDigest(ctx context.Context, d models.TusDigest, lease time.Duration) error
+}
+
+// Drafts is the object storage, of uploads whose bytes come in several requests.
+type Drafts interface {
+	Append(ctx context.Context, d models.TusDraft, body io.Reader, a models.TusAppend) error
+	Assemble(ctx context.Context, a models.TusAssembly) (models.Content, error)
+	Digest(ctx context.Context, segments []models.TusSegment, at int64, h models.HashState, save func(at int64, h models.HashState) error) error
+}
+
 // Downloads appends facts about downloads.
 type Downloads interface {
 	BeginAccess(ctx context.Context, transfer uuid.UUID, by models.Caller, first, length int64) (uuid.UUID, error)

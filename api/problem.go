@@ -39,9 +39,15 @@ var statuses = map[models.Kind]struct {
 	models.KindRange:         {http.StatusRequestedRangeNotSatisfiable, "section-15.5.17"},
 	models.KindMismatchedKey: {http.StatusUnprocessableEntity, "section-15.5.21"},
 	models.KindNoCondition:   {http.StatusPreconditionRequired, "section-15.5"},
+	models.KindGone:          {http.StatusGone, "section-15.5.11"},
+	models.KindVersion:       {http.StatusPreconditionFailed, "section-15.5.13"},
+	models.KindChecksum:      {statusChecksum, "section-15.5"},
 	models.KindUnavailable:   {http.StatusServiceUnavailable, "section-15.6.4"},
 	models.KindStorageFull:   {http.StatusInsufficientStorage, "section-15.6"},
 }
+
+// statusChecksum is of the checksum extension of tus.
+const statusChecksum = 460
 
 // statusClientGone is nginx's status for a client that closed the connection; no RFC has one.
 const statusClientGone = 499
@@ -87,10 +93,17 @@ func (s *Server) problem(c *gin.Context, err error) {
 	}
 	h.Set("Content-Type", "application/problem+json")
 	c.AbortWithStatusJSON(at.status, Problem{
-		Type: "https://www.rfc-editor.org/rfc/rfc9110#" + at.section, Title: http.StatusText(at.status), Status: at.status,
+		Type: "https://www.rfc-editor.org/rfc/rfc9110#" + at.section, Title: statusText(at.status), Status: at.status,
 		Detail: e.Message, Code: e.Code, TraceID: traceID(c), Retryable: e.Retryable(),
 		Limit: e.Limit, Actual: e.Actual, Errors: fieldErrors(e.Fields),
 	})
+}
+
+func statusText(status int) string {
+	if status == statusChecksum {
+		return "Checksum Mismatch"
+	}
+	return http.StatusText(status)
 }
 
 func fieldErrors(fields []models.FieldError) map[string][]string {

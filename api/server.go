@@ -13,7 +13,9 @@ import (
 type Server struct {
 	Ports
 	Settings
-	slots chan struct{} // one for each upload that runs
+	slots        chan struct{} // one for each upload that runs
+	tusWriters   tusWriters
+	tusFinishing finishing
 }
 
 // Ports is what the server needs of the rest of the program.
@@ -23,6 +25,8 @@ type Ports struct {
 	Transfers     Transfers
 	Views         Views
 	Uploads       Uploads
+	Resumables    Resumables
+	Drafts        Drafts
 	Downloads     Downloads
 	Services      Services
 	Rights        Rights
@@ -62,14 +66,14 @@ func (s *Server) Handler() (http.Handler, error) {
 		return nil, err
 	}
 	r.RedirectTrailingSlash, r.HandleMethodNotAllowed = false, true
-	r.Use(s.observe, headers, s.recover, s.authenticate, acceptable)
+	r.Use(s.observe, headers, s.recover, s.tus, s.authenticate, acceptable)
 	r.NoRoute(func(c *gin.Context) { s.problem(c, errNoRoute) })
 	r.NoMethod(func(c *gin.Context) { s.problem(c, errNoMethod) })
 	RegisterHandlersWithOptions(r, s, GinServerOptions{
 		ErrorHandler: func(c *gin.Context, err error, _ int) { s.problem(c, parameterError(err)) },
 	})
 	mountDocs(r)
-	return timely(withoutTrailingSlash(r)), nil
+	return timely(withoutTrailingSlash(withTusForms(r))), nil
 }
 
 // timely bounds how long a request's body may take to come, also when its handler does not want it: net/http

@@ -145,7 +145,7 @@ func setup(t *testing.T, change ...func(*Server)) *bundle {
 	require.NoError(t, err)
 	b.door = &door{Store: b.store, objs: b.objects, acts: activities.New(b.store, b.store, b.objects, time.Hour)}
 	b.server = New(Ports{
-		Authenticator: impersonating{verifier}, Transfers: b.door, Views: b.store, Uploads: b.store, Downloads: b.store,
+		Authenticator: impersonating{verifier}, Transfers: b.door, Views: b.store, Uploads: b.store, Resumables: b.store, Drafts: b.objects, Downloads: b.store,
 		Services: b.store, Rights: b.store, Registry: b.store, Contents: b.objects, Log: slog.New(slog.DiscardHandler),
 	}, Settings{MaxRecipients: 200, UploadSlots: 8, Environment: "test"})
 	for _, c := range change {

@@ -25,6 +25,9 @@ const (
 	KindMediaType                 // a request in another form than the operation takes
 	KindNoCondition               // something would be changed without a condition on what is there
 	KindCondition                 // what is there is not what the caller's condition says
+	KindChecksum                  // bytes are not what the checksum beside them says
+	KindGone                      // it was there, and is no more
+	KindVersion                   // another version of the protocol than the one spoken here
 )
 
 // FieldError names one field of a request and what is wrong with it.
@@ -157,6 +160,18 @@ var (
 	ErrLocksOut             = &Error{Kind: KindConflict, Code: "FMD-00034", Message: "The lock would refuse the very credential that sets it."}
 	ErrNotApplied           = &Error{Kind: KindConflict, Code: "FMD-00036", Message: "Nothing of the batch was applied, because another row was refused."}
 	ErrRequestPending       = &Error{Kind: KindConflict, Code: "FMD-00035", Message: "An access request of yours for this service is waiting for its answer."}
+
+	// Of uploads in several requests (tus).
+	ErrUploadOffset   = &Error{Kind: KindConflict, Code: "FMD-00060", Message: "The Upload-Offset is not where the upload stands. Ask with HEAD, and go on from there."}
+	ErrChunkChecksum  = &Error{Kind: KindChecksum, Code: "FMD-00061", Message: "The bytes are not what Upload-Checksum says. Nothing of them was kept; send them again."}
+	ErrUploadUnknown  = &Error{Kind: KindNotFound, Code: "FMD-00062", Message: "There is no such upload. Open one with POST."}
+	ErrUploadGone     = &Error{Kind: KindGone, Code: "FMD-00063", Message: "The upload was given up, or nobody went on with it for too long. Open a new one with POST."}
+	ErrUploadOpen     = &Error{Kind: KindConflict, Code: "FMD-00064", Message: "Another upload of this file transfer is open. Go on with it, or end it with DELETE."}
+	ErrTusVersion     = &Error{Kind: KindVersion, Code: "FMD-00065", Message: "Send the header Tus-Resumable: 1.0.0."}
+	ErrBeyondEnd      = &Error{Kind: KindTooLarge, Code: "FMD-00066", Message: "The bytes go beyond the Upload-Length."}
+	ErrPartIncomplete = &Error{Kind: KindConflict, Code: "FMD-00067", Message: "A part that is to be joined is not complete."}
+	ErrUploadTaken    = &Error{Kind: KindConflict, Code: "FMD-00068", Message: "Another request goes on with this upload. Ask with HEAD where it stands."}
+	ErrChunkCut       = &Error{Kind: KindInvalid, Code: "FMD-00069", Message: "The request ended before all of its bytes had arrived. Ask with HEAD what was kept, and go on from there."}
 
 	ErrInternal = &Error{Kind: KindInternal, Code: "FMD-00014", Message: "Something went wrong at our end."}
 )

@@ -84,12 +84,7 @@ func (d *draft) commit(path string) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if d.temp == "" {
-		err = linkAnonymous(d.file, path)
-	} else {
-		err = os.Link(d.temp, path)
-	}
-	if errors.Is(err, fs.ErrExist) {
+	if err = d.link(path); errors.Is(err, fs.ErrExist) {
 		return 0, models.ErrObjectExists
 	}
 	if err != nil {
@@ -102,6 +97,14 @@ func (d *draft) commit(path string) (int64, error) {
 		return 0, err
 	}
 	return info.ModTime().UnixNano(), nil
+}
+
+// link gives the draft its name; an existing path is fs.ErrExist.
+func (d *draft) link(path string) error {
+	if d.temp == "" {
+		return linkAnonymous(d.file, path)
+	}
+	return os.Link(d.temp, path)
 }
 
 // discard closes the draft and removes the name of the fallback. A linked object stays.

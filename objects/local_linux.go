@@ -73,3 +73,18 @@ func freeBytes(dir string) (int64, error) {
 	}
 	return int64(s.Bavail) * s.Bsize, nil //nolint:gosec // bytes of a disk fit
 }
+
+// canLinkOpenFiles tells that a segment's file may become an object while it is held open and locked.
+const canLinkOpenFiles = true
+
+// tryLock takes the lock of an open file, which goes with the file: with the process too, however that ends.
+func tryLock(f *os.File) (bool, error) {
+	err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return false, nil
+	}
+	if err != nil {
+		return false, &os.PathError{Op: "flock", Path: f.Name(), Err: err}
+	}
+	return true, nil
+}

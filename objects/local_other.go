@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// Other platforms are for development: named drafts, one flush at the end, no reserve.
+// Other platforms are for development: named drafts, one flush at the end, no reserve, a file for each chunk of a
+// resumable upload.
 
 func openAnonymous(string) (*os.File, error) { return nil, errNoAnonymous }
 
@@ -21,3 +22,7 @@ func startWriteback(*os.File, int64, int64) error { return nil }
 func awaitWriteback(*os.File, int64, int64) error { return nil }
 
 func freeBytes(string) (int64, error) { return math.MaxInt64, nil }
+
+const canLinkOpenFiles = false
+
+func tryLock(*os.File) (bool, error) { return false, nil }

@@ -39,6 +39,20 @@ type Store interface {
 	// DeleteAll removes the object named prefix, if there is one, and every object and leftover
 	// whose key starts with prefix + "/"; absent is success. After an error some may be gone; calling again is safe.
 	DeleteAll(ctx context.Context, prefix string) error
+	// Append streams body to the end of a draft: an upload whose bytes come in several requests. It claims the
+	// draft, and then makes what arrives durable and commits it piece by piece, at the latest when the body ends,
+	// by an error too; but nothing before the checksum was right, when one is asked for
+	// (models.ErrChunkChecksum). A body of more than Limit bytes gives models.ErrFileTooLarge. Of several
+	// writers at once only the one with the newest epoch can commit, and no other one spoils its bytes. What was
+	// not committed stays below the prefix, and counts for nothing.
+	Append(ctx context.Context, d models.TusDraft, body io.Reader, a models.TusAppend) error
+	// Assemble makes one object of segments, durable and whole as by Put, and tells all of its Content but SHA256
+	// and MD5. Safe to repeat, at several places at once too: then it finds what is there. The segments may be
+	// gone after it, and what is left of them is for DeleteAll of their prefix.
+	Assemble(ctx context.Context, a models.TusAssembly) (models.Content, error)
+	// Digest hashes segments on from byte at, which state h belongs to, and calls save with how far it is: about
+	// once a second, and at the end. It stops at the first error of save.
+	Digest(ctx context.Context, segments []models.TusSegment, at int64, h models.HashState, save func(at int64, h models.HashState) error) error
 	// Ready tells whether the storage answers and takes objects; it returns when ctx ends.
 	Ready(ctx context.Context) error
 }

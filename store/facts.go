@@ -16,6 +16,7 @@ import (
 type facts struct {
 	UploadStarted *time.Time // of the first attempt
 	Staged        *time.Time // of the first staged content
+	Received      *time.Time // of the last byte of an upload in several requests that is not staged yet
 }
 
 func factsOf(tx *gorm.DB, id uuid.UUID) (facts, error) {
@@ -34,8 +35,14 @@ func factsOf(tx *gorm.DB, id uuid.UUID) (facts, error) {
 	}
 	if len(staged) > 0 {
 		f.Staged = &staged[0].Staged
+		return f, nil
 	}
-	return f, nil
+	var received []models.TusUpload
+	err := tx.Limit(1).Find(&received, "transfer_id = ? AND NOT part AND ended IS NULL AND completed IS NOT NULL", id).Error
+	if len(received) > 0 {
+		f.Received = received[0].Completed
+	}
+	return f, err
 }
 
 // effective is the status that parties see, and since when.
@@ -45,6 +52,8 @@ func (f facts) effective(t models.Transfer) (models.TransferStatus, time.Time) {
 		return t.Status, t.StatusChanged
 	case f.Staged != nil:
 		return models.TransferUploadProcessing, *f.Staged
+	case f.Received != nil:
+		return models.TransferUploadProcessing, *f.Received
 	case f.UploadStarted != nil:
 		return models.TransferUploadStarted, *f.UploadStarted
 	}
@@ -202,10 +211,22 @@ func (s *Store) UploadFacts(ctx context.Context, transfer uuid.UUID) (staged *uu
 		staged = &contents[0].AttemptID
 	}
 	var running []models.UploadAttempt
+	now := s.clock()
 	err = db.Order("lease_until DESC").Limit(1).
-		Find(&running, "transfer_id = ? AND ended IS NULL AND lease_until > ?", transfer, s.clock()).Error
+		Find(&running, "transfer_id = ? AND ended IS NULL AND lease_until > ?", transfer, now).Error
 	if err == nil && len(running) > 0 {
 		runningUntil = running[0].LeaseUntil
+	}
+	// an upload in several requests runs between them too, for a transfer that it can still be for
+	var open []models.TusUpload
+	if err == nil {
+		err = db.Order("expires DESC").Limit(1).
+			Where("transfer_id = ? AND ended IS NULL AND expires > ?", transfer, now).
+			Where("EXISTS (SELECT 1 FROM transfers t WHERE t.id = transfer_id AND t.status = ?)", models.TransferInitialized).
+			Find(&open).Error
+	}
+	if len(open) > 0 && open[0].Expires.After(runningUntil) {
+		runningUntil = open[0].Expires
 	}
 	return staged, runningUntil, unavailable("read uploads", err)
 }

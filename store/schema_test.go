@@ -37,6 +37,9 @@ var tables = []any{
 	models.UploadAttempt{},
 	models.StagedContent{},
 	models.ContentAccess{},
+	models.TusUpload{},
+	models.TusSegment{},
+	models.TusDigest{},
 }
 
 func TestSchema_HasNotDriftedFromTheModels(t *testing.T) {

@@ -132,7 +132,8 @@ func restrict(db *gorm.DB, q models.Search, c columns) *gorm.DB {
 		timeline = c.statusChanged
 		stored := *q.Status
 		attempted := "EXISTS (SELECT 1 FROM upload_attempts u WHERE u.transfer_id = " + c.id + ")"
-		staged := "EXISTS (SELECT 1 FROM staged_contents u WHERE u.transfer_id = " + c.id + ")"
+		received := "FROM tus_uploads u WHERE u.transfer_id = " + c.id + " AND NOT u.part AND u.ended IS NULL AND u.completed IS NOT NULL"
+		staged := "(EXISTS (SELECT 1 FROM staged_contents u WHERE u.transfer_id = " + c.id + ") OR EXISTS (SELECT 1 " + received + "))"
 		switch *q.Status {
 		case models.TransferInitialized:
 			db = db.Where("NOT " + attempted)
@@ -142,7 +143,8 @@ func restrict(db *gorm.DB, q models.Search, c columns) *gorm.DB {
 			db = db.Where(attempted + " AND NOT " + staged)
 		case models.TransferUploadProcessing:
 			stored = models.TransferInitialized
-			timeline = "(SELECT u.staged FROM staged_contents u WHERE u.transfer_id = " + c.id + " ORDER BY u.staged LIMIT 1)"
+			timeline = "coalesce((SELECT u.staged FROM staged_contents u WHERE u.transfer_id = " + c.id + " ORDER BY u.staged LIMIT 1)," +
+				" (SELECT u.completed " + received + "))"
 			db = db.Where(staged)
 		default:
 		}

@@ -74,6 +74,9 @@ func (s *Store) view(ctx context.Context, id uuid.UUID, viewer models.Party, sco
 	}
 	v.EffectiveStatus, v.EffectiveSince = f.effective(v.Transfer)
 	v.UploadStarted, v.Staged = f.UploadStarted, f.Staged
+	if v.Staged == nil {
+		v.Staged = f.Received
+	}
 	return v, nil
 }
 

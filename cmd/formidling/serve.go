@@ -135,6 +135,9 @@ func (p *parts) collect(ctx context.Context) {
 		if err := api.CollectAbandoned(ctx, p.store, p.objects); err != nil && ctx.Err() == nil {
 			p.log.WarnContext(ctx, "abandoned uploads not collected", "error", err.Error())
 		}
+		if err := p.server.CollectTus(ctx); err != nil && ctx.Err() == nil {
+			p.log.WarnContext(ctx, "stale resumable uploads not collected", "error", err.Error())
+		}
 		select {
 		case <-ctx.Done():
 			return

@@ -36,6 +36,7 @@ type parts struct {
 	namespace string
 	codec     *workflows.Encryption // nil: payloads in clear
 	now       func() time.Time
+	server    *api.Server // once there is a handler
 }
 
 // errNoKeys keeps file names out of Temporal's database by default.
@@ -126,13 +127,14 @@ func (p *parts) close() {
 // apiHandler connects the API.
 func (p *parts) apiHandler(l *logins) (http.Handler, error) {
 	ports := api.Ports{
-		Authenticator: l.verifier, Transfers: workflows.NewClient(p.temporal), Views: p.store, Uploads: p.store,
+		Authenticator: l.verifier, Transfers: workflows.NewClient(p.temporal), Views: p.store, Uploads: p.store, Resumables: p.store, Drafts: p.objects,
 		Downloads: p.store, Services: p.store, Rights: p.store, Registry: p.store, Contents: p.objects, Log: p.log, Now: p.now,
 	}
 	if l.exchange != nil {
 		ports.Tokens = l.exchange
 	}
 	server := api.New(ports, api.Settings{MaxRecipients: p.config.MaxRecipients, UploadSlots: p.config.UploadSlots, Environment: p.config.Environment})
+	p.server = server
 	return server.Handler()
 }
 

@@ -1,0 +1,315 @@
+package api
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"mime"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"github.com/google/uuid"
+
+	"github.com/formidling/formidling/models"
+)
+
+// chunk is what a request says of the bytes that it brings.
+type chunk struct {
+	offset int64
+	length *int64 // of the whole upload, if it was deferred
+	check  *models.Checksum
+}
+
+// TusAppend adds bytes to an upload.
+func (s *Server) TusAppend(c *gin.Context, id FileTransferID, p TusAppendParams) {
+	s.tusAppend(c, id, nil, p)
+}
+
+// TusPartAppend adds bytes to a part.
+func (s *Server) TusPartAppend(c *gin.Context, id FileTransferID, part PartialUploadID, p TusPartAppendParams) {
+	s.tusAppend(c, id, &part, TusAppendParams(p))
+}
+
+func (s *Server) tusAppend(c *gin.Context, id uuid.UUID, part *uuid.UUID, p TusAppendParams) {
+	u, err := s.patchTus(c, id, part, p)
+	if err != nil {
+		s.problem(c, err)
+		return
+	}
+	tusState(c, u)
+	c.Status(http.StatusNoContent)
+}
+
+func (s *Server) patchTus(c *gin.Context, id uuid.UUID, part *uuid.UUID, p TusAppendParams) (models.TusUpload, error) {
+	check, err := readChecksum(p.UploadChecksum)
+	if err == nil {
+		err = checkTusType(c)
+	}
+	if err != nil {
+		return models.TusUpload{}, err
+	}
+	v, u, err := s.tusUpload(c, id, part)
+	if err != nil {
+		return u, err
+	}
+	k := chunk{offset: p.UploadOffset, length: p.UploadLength, check: check}
+	switch {
+	case k.offset != u.Received:
+		return u, models.ErrUploadOffset
+	case k.length != nil && (u.Length == nil || *u.Length != *k.length):
+		if u.Length != nil {
+			return u, models.InvalidField("Upload-Length", "The length of this upload is known and cannot change.")
+		}
+		if err := checkTusLength(v, *k.length); err != nil {
+			return u, err
+		}
+		if *k.length < u.Received {
+			return u, models.InvalidField("Upload-Length", "More bytes than that have come.")
+		}
+	}
+	if u.Completed != nil {
+		if c.Request.ContentLength > 0 {
+			return u, models.ErrBeyondEnd
+		}
+		if u.Part {
+			return u, nil
+		}
+		return u, s.finishTus(c.Request.Context(), v, u, actor(c))
+	}
+	if !v.EffectiveStatus.AwaitsContent() {
+		return u, models.ErrAlreadyUploaded
+	}
+	return s.appendTus(c, v, u, k)
+}
+
+func checkTusType(c *gin.Context) error {
+	kind, _, err := mime.ParseMediaType(c.GetHeader("Content-Type"))
+	if err != nil || kind != tusMediaType {
+		return models.ErrMediaType.Because("Send %s.", tusMediaType)
+	}
+	return nil
+}
+
+// readChecksum reads Upload-Checksum: an algorithm, a space, and the sum in base64.
+func readChecksum(given *string) (*models.Checksum, error) {
+	if given == nil {
+		return nil, nil
+	}
+	algorithm, text, _ := strings.Cut(strings.TrimSpace(*given), " ")
+	size, known := models.ChecksumAlgorithms()[algorithm]
+	sum, err := base64.StdEncoding.DecodeString(text)
+	if !known || err != nil || len(sum) != size {
+		return nil, models.InvalidField("Upload-Checksum", "Upload-Checksum is one of "+tusAlgorithms+", a space, and the checksum in base64.")
+	}
+	return &models.Checksum{Algorithm: algorithm, Sum: sum}, nil
+}
+
+// appendTus receives the bytes of a request; with the last one the file is published.
+func (s *Server) appendTus(c *gin.Context, v models.TransferView, u models.TusUpload, k chunk) (models.TusUpload, error) {
+	ctx := c.Request.Context()
+	limit, tooLong := v.MaxFileSize-u.Received, error(models.ErrFileTooLarge.Exceeded(v.MaxFileSize, v.MaxFileSize+1))
+	for _, length := range []*int64{u.Length, k.length} {
+		if length != nil {
+			limit, tooLong = *length-u.Received, models.ErrBeyondEnd
+		}
+	}
+	if n := c.Request.ContentLength; n > limit {
+		return u, tooLong
+	}
+	question := models.Question{Action: models.ActionUpload, From: v.Sender, By: actor(c)}
+	if err := s.Rights.Permit(ctx, v.ResourceID, question); err != nil { // before the body; of the whole file at its end
+		return u, err
+	}
+	release, err := s.slot()
+	if err != nil {
+		return u, err
+	}
+	defer release()
+	err = s.writeTus(c, u, k, limit)
+	if errors.Is(err, models.ErrFileTooLarge) {
+		err = tooLong
+	}
+	after, found := s.Resumables.TusOf(context.WithoutCancel(ctx), u.TransferID, partID(u))
+	if err == nil {
+		err = found
+	}
+	switch {
+	case err != nil:
+		return u, err
+	case after.Completed != nil && after.Part:
+		s.hashAhead(ctx, u.TransferID)
+	case after.Completed != nil:
+		err = s.finishTus(ctx, v, after, actor(c))
+	}
+	return after, err
+}
+
+func partID(u models.TusUpload) *uuid.UUID {
+	if u.Part {
+		return &u.ID
+	}
+	return nil
+}
+
+// writeTus streams a request's body to the end of an upload. What has come before a connection breaks is committed
+// all the same, so nothing here ends with the request.
+func (s *Server) writeTus(c *gin.Context, u models.TusUpload, k chunk, limit int64) error {
+	ctx, stop := context.WithCancelCause(context.WithoutCancel(c.Request.Context()))
+	defer stop(nil)
+	last, err := s.Resumables.LastTusSegment(ctx, u.ID)
+	if err != nil {
+		return err
+	}
+	w := &tusWriter{stop: stop, connect: http.NewResponseController(c.Writer), done: make(chan struct{})}
+	draft := models.TusDraft{
+		Prefix: models.TusPrefix(u.TransferID, u.ID), Segments: last, Received: u.Received, Hashes: u.Hashes(), CRC32C: u.CRC32C,
+		CarryAll: !u.Part || u.Number == 1, // of later parts the hashes must wait for those before
+	}
+	var epoch int64
+	err = s.Drafts.Append(ctx, draft, s.patient(c), models.TusAppend{
+		Limit: limit, Check: k.check,
+		Claim: func() (int64, error) {
+			var err error
+			if epoch, err = s.Resumables.ClaimTus(ctx, u.ID, k.offset, k.length); err != nil {
+				return 0, err
+			}
+			s.tusWriters.begin(u.ID, w)
+			w.watching.Go(func() { s.watchTus(ctx, w, u.ID, epoch) })
+			return epoch, nil
+		},
+		Commit: func(p models.TusProgress) error {
+			err := s.commitTus(ctx, u.ID, epoch, p)
+			if err != nil {
+				w.end(err)
+			}
+			return err
+		},
+	})
+	close(w.done)
+	w.watching.Wait()
+	s.tusWriters.over(u.ID, w)
+	return chunkError(err, context.Cause(ctx))
+}
+
+// commitTus tries for a while, because the bytes are there and only the database may be away for a moment.
+func (s *Server) commitTus(ctx context.Context, upload uuid.UUID, epoch int64, p models.TusProgress) error {
+	const tries = 3
+	for n := 1; ; n++ {
+		err := s.Resumables.CommitTus(ctx, upload, epoch, p)
+		if e, known := models.AsError(err); n == tries || !known || !e.Retryable() {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(time.Duration(n) * 200 * time.Millisecond):
+		}
+	}
+}
+
+// chunkError says what ended a chunk.
+func chunkError(err, cause error) error {
+	if err == nil {
+		return nil
+	}
+	var known *models.Error
+	switch {
+	case errors.As(cause, &known):
+		return cause
+	case errors.As(err, &known):
+		return err
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return fmt.Errorf("%w: %w", models.ErrStalled, err)
+	case errors.Is(err, errBody):
+		return fmt.Errorf("%w: %w", models.ErrChunkCut, err)
+	}
+	return fmt.Errorf("%w: %w", models.ErrUploadFailed, err)
+}
+
+// tusWatch is how often a writer looks whether another replica took its upload over.
+const tusWatch = 3 * time.Second
+
+// watchTus keeps a writer's lease, and ends the writer when somebody else goes on with the upload.
+func (s *Server) watchTus(ctx context.Context, w *tusWriter, upload uuid.UUID, epoch int64) {
+	tick := time.NewTicker(tusWatch)
+	defer tick.Stop()
+	for {
+		select {
+		case <-w.done:
+			return
+		case <-ctx.Done():
+			w.wake()
+			return
+		case <-tick.C:
+		}
+		err := s.Resumables.WatchTus(ctx, upload, epoch)
+		if e, known := models.AsError(err); known && !e.Retryable() {
+			w.end(err)
+		}
+	}
+}
+
+// tusWriter is a request that writes to an upload.
+type tusWriter struct {
+	stop     context.CancelCauseFunc
+	connect  *http.ResponseController
+	done     chan struct{} // closed when it no longer writes
+	watching sync.WaitGroup
+}
+
+// end has the writer stop, wherever it waits.
+func (w *tusWriter) end(why error) { w.stop(why) }
+
+// wake ends a read that waits for a client, until the writer has noticed.
+func (w *tusWriter) wake() {
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		_ = w.connect.SetReadDeadline(time.Unix(1, 0)) // test recorders have no connection
+		select {
+		case <-w.done:
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// tusWriters are those of this process, by upload. A new one ends the one before, which then need not find out by itself.
+type tusWriters struct {
+	mu sync.Mutex
+	by map[uuid.UUID]*tusWriter
+}
+
+func (t *tusWriters) begin(upload uuid.UUID, w *tusWriter) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.by == nil {
+		t.by = map[uuid.UUID]*tusWriter{}
+	}
+	if before := t.by[upload]; before != nil {
+		before.end(models.ErrUploadTaken)
+	}
+	t.by[upload] = w
+}
+
+func (t *tusWriters) over(upload uuid.UUID, w *tusWriter) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.by[upload] == w {
+		delete(t.by, upload)
+	}
+}
+
+// stop ends the writer of an upload that was given up.
+func (t *tusWriters) stop(upload uuid.UUID) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if w := t.by[upload]; w != nil {
+		w.end(models.ErrUploadGone)
+	}
+}

@@ -1,0 +1,144 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/formidling/formidling/models"
+)
+
+// finishTus sees to it that the content of a complete upload is published, and waits for it a while. Whoever asks next,
+// at whatever replica, goes on where somebody was cut off.
+func (s *Server) finishTus(ctx context.Context, v models.TransferView, u models.TusUpload, by models.Caller) error {
+	if v.ContentKey == models.AttemptKey(v.ID, u.ID) {
+		return nil
+	}
+	f := s.tusFinishing.begin(u.ID, func() error { return s.publishTus(context.WithoutCancel(ctx), u, by) })
+	late := time.NewTimer(lateTus)
+	defer late.Stop()
+	select {
+	case <-f.done:
+		return f.err
+	case <-late.C:
+		return nil // the transfer says UploadProcessing
+	}
+}
+
+// publishTus makes one object of an upload's segments, stages it and tells the workflow. Safe to repeat, and to do at
+// several replicas at once.
+func (s *Server) publishTus(ctx context.Context, u models.TusUpload, by models.Caller) error {
+	staged, err := s.Uploads.StagedAttempt(ctx, u.TransferID, "")
+	switch {
+	case err != nil:
+		return err
+	case staged != nil && *staged != u.ID:
+		s.rejectTus(ctx, u)
+		return models.ErrAlreadyUploaded
+	case staged != nil:
+		_, err = s.Transfers.ContentReceived(ctx, u.TransferID, u.ID)
+		return err
+	}
+	content, err := s.wholeTus(ctx, u)
+	if err != nil {
+		return err
+	}
+	if err := s.Resumables.HoldTus(ctx, u.ID, leaseTime); err != nil {
+		return err
+	}
+	_, err = s.offer(ctx, u.TransferID, u.ID, content, by)
+	if e, known := models.AsError(err); known && !e.Retryable() {
+		s.rejectTus(ctx, u)
+	}
+	if err == nil {
+		s.dropTus(ctx, u)
+	}
+	return err
+}
+
+// wholeTus makes one object of an upload's segments. It holds what the segments were, and hashes to what they did.
+func (s *Server) wholeTus(ctx context.Context, u models.TusUpload) (models.Content, error) {
+	hashes, from := u.Hashes(), []uuid.UUID{u.ID}
+	if len(u.Joins) > 0 {
+		from = u.Joins
+		var err error
+		if hashes, err = s.hashParts(ctx, u); err != nil {
+			return models.Content{}, err
+		}
+	}
+	segments, err := s.Resumables.TusSegments(ctx, from...)
+	if err != nil {
+		return models.Content{}, err
+	}
+	c, err := s.Drafts.Assemble(ctx, models.TusAssembly{
+		Key: models.AttemptKey(u.TransferID, u.ID), Segments: segments,
+		Generation: u.Completed.UnixNano(), // the same for whoever assembles it
+	})
+	if err == nil {
+		c.SHA256, c.MD5, err = hashes.Sums()
+	}
+	if err == nil && (c.Size != u.Received || len(u.Joins) == 0 && c.CRC32C != u.CRC32C) {
+		err = fmt.Errorf("assemble %s: the segments have %d bytes with CRC32C %08x, and should have %d with %08x",
+			u.ID, c.Size, c.CRC32C, u.Received, u.CRC32C)
+	}
+	return c, err
+}
+
+// rejectTus gives up an upload whose content is not taken.
+func (s *Server) rejectTus(ctx context.Context, u models.TusUpload) {
+	if err := s.Resumables.RejectTus(ctx, u.ID); err != nil {
+		s.Log.WarnContext(ctx, "upload not rejected yet", "upload", u.ID, "error", err.Error())
+		return
+	}
+	s.dropTus(ctx, u)
+}
+
+// dropTus deletes the segments of an upload and of the parts that it joined. What it cannot delete goes with the transfer.
+func (s *Server) dropTus(ctx context.Context, u models.TusUpload) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpTime)
+	defer cancel()
+	all := append([]uuid.UUID{u.ID}, u.Joins...)
+	errs := []error{s.Resumables.ForgetTusSegments(ctx, all...)}
+	for _, id := range all {
+		errs = append(errs, s.Contents.DeleteAll(ctx, models.TusPrefix(u.TransferID, id)))
+	}
+	if err := errors.Join(errs...); err != nil {
+		s.Log.WarnContext(ctx, "segments not deleted yet", "upload", u.ID, "error", err.Error())
+	}
+}
+
+// finishing are the uploads that this process publishes: who asks for one of them waits for the same.
+type finishing struct {
+	mu sync.Mutex
+	by map[uuid.UUID]*finish
+}
+
+type finish struct {
+	done chan struct{}
+	err  error // valid once done is closed
+}
+
+func (f *finishing) begin(upload uuid.UUID, do func() error) *finish {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if running := f.by[upload]; running != nil {
+		return running
+	}
+	if f.by == nil {
+		f.by = map[uuid.UUID]*finish{}
+	}
+	one := &finish{done: make(chan struct{})}
+	f.by[upload] = one
+	go func() {
+		one.err = do()
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		delete(f.by, upload)
+		close(one.done)
+	}()
+	return one
+}

@@ -1,0 +1,123 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/formidling/formidling/models"
+)
+
+// How long somebody who hashes parts is believed in without a word, and how often others ask.
+const (
+	digestLease = 10 * time.Second
+	digestAsk   = 200 * time.Millisecond
+)
+
+// hashAhead hashes the parts of a transfer that are complete, in the order in which they were opened, while others
+// still come: most likely they are joined in that order.
+func (s *Server) hashAhead(ctx context.Context, transfer uuid.UUID) {
+	ctx = context.WithoutCancel(ctx)
+	go func() {
+		_, held, err := s.hashOn(ctx, transfer, func() ([]models.TusUpload, error) {
+			parts, err := s.Resumables.TusParts(ctx, transfer)
+			end := slices.IndexFunc(parts, func(u models.TusUpload) bool { return u.Completed == nil })
+			if end >= 0 {
+				parts = parts[:end]
+			}
+			return parts, err
+		})
+		if err != nil && held && !errors.Is(err, models.ErrUploadTaken) {
+			s.Log.WarnContext(ctx, "parts not hashed yet", "transfer", transfer, "error", err.Error())
+		}
+	}()
+}
+
+// hashParts returns the hashes of a final upload, of which it waits for the part that is still to be done.
+func (s *Server) hashParts(ctx context.Context, u models.TusUpload) (models.HashState, error) {
+	for {
+		d, held, err := s.hashOn(ctx, u.TransferID, func() ([]models.TusUpload, error) { return s.partsOf(ctx, u) })
+		if err != nil && !errors.Is(err, models.ErrUploadTaken) {
+			return models.HashState{}, err
+		}
+		if held && err == nil {
+			return models.HashState{SHA256: d.SHA256State, MD5: d.MD5State}, nil
+		}
+		select {
+		case <-time.After(digestAsk):
+		case <-ctx.Done():
+			return models.HashState{}, ctx.Err()
+		}
+	}
+}
+
+func (s *Server) partsOf(ctx context.Context, u models.TusUpload) ([]models.TusUpload, error) {
+	all, err := s.Resumables.TusParts(ctx, u.TransferID)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]models.TusUpload, 0, len(u.Joins))
+	for _, id := range u.Joins {
+		i := slices.IndexFunc(all, func(p models.TusUpload) bool { return p.ID == id })
+		if i < 0 {
+			return nil, models.ErrUploadGone.Because("It is the part %s.", id)
+		}
+		out = append(out, all[i])
+	}
+	return out, nil
+}
+
+// hashOn hashes what parts says, as long as it says more, unless somebody else does so now: then held is false.
+// How far it is survives this process.
+func (s *Server) hashOn(ctx context.Context, transfer uuid.UUID, parts func() ([]models.TusUpload, error)) (d models.TusDigest, held bool, err error) {
+	if d, held, err = s.Resumables.HoldDigest(ctx, transfer, digestLease); err != nil || !held {
+		return d, held, err
+	}
+	for err == nil {
+		var wanted []models.TusUpload
+		if wanted, err = parts(); err != nil {
+			break
+		}
+		goal := aim(&d, wanted)
+		if d.Hashed == goal {
+			break
+		}
+		var segments []models.TusSegment
+		if segments, err = s.Resumables.TusSegments(ctx, d.Parts...); err != nil {
+			break
+		}
+		err = s.Drafts.Digest(ctx, segments, d.Hashed, models.HashState{SHA256: d.SHA256State, MD5: d.MD5State}, func(at int64, h models.HashState) error {
+			d.Hashed, d.SHA256State, d.MD5State = at, h.SHA256, h.MD5
+			return s.Resumables.SaveDigest(ctx, d, digestLease)
+		})
+	}
+	if let := s.Resumables.SaveDigest(ctx, d, 0); err == nil {
+		err = let
+	}
+	return d, held, err
+}
+
+// aim turns a digest to parts, keeping what it has of them, and returns how many bytes they have.
+func aim(d *models.TusDigest, parts []models.TusUpload) (goal int64) {
+	ids := make([]uuid.UUID, len(parts))
+	common := int64(0) // bytes of the parts that both begin with
+	same := true
+	for i, p := range parts {
+		ids[i] = p.ID
+		if same = same && i < len(d.Parts) && d.Parts[i] == p.ID; same {
+			common += p.Received
+		}
+		goal += p.Received
+	}
+	if d.Hashed > common {
+		d.Hashed, d.SHA256State, d.MD5State = 0, []byte{}, []byte{}
+	}
+	d.Parts = ids
+	if d.Hashed == 0 && len(parts) > 0 && len(parts[0].SHA256State) > 0 {
+		d.Hashed, d.SHA256State, d.MD5State = parts[0].Received, parts[0].SHA256State, parts[0].MD5State
+	}
+	return goal
+}

@@ -1,0 +1,174 @@
+package models
+
+import (
+	"crypto/md5" //nolint:gosec // part of the contract of the Altinn broker, not a defence
+	"crypto/sha256"
+	"encoding"
+	"encoding/hex"
+	"fmt"
+	"hash"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// TusLife is how long an upload that nobody touches stays open; each request that moves it begins it anew.
+const TusLife = 24 * time.Hour
+
+// MaxTusParts is how many parallel parts a transfer may have at a time: their URLs must fit into one header.
+const MaxTusParts = 250
+
+// TusUpload is an upload whose bytes come in several requests (TUS 1.0.0), as the database keeps it. It has
+// an upload attempt of the same ID. A transfer has at most one that is neither a part nor ended.
+type TusUpload struct {
+	ID          uuid.UUID `gorm:"primaryKey"`
+	TransferID  uuid.UUID
+	Part        bool        // one of several parallel ones, which a final upload joins
+	Joins       []uuid.UUID `gorm:"serializer:json"` // of a final upload: its parts, in order
+	Number      int         // of a part: how many were opened before it
+	Length      *int64      // bytes; nil while it is deferred
+	Received    int64       // bytes that are durable
+	Epoch       int64       // grows with each writer; who holds an older one can change nothing any more
+	SHA256State []byte      `gorm:"column:sha256_state"` // over Received bytes, marshalled; empty where it is not carried along
+	MD5State    []byte      `gorm:"column:md5_state"`
+	CRC32C      uint32      `gorm:"column:crc32c"`
+	Metadata    string      // Upload-Metadata as given
+	OpenedBy    Caller      `gorm:"serializer:json"` // and later who completed it
+	Opened      time.Time
+	Expires     time.Time
+	Completed   *time.Time // all bytes are durable
+	Ended       *time.Time // given up or expired
+}
+
+// Hashes returns what is carried along.
+func (u TusUpload) Hashes() HashState { return HashState{SHA256: u.SHA256State, MD5: u.MD5State} }
+
+// Live tells whether the upload may go on.
+func (u TusUpload) Live(now time.Time) bool {
+	return u.Ended == nil && (u.Completed != nil && !u.Part || now.Before(u.Expires))
+}
+
+// TusSegment is a run of bytes of a TusUpload that is durable.
+type TusSegment struct {
+	UploadID   uuid.UUID `gorm:"primaryKey"`
+	First      int64     `gorm:"primaryKey"` // place of its first byte in the upload
+	Name       string    // its object
+	Generation int64     // of the object, where the storage keeps one
+	Size       int64     // bytes; the object may have more that do not count
+	CRC32C     uint32    `gorm:"column:crc32c"`
+}
+
+// TusDigest is how far the parts of a transfer are hashed, one after the other in the order that they are
+// expected to be joined in.
+type TusDigest struct {
+	TransferID  uuid.UUID   `gorm:"primaryKey"`
+	Parts       []uuid.UUID `gorm:"serializer:json"` // that Hashed bytes reach into
+	Hashed      int64       // bytes from the beginning of the first part
+	SHA256State []byte      `gorm:"column:sha256_state"`
+	MD5State    []byte      `gorm:"column:md5_state"`
+	Epoch       int64       // as of a TusUpload
+	LeaseUntil  time.Time
+}
+
+// TusPrefix is what the keys of all segments of an upload begin with.
+func TusPrefix(transfer, upload uuid.UUID) string {
+	return fmt.Sprintf("%s/tus-%s", TransferPrefix(transfer), upload)
+}
+
+// TusDraft is the durable beginning of a content whose bytes come in several requests.
+type TusDraft struct {
+	Prefix   string       // of the keys of its segments
+	Segments []TusSegment // in order, without gaps
+	Received int64        // bytes
+	Hashes   HashState
+	CRC32C   uint32
+	CarryAll bool // SHA-256 and MD5 are carried along, not the CRC32C alone
+}
+
+// TusAppend is a request to add bytes at the end of a TusDraft.
+type TusAppend struct {
+	Limit int64     // bytes that may come
+	Check *Checksum // of the bytes that come; nil: none was given. Nothing is committed before it was right
+	// Claim takes the draft over from whoever had it, before the first byte is read, and returns the new epoch.
+	Claim func() (epoch int64, err error)
+	// Commit records what has become durable. It is called in order, never twice at a time.
+	Commit func(TusProgress) error
+}
+
+// TusProgress is what a TusAppend made durable.
+type TusProgress struct {
+	From     int64 // bytes that the draft had before
+	Received int64 // bytes that it has now
+	Segment  TusSegment
+	Hashes   HashState
+	CRC32C   uint32
+}
+
+// Checksum is what bytes must hash to.
+type Checksum struct {
+	Algorithm string // one of ChecksumAlgorithms
+	Sum       []byte
+}
+
+// ChecksumAlgorithms are those of Checksum, with the length of their sums in bytes.
+func ChecksumAlgorithms() map[string]int {
+	return map[string]int{"sha256": 32, "md5": 16, "sha1": 20, "crc32c": 4}
+}
+
+// TusAssembly is a request to make one object of segments.
+type TusAssembly struct {
+	Key        string
+	Segments   []TusSegment // in order; First does not matter
+	Generation int64        // that the object gets where the storage leaves it to us
+}
+
+// HashState is a SHA-256 and an MD5 on their way, marshalled. The zero value has seen no byte.
+type HashState struct{ SHA256, MD5 []byte }
+
+// Resume returns hashes that go on where the state ends.
+func (s HashState) Resume() (sha, md hash.Hash, err error) {
+	sha, md = sha256.New(), md5.New() //nolint:gosec // see the import
+	if err = resume(sha, s.SHA256); err == nil {
+		err = resume(md, s.MD5)
+	}
+	return sha, md, err
+}
+
+func resume(h hash.Hash, state []byte) error {
+	if len(state) == 0 {
+		return nil
+	}
+	u, ok := h.(encoding.BinaryUnmarshaler)
+	if !ok {
+		return fmt.Errorf("resume hash: %T cannot be resumed", h)
+	}
+	if err := u.UnmarshalBinary(state); err != nil {
+		return fmt.Errorf("resume hash: %w", err)
+	}
+	return nil
+}
+
+// SaveHashes is the state of both.
+func SaveHashes(sha, md hash.Hash) (s HashState, err error) {
+	if s.SHA256, err = marshalHash(sha); err == nil {
+		s.MD5, err = marshalHash(md)
+	}
+	return s, err
+}
+
+func marshalHash(h hash.Hash) ([]byte, error) {
+	m, ok := h.(encoding.BinaryMarshaler)
+	if !ok {
+		return nil, fmt.Errorf("marshal hash: %T cannot be resumed", h)
+	}
+	return m.MarshalBinary()
+}
+
+// Sums are the SHA-256 and the MD5 of all that was seen, in lower-case hex.
+func (s HashState) Sums() (sha256Hex, md5Hex string, err error) {
+	sha, md, err := s.Resume()
+	if err != nil {
+		return "", "", err
+	}
+	return hex.EncodeToString(sha.Sum(nil)), hex.EncodeToString(md.Sum(nil)), nil
+}

@@ -1,0 +1,113 @@
+package objects
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/formidling/formidling/models"
+)
+
+// gcsCutTime is after how long what a slow client sent is made durable; each such cut is an object to join later.
+const gcsCutTime = 20 * time.Second
+
+// Append implements Store. Each segment of up to 16 MiB is an object of its own, named by its offset and epoch.
+func (g *gcs) Append(ctx context.Context, d models.TusDraft, body io.Reader, a models.TusAppend) error {
+	if err := checkKey(d.Prefix); err != nil {
+		return fmt.Errorf("append: %w", err)
+	}
+	epoch, err := a.Claim()
+	if err != nil {
+		return fmt.Errorf("append to %s: %w", d.Prefix, err)
+	}
+	sending, cancel := context.WithCancel(ctx)
+	t := &gcsTail{
+		store: g, ctx: sending, cancel: cancel, mark: rand.Text(), at: d.Received, slots: make(chan struct{}, partsPerPut),
+		name: func(at int64) string { return fmt.Sprintf("%s/%016x-%d", d.Prefix, at, epoch) },
+	}
+	if err := appendTo(ctx, t, models.TusSegment{}, d, a, body); err != nil {
+		return fmt.Errorf("append to %s: %w", d.Prefix, err)
+	}
+	return nil
+}
+
+// gcsTail collects a segment while others are on their way.
+type gcsTail struct {
+	store   *gcs
+	ctx     context.Context
+	cancel  context.CancelFunc
+	mark    string
+	at      int64 // of the first byte of the segment that is being collected
+	name    func(at int64) string
+	segment *segment      // being collected; nil: no byte of it has come
+	slots   chan struct{} // segments on the wire
+}
+
+// write implements tail. It takes a buffer only when it holds none, as the pool asks for.
+func (t *gcsTail) write(p []byte) error {
+	if t.segment == nil {
+		s, err := t.store.pool.take(t.ctx)
+		if err != nil {
+			return err
+		}
+		t.segment = s
+	}
+	if rest := t.segment.fill(p); len(rest) > 0 {
+		return errors.New("collect segment: it was not cut in time")
+	}
+	return nil
+}
+
+func (t *gcsTail) due(pending int64, waited time.Duration) bool {
+	return pending+blockBytes > segmentBytes || waited >= gcsCutTime
+}
+
+// cut implements tail: the segment is sent at once, as soon as not too many others are.
+func (t *gcsTail) cut() (models.TusSegment, func() error) {
+	s, name := t.segment, t.name(t.at)
+	t.segment = nil
+	t.at += int64(len(s.buf))
+	out := models.TusSegment{Name: name}
+	sent := make(chan error, 1)
+	select {
+	case t.slots <- struct{}{}:
+	case <-t.ctx.Done():
+		t.store.pool.put(s)
+		return out, func() error { return context.Cause(t.ctx) }
+	}
+	go func() {
+		defer func() { <-t.slots }()
+		defer t.store.pool.put(s)
+		_, err := t.store.create(t.ctx, draftObject{name: name, mark: t.mark, data: [][]byte{s.buf}})
+		sent <- err
+	}()
+	return out, func() error {
+		if err := <-sent; err != nil {
+			return fmt.Errorf("send segment: %w", err)
+		}
+		return nil
+	}
+}
+
+// close ends what is still being sent and counts for nothing, and waits for it.
+func (t *gcsTail) close() {
+	t.cancel()
+	if t.segment != nil {
+		t.store.pool.put(t.segment)
+	}
+	for range cap(t.slots) {
+		t.slots <- struct{}{}
+	}
+}
+
+// OpenSegment implements Store.
+func (g *gcs) OpenSegment(ctx context.Context, s models.TusSegment, offset int64) (io.ReadCloser, error) {
+	stored, err := g.Stat(ctx, s.Name)
+	if err != nil {
+		return nil, fmt.Errorf("open segment: %w", err)
+	}
+	return g.Open(ctx, models.Content{Key: s.Name, Generation: stored.Generation, Size: s.Size}, offset, -1)
+}

@@ -1,0 +1,118 @@
+package objects
+
+import (
+	"hash"
+	"hash/crc32"
+	"sync"
+
+	"github.com/formidling/formidling/models"
+)
+
+// hashing passes blocks to one goroutine per hash, like ring, but can tell the hashes' states in between.
+type hashing struct {
+	sha, md hash.Hash // nil: only the CRC32C is wanted
+	crc32c  uint32
+	free    chan *block
+	taken   []*block
+	lanes   []chan laneItem
+	done    sync.WaitGroup
+}
+
+// laneItem is a block, or a place at which somebody waits for the lane.
+type laneItem struct {
+	block *block
+	here  *sync.WaitGroup
+}
+
+// newHashing goes on where the draft's hashes ended. The CRC32C costs next to nothing and needs no goroutine.
+func newHashing(d models.TusDraft) (*hashing, error) {
+	h := &hashing{crc32c: d.CRC32C, free: make(chan *block, ringBlocks)}
+	if !d.CarryAll {
+		return h, nil
+	}
+	var err error
+	if h.sha, h.md, err = d.Hashes.Resume(); err != nil {
+		return nil, err
+	}
+	h.lane(func(p []byte) { h.sha.Write(p) })
+	h.lane(func(p []byte) { h.md.Write(p) })
+	return h, nil
+}
+
+func (h *hashing) lane(consume func([]byte)) {
+	lane := make(chan laneItem, ringBlocks+1)
+	h.lanes = append(h.lanes, lane)
+	h.done.Go(func() {
+		for i := range lane {
+			if i.here != nil {
+				i.here.Done()
+				continue
+			}
+			consume(i.block.buf[:i.block.n])
+			h.release(i.block)
+		}
+	})
+}
+
+// next returns a block that nobody needs; the slowest hash holds the reader back.
+func (h *hashing) next() *block {
+	select {
+	case b := <-h.free:
+		return b
+	default:
+	}
+	if len(h.taken) == ringBlocks {
+		return <-h.free
+	}
+	b, _ := blockPool.Get().(*block)
+	h.taken = append(h.taken, b)
+	return b
+}
+
+// pass gives b to every hash; the caller releases it too.
+func (h *hashing) pass(b *block) {
+	b.uses.Store(int32(len(h.lanes)) + 1) //nolint:gosec // a few lanes
+	h.crc32c = crc32.Update(h.crc32c, castagnoli, b.buf[:b.n])
+	for _, lane := range h.lanes {
+		lane <- laneItem{block: b}
+	}
+}
+
+func (h *hashing) unused(b *block) { h.free <- b }
+
+func (h *hashing) release(b *block) {
+	if b.uses.Add(-1) == 0 {
+		h.free <- b
+	}
+}
+
+// drain waits until every hash has seen all that was passed.
+func (h *hashing) drain() {
+	var here sync.WaitGroup
+	here.Add(len(h.lanes))
+	for _, lane := range h.lanes {
+		lane <- laneItem{here: &here}
+	}
+	here.Wait()
+}
+
+// state is that of all that was passed.
+func (h *hashing) state() (models.HashState, uint32, error) {
+	if h.sha == nil {
+		return models.HashState{}, h.crc32c, nil
+	}
+	h.drain()
+	s, err := models.SaveHashes(h.sha, h.md)
+	return s, h.crc32c, err
+}
+
+// close waits for the goroutines and returns the blocks.
+func (h *hashing) close() {
+	for _, lane := range h.lanes {
+		close(lane)
+	}
+	h.done.Wait()
+	for _, b := range h.taken {
+		blockPool.Put(b)
+	}
+}

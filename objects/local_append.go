@@ -1,0 +1,312 @@
+package objects
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/formidling/formidling/models"
+)
+
+// How much of a draft on the local disk may be lost with the process: bytes, and what a slow client sent in a time.
+const (
+	localCutBytes = 64 << 20
+	localCutTime  = 5 * time.Second
+)
+
+// Append implements Store. A draft is one file that grows, as long as each writer finds it unlocked: whoever writes
+// to a segment's file holds its lock from before the claim until its last write. A writer that finds the lock taken
+// begins a file of its own, so an old one that still writes can spoil nothing that counts.
+func (l *local) Append(ctx context.Context, d models.TusDraft, body io.Reader, a models.TusAppend) error {
+	if err := checkKey(d.Prefix); err != nil {
+		return fmt.Errorf("append: %w", err)
+	}
+	if err := l.append(ctx, d, body, a); err != nil {
+		return fmt.Errorf("append to %s: %w", d.Prefix, localError(err))
+	}
+	return nil
+}
+
+func (l *local) append(ctx context.Context, d models.TusDraft, body io.Reader, a models.TusAppend) error {
+	if err := l.checkRoom(); err != nil {
+		return err
+	}
+	var grows models.TusSegment
+	var f *os.File
+	if n := len(d.Segments); n > 0 {
+		var err error
+		if f, err = l.lockSegment(d.Segments[n-1]); err != nil {
+			return err
+		}
+		if f != nil {
+			grows = d.Segments[n-1]
+		}
+	}
+	epoch, err := a.Claim()
+	if err != nil {
+		closeQuietly(f)
+		return err
+	}
+	if f == nil {
+		grows = models.TusSegment{}
+		name := segmentName(d, epoch)
+		if f, err = l.newSegment(name); err != nil {
+			return err
+		}
+		return appendTo(ctx, l.tail(f, name, 0, true), grows, d, a, body)
+	}
+	if _, err := f.Seek(grows.Size, io.SeekStart); err != nil {
+		closeQuietly(f)
+		return err
+	}
+	return appendTo(ctx, l.tail(f, grows.Name, grows.Size, false), grows, d, a, body)
+}
+
+// segmentName is unique: no two writers of an upload have the same epoch.
+func segmentName(d models.TusDraft, epoch int64) string {
+	return fmt.Sprintf("%s/%016x-%d", d.Prefix, d.Received, epoch)
+}
+
+// lockSegment opens a segment's file for writing; nil when somebody else may still be writing to it.
+func (l *local) lockSegment(s models.TusSegment) (*os.File, error) {
+	if err := checkKey(s.Name); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(l.path(s.Name), os.O_RDWR, 0)
+	if err != nil {
+		return nil, l.absence(err)
+	}
+	info, err := f.Stat()
+	if err == nil && info.Size() < s.Size {
+		err = fmt.Errorf("%w: a segment has lost bytes", models.ErrUnavailable)
+	}
+	locked := false
+	if err == nil {
+		locked, err = tryLock(f)
+	}
+	if err != nil || !locked {
+		closeQuietly(f)
+		return nil, err
+	}
+	return f, nil
+}
+
+func (l *local) newSegment(name string) (*os.File, error) {
+	path := l.path(name)
+	if err := l.mkdir(filepath.Dir(path)); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o640) //nolint:gosec // as objects
+	if err != nil {
+		return nil, err
+	}
+	if _, err = tryLock(f); err != nil {
+		closeQuietly(f)
+		return nil, err
+	}
+	return f, nil
+}
+
+// localTail is a segment's file, open at its end.
+type localTail struct {
+	draft draft // for its writing and early write-back
+	name  string
+	fresh bool // its name has not reached the disk
+}
+
+func (l *local) tail(f *os.File, name string, size int64, fresh bool) *localTail {
+	return &localTail{draft: draft{store: l, file: f, size: size, started: size}, name: name, fresh: fresh}
+}
+
+func (t *localTail) write(p []byte) error { return localError(t.draft.append(p)) }
+
+func (t *localTail) due(pending int64, waited time.Duration) bool {
+	return pending >= localCutBytes || waited >= localCutTime
+}
+
+// cut implements tail: the flush covers whatever was written before it, and harms nothing that comes after.
+func (t *localTail) cut() (models.TusSegment, func() error) {
+	fresh := t.fresh
+	t.fresh = false
+	return models.TusSegment{Name: t.name}, func() error {
+		if err := t.draft.store.flush(t.draft.file); err != nil {
+			return localError(err)
+		}
+		if fresh {
+			return localError(syncDir(filepath.Dir(t.draft.file.Name())))
+		}
+		return nil
+	}
+}
+
+func (t *localTail) close() { closeQuietly(t.draft.file) } // which gives the lock up
+
+func closeQuietly(f *os.File) {
+	if f != nil {
+		_ = f.Close()
+	}
+}
+
+// OpenSegment implements Store.
+func (l *local) OpenSegment(_ context.Context, s models.TusSegment, offset int64) (io.ReadCloser, error) {
+	if err := checkKey(s.Name); err != nil {
+		return nil, fmt.Errorf("open segment: %w", err)
+	}
+	f, err := os.Open(l.path(s.Name))
+	if err != nil {
+		return nil, fmt.Errorf("open segment %s: %w", s.Name, l.absence(err))
+	}
+	if _, err := f.Seek(offset, io.SeekStart); err != nil {
+		closeQuietly(f)
+		return nil, fmt.Errorf("open segment %s: %w", s.Name, localError(err))
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{io.LimitReader(f, s.Size-offset), f}, nil
+}
+
+// lockPatience is how long Assemble waits for a writer that was overtaken to notice and let go.
+const lockPatience = 3 * time.Second
+
+// Assemble implements Store: the file of the first segment becomes the object, after the others were copied to its
+// end. When somebody may still write to that file, all is copied to a new one instead.
+func (l *local) Assemble(ctx context.Context, a models.TusAssembly) (models.Content, error) {
+	if err := checkKey(a.Key); err != nil {
+		return models.Content{}, fmt.Errorf("assemble: %w", err)
+	}
+	c := contentOfSegments(a)
+	if err := l.assemble(ctx, a, c.Size); err != nil {
+		return models.Content{}, fmt.Errorf("assemble %s: %w", a.Key, localError(err))
+	}
+	return c, nil
+}
+
+// contentOfSegments is what the segments make together, but for SHA-256 and MD5.
+func contentOfSegments(a models.TusAssembly) models.Content {
+	c := models.Content{Key: a.Key, Generation: a.Generation}
+	for _, s := range a.Segments {
+		c.CRC32C = combineCRC32C(c.CRC32C, s.CRC32C, s.Size)
+		c.Size += s.Size
+	}
+	return c
+}
+
+func (l *local) assemble(ctx context.Context, a models.TusAssembly, size int64) error {
+	path := l.path(a.Key)
+	if l.assembled(path, a.Generation, size) {
+		return nil
+	}
+	if err := l.mkdir(filepath.Dir(path)); err != nil {
+		return err
+	}
+	f, base, err := l.lockBase(ctx, a)
+	if err != nil {
+		return err
+	}
+	d := &draft{store: l, file: f}
+	link := func() error { return os.Link(f.Name(), path) }
+	rest := a.Segments
+	if base {
+		d.size, rest = a.Segments[0].Size, a.Segments[1:]
+		d.started = d.size
+		defer closeQuietly(f)
+	} else {
+		if d, err = l.newDraft(filepath.Dir(path)); err != nil {
+			return err
+		}
+		defer d.discard()
+		link = func() error { return d.link(path) }
+	}
+	if err := l.copySegments(ctx, d, rest); err != nil {
+		return err
+	}
+	if err := d.file.Truncate(size); err != nil { // what writers left that were overtaken
+		return err
+	}
+	if err := setModTime(d.file, time.Unix(0, a.Generation)); err != nil {
+		return err
+	}
+	if err := l.flush(d.file); err != nil {
+		return err
+	}
+	if err := link(); errors.Is(err, os.ErrExist) && l.assembled(path, a.Generation, size) {
+		return nil // somebody else did the same at the same time
+	} else if err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// assembled tells that the object is there already.
+func (l *local) assembled(path string, generation, size int64) bool {
+	info, err := os.Lstat(path) //nolint:gosec // from a checked key
+	return err == nil && info.Mode().IsRegular() && info.Size() == size && info.ModTime().UnixNano() == generation
+}
+
+// lockBase returns the file of the first segment, if nobody writes to it any more.
+func (l *local) lockBase(ctx context.Context, a models.TusAssembly) (f *os.File, base bool, err error) {
+	if len(a.Segments) == 0 || !canLinkOpenFiles {
+		return nil, false, nil
+	}
+	for until := time.Now().Add(lockPatience); ; {
+		f, err = l.lockSegment(a.Segments[0])
+		if f != nil || err != nil {
+			return f, f != nil, err
+		}
+		if time.Now().After(until) {
+			return nil, false, nil
+		}
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+			return nil, false, ctx.Err()
+		}
+	}
+}
+
+// copySegments appends segments to d, inside the kernel where the file system can.
+func (l *local) copySegments(ctx context.Context, d *draft, segments []models.TusSegment) error {
+	if _, err := d.file.Seek(d.size, io.SeekStart); err != nil {
+		return err
+	}
+	for _, s := range segments {
+		in, err := os.Open(l.path(s.Name))
+		if err != nil {
+			return l.absence(err)
+		}
+		err = l.copySegment(ctx, d, in, s.Size)
+		closeQuietly(in)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *local) copySegment(ctx context.Context, d *draft, in *os.File, size int64) error {
+	for size > 0 {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := l.checkRoom(); err != nil {
+			return err
+		}
+		n, err := io.Copy(d.file, io.LimitReader(in, min(size, windowBytes))) // copy_file_range
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return fmt.Errorf("%w: a segment has lost bytes", models.ErrUnavailable)
+		}
+		if err := startWriteback(d.file, d.size, n); err != nil {
+			return err
+		}
+		d.size, size = d.size+n, size-n
+	}
+	return nil
+}

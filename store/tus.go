@@ -1,0 +1,217 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+	"gorm.io/gorm"
+
+	"github.com/formidling/formidling/models"
+)
+
+// OpenTus opens an upload in several requests, u saying of which transfer, who, how long and whether it is a part.
+// Opening again what is open already, with nothing different, returns what is there; an upload that has no byte
+// yet gives way to a new one. models.ErrUploadOpen when another one has some, ErrAlreadyUploaded when the transfer
+// no longer awaits content, ErrFileTooLarge when the parts of the transfer are too long together, and the refusals
+// of models.Resource.Verdict.
+func (s *Store) OpenTus(ctx context.Context, u models.TusUpload) (models.TusUpload, error) {
+	err := s.transact(ctx, "open upload", func(tx *gorm.DB) error {
+		t, err := s.maySend(tx, u)
+		if err != nil {
+			return err
+		}
+		now := s.clock()
+		if u.Part {
+			err = numberPart(tx, t, &u, now)
+		} else {
+			var found *models.TusUpload
+			if found, err = giveWay(tx, u, now); found != nil {
+				u = *found
+				return nil
+			}
+		}
+		if err != nil {
+			return err
+		}
+		if u.Length != nil && *u.Length == 0 {
+			u.Completed = &now
+		}
+		return insertTus(tx, t, &u, now)
+	})
+	return u, err
+}
+
+// maySend locks the transfer of an upload, if it awaits its first content and the caller may upload it.
+func (s *Store) maySend(tx *gorm.DB, u models.TusUpload) (models.Transfer, error) {
+	t, err := awaitsFirstContent(tx, u.TransferID)
+	if err != nil {
+		return t, err
+	}
+	return t, s.permitHeld(tx, t.ResourceID, models.Question{Action: models.ActionUpload, From: t.Sender, By: u.OpenedBy})
+}
+
+// insertTus writes an upload and its attempt.
+func insertTus(tx *gorm.DB, t models.Transfer, u *models.TusUpload, now time.Time) error {
+	u.Opened, u.Expires = now, tusExpiry(t, now)
+	if u.Joins == nil {
+		u.Joins = []uuid.UUID{}
+	}
+	if u.SHA256State == nil {
+		u.SHA256State, u.MD5State = []byte{}, []byte{}
+	}
+	err := tx.Create(&models.UploadAttempt{
+		ID: u.ID, TransferID: &u.TransferID, ObjectKey: models.AttemptKey(u.TransferID, u.ID), Started: now, LeaseUntil: now,
+	}).Error
+	if err != nil {
+		return err
+	}
+	return tx.Create(u).Error
+}
+
+// tusExpiry is when an upload that was touched now expires: never after its transfer.
+func tusExpiry(t models.Transfer, now time.Time) time.Time {
+	if at := now.Add(models.TusLife); at.Before(t.Expires) {
+		return at
+	}
+	return t.Expires
+}
+
+// giveWay finds the open upload of a locked transfer that u asks for again, or ends one that may go.
+func giveWay(tx *gorm.DB, u models.TusUpload, now time.Time) (*models.TusUpload, error) {
+	var open []models.TusUpload
+	if err := tx.Find(&open, "transfer_id = ? AND NOT part AND ended IS NULL", u.TransferID).Error; err != nil || len(open) == 0 {
+		return nil, err
+	}
+	have := open[0]
+	switch {
+	case have.Completed != nil && len(have.Joins) > 0 && equalIDs(have.Joins, u.Joins):
+		return &have, nil
+	case have.Completed != nil && (len(u.Joins) > 0 || have.Length == nil || u.Length == nil || *have.Length != *u.Length):
+		return nil, models.ErrAlreadyUploaded
+	case have.Live(now) && len(u.Joins) == 0 && sameLength(have, u) && have.Metadata == u.Metadata:
+		return &have, nil
+	case have.Live(now) && have.Received > 0:
+		return nil, models.ErrUploadOpen
+	}
+	return nil, endTus(tx, have.ID, now)
+}
+
+func sameLength(a, b models.TusUpload) bool {
+	return a.Length == nil && b.Length == nil || a.Length != nil && b.Length != nil && *a.Length == *b.Length
+}
+
+func equalIDs(a, b []uuid.UUID) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// numberPart gives a part of a locked transfer its number, unless there are too many or they are too long together.
+func numberPart(tx *gorm.DB, t models.Transfer, u *models.TusUpload, now time.Time) error {
+	var sum struct {
+		Newest int
+		Open   int64
+		Bytes  int64
+	}
+	err := tx.Raw(`SELECT coalesce(max(number), 0) AS newest,
+			coalesce(sum(CASE WHEN ended IS NULL AND expires > @now THEN 1 ELSE 0 END), 0) AS open,
+			coalesce(sum(CASE WHEN ended IS NULL AND expires > @now THEN coalesce(length, received) ELSE 0 END), 0) AS bytes
+		FROM tus_uploads WHERE transfer_id = @transfer AND part`, map[string]any{"now": now, "transfer": t.ID}).Scan(&sum).Error
+	if err != nil {
+		return err
+	}
+	if u.Length != nil {
+		sum.Bytes += *u.Length
+	}
+	switch {
+	case sum.Open >= models.MaxTusParts:
+		return models.ErrQuota("parallel parts of a file", models.MaxTusParts, sum.Open+1)
+	case sum.Bytes > t.MaxFileSize:
+		return models.ErrFileTooLarge.Exceeded(t.MaxFileSize, sum.Bytes)
+	}
+	u.Number = sum.Newest + 1
+	return nil
+}
+
+// TusOf returns the upload of a transfer, or with part not nil one of its parts; the last one that was ended, if
+// none is open. models.ErrUploadUnknown when there is none.
+func (s *Store) TusOf(ctx context.Context, transfer uuid.UUID, part *uuid.UUID) (models.TusUpload, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	db := s.read.WithContext(ctx)
+	var u models.TusUpload
+	var err error
+	if part != nil {
+		err = db.Take(&u, "transfer_id = ? AND id = ? AND part", transfer, *part).Error
+	} else {
+		err = db.Order("CASE WHEN ended IS NULL THEN 0 ELSE 1 END").Order("opened DESC").Take(&u, "transfer_id = ? AND NOT part", transfer).Error
+	}
+	if errors.Is(err, gorm.ErrRecordNotFound) {
+		return u, models.ErrUploadUnknown
+	}
+	return u, unavailable("read upload", err)
+}
+
+// LastTusSegment returns the segment at the end of an upload; none when it has no byte.
+func (s *Store) LastTusSegment(ctx context.Context, upload uuid.UUID) ([]models.TusSegment, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	var out []models.TusSegment
+	err := s.read.WithContext(ctx).Order("first DESC").Limit(1).Find(&out, "upload_id = ?", upload).Error
+	return out, unavailable("read segment", err)
+}
+
+// TusSegments returns all segments of uploads, one upload after the other.
+func (s *Store) TusSegments(ctx context.Context, uploads ...uuid.UUID) ([]models.TusSegment, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	var out []models.TusSegment
+	for _, id := range uploads {
+		var some []models.TusSegment
+		if err := s.read.WithContext(ctx).Order("first").Find(&some, "upload_id = ?", id).Error; err != nil {
+			return nil, unavailable("read segments", err)
+		}
+		out = append(out, some...)
+	}
+	return out, nil
+}
+
+// EndTus gives an upload up. models.ErrAlreadyUploaded when all of its bytes came and it is no part: then it is no
+// longer its sender's to take back, but the transfer is, by cancelling. Safe to repeat.
+func (s *Store) EndTus(ctx context.Context, upload uuid.UUID) error {
+	return s.transact(ctx, "end upload", func(tx *gorm.DB) error {
+		var u models.TusUpload
+		if err := tx.Take(&u, "id = ?", upload).Error; err != nil {
+			return err
+		}
+		if u.Completed != nil && !u.Part {
+			return models.ErrAlreadyUploaded
+		}
+		return endTus(tx, upload, s.clock())
+	})
+}
+
+// RejectTus gives an upload up whose bytes all came, but may not be staged. Safe to repeat.
+func (s *Store) RejectTus(ctx context.Context, upload uuid.UUID) error {
+	return s.transact(ctx, "reject upload", func(tx *gorm.DB) error { return endTus(tx, upload, s.clock()) })
+}
+
+func endTus(tx *gorm.DB, upload uuid.UUID, now time.Time) error {
+	err := tx.Model(&models.TusUpload{}).Where("id = ? AND ended IS NULL", upload).
+		Updates(map[string]any{"ended": now, "epoch": gorm.Expr("epoch + 1")}).Error
+	if err != nil {
+		return err
+	}
+	if err := tx.Delete(&models.TusSegment{}, "upload_id = ?", upload).Error; err != nil {
+		return err
+	}
+	return tx.Model(&models.UploadAttempt{}).Where("id = ? AND ended IS NULL", upload).Update("ended", now).Error
+}

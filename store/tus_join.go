@@ -1,0 +1,134 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"gorm.io/gorm"
+
+	"github.com/formidling/formidling/models"
+)
+
+// JoinTus makes complete parts of a transfer its content, in the order of u.Joins; asking again for the same gives the
+// same. models.ErrUploadUnknown for what is no part of this transfer, ErrPartIncomplete, ErrFileTooLarge, and what
+// OpenTus says.
+func (s *Store) JoinTus(ctx context.Context, u models.TusUpload) (models.TusUpload, error) {
+	err := s.transact(ctx, "join parts", func(tx *gorm.DB) error {
+		t, err := s.maySend(tx, u)
+		if err != nil {
+			return err
+		}
+		now := s.clock()
+		found, err := giveWay(tx, u, now)
+		if found != nil {
+			u = *found
+			return nil
+		} else if err != nil {
+			return err
+		}
+		sum, err := sumParts(tx, u, now)
+		if err != nil {
+			return err
+		}
+		if sum.bytes > t.MaxFileSize {
+			return models.ErrFileTooLarge.Exceeded(t.MaxFileSize, sum.bytes)
+		}
+		u.Length, u.Received, u.Completed = &sum.bytes, sum.bytes, &now
+		return insertTus(tx, t, &u, now)
+	})
+	return u, err
+}
+
+type partSum struct{ bytes int64 }
+
+func sumParts(tx *gorm.DB, u models.TusUpload, now time.Time) (partSum, error) {
+	var sum partSum
+	var parts []models.TusUpload
+	if err := tx.Find(&parts, "transfer_id = ? AND part AND id IN ?", u.TransferID, u.Joins).Error; err != nil {
+		return sum, err
+	}
+	for _, id := range u.Joins {
+		i := slices.IndexFunc(parts, func(p models.TusUpload) bool { return p.ID == id })
+		switch {
+		case i < 0:
+			return sum, models.ErrUploadUnknown.Because("%s is no part of this file transfer.", id)
+		case !parts[i].Live(now):
+			return sum, models.ErrUploadGone.Because("It is the part %s.", id)
+		case parts[i].Completed == nil:
+			return sum, models.ErrPartIncomplete.Because("It is %s.", id)
+		}
+		sum.bytes += parts[i].Received
+	}
+	return sum, nil
+}
+
+// TusParts returns the parts of a transfer that are not given up, in the order in which they were opened.
+func (s *Store) TusParts(ctx context.Context, transfer uuid.UUID) ([]models.TusUpload, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	var out []models.TusUpload
+	err := s.read.WithContext(ctx).Order("number").Find(&out, "transfer_id = ? AND part AND ended IS NULL", transfer).Error
+	return out, unavailable("read parts", err)
+}
+
+// HoldDigest gives the caller a transfer's digest alone, for as long as lease; held is false while somebody else has it.
+func (s *Store) HoldDigest(ctx context.Context, transfer uuid.UUID, lease time.Duration) (d models.TusDigest, held bool, err error) {
+	return d, held, s.transact(ctx, "hold digest", func(tx *gorm.DB) error {
+		now := s.clock()
+		if _, err := lockTransfer(tx, transfer); err != nil {
+			return err
+		}
+		err := tx.Take(&d, "transfer_id = ?", transfer).Error
+		if errors.Is(err, gorm.ErrRecordNotFound) {
+			d = models.TusDigest{TransferID: transfer, Parts: []uuid.UUID{}, SHA256State: []byte{}, MD5State: []byte{}, Epoch: 1, LeaseUntil: now.Add(lease)}
+			held = true
+			return tx.Create(&d).Error
+		}
+		if err != nil || d.LeaseUntil.After(now) {
+			return err
+		}
+		held = true
+		d.Epoch++
+		d.LeaseUntil = now.Add(lease)
+		return tx.Model(&models.TusDigest{}).Where("transfer_id = ?", transfer).
+			Updates(map[string]any{"epoch": d.Epoch, "lease_until": d.LeaseUntil}).Error
+	})
+}
+
+// SaveDigest records how far a held digest is and holds it on, or with a lease of 0 lets go of it.
+// models.ErrUploadTaken when somebody else has it.
+func (s *Store) SaveDigest(ctx context.Context, d models.TusDigest, lease time.Duration) error {
+	return s.transact(ctx, "save digest", func(tx *gorm.DB) error {
+		d.LeaseUntil = s.clock().Add(lease)
+		if d.SHA256State == nil {
+			d.SHA256State, d.MD5State = []byte{}, []byte{}
+		}
+		done := tx.Model(&models.TusDigest{}).Where("transfer_id = ? AND epoch = ?", d.TransferID, d.Epoch).
+			Select("Parts", "Hashed", "SHA256State", "MD5State", "LeaseUntil").Updates(&d)
+		if done.Error == nil && done.RowsAffected == 0 {
+			return models.ErrUploadTaken
+		}
+		return done.Error
+	})
+}
+
+// StaleTus returns uploads that expired and were not ended, and uploads that are complete for some time without being
+// staged though their transfer awaits content, oldest first.
+func (s *Store) StaleTus(ctx context.Context, limit int) (expired, unfinished []models.TusUpload, err error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	now := s.clock()
+	db := s.read.WithContext(ctx)
+	err = db.Order("expires").Limit(limit).
+		Find(&expired, "ended IS NULL AND expires <= ? AND (completed IS NULL OR part)", now).Error
+	if err == nil {
+		err = db.Order("completed").Limit(limit).
+			Where("NOT part AND ended IS NULL AND completed < ?", now.Add(-TusLease)).
+			Where("EXISTS (SELECT 1 FROM transfers t WHERE t.id = transfer_id AND t.status = ?)", models.TransferInitialized).
+			Find(&unfinished).Error
+	}
+	return expired, unfinished, unavailable("list stale uploads", err)
+}

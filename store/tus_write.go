@@ -1,0 +1,149 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"github.com/formidling/formidling/models"
+)
+
+// TusLease is how long a writer that is not heard of counts as one that may still leave bytes behind. It keeps
+// nobody from taking its upload over.
+const TusLease = 15 * time.Second
+
+// receiving is the condition under which an upload may grow.
+const receiving = `ended IS NULL AND completed IS NULL AND expires > ?
+	AND EXISTS (SELECT 1 FROM transfers t WHERE t.id = transfer_id AND t.status = ?)`
+
+// ClaimTus makes the caller the one writer of an upload that stands at offset, and returns the writer's epoch: whoever
+// wrote before can commit nothing any more. length, if not nil, is what was deferred until now.
+// models.ErrUploadOffset when the upload stands elsewhere, ErrUploadGone when it was given up or is too old,
+// ErrAlreadyUploaded when the transfer no longer awaits content.
+func (s *Store) ClaimTus(ctx context.Context, upload uuid.UUID, offset int64, length *int64) (epoch int64, err error) {
+	return epoch, s.transact(ctx, "claim upload", func(tx *gorm.DB) error {
+		now := s.clock()
+		set := map[string]any{"epoch": gorm.Expr("epoch + 1")}
+		query := tx.Model(&models.TusUpload{}).Where("id = ? AND received = ?", upload, offset)
+		if length != nil {
+			set["length"] = *length
+			query = query.Where("length IS NULL OR length = ?", *length)
+			if *length == offset {
+				set["completed"] = now
+			}
+		}
+		done := query.Where(receiving, now, models.TransferInitialized).Updates(set)
+		if done.Error != nil {
+			return done.Error
+		}
+		var u models.TusUpload
+		if err := tx.Take(&u, "id = ?", upload).Error; err != nil {
+			return err
+		}
+		if done.RowsAffected == 0 {
+			return whyNot(u, offset, now)
+		}
+		epoch = u.Epoch
+		return extendLease(tx, upload, now)
+	})
+}
+
+// whyNot tells why an upload cannot be claimed.
+func whyNot(u models.TusUpload, offset int64, now time.Time) error {
+	switch {
+	case u.Ended != nil, u.Completed == nil && !now.Before(u.Expires):
+		return models.ErrUploadGone
+	case u.Received != offset:
+		return models.ErrUploadOffset
+	}
+	return models.ErrAlreadyUploaded
+}
+
+func extendLease(tx *gorm.DB, upload uuid.UUID, now time.Time) error {
+	return tx.Model(&models.UploadAttempt{}).Where("id = ? AND ended IS NULL", upload).Update("lease_until", now.Add(TusLease)).Error
+}
+
+// CommitTus records what has become durable, and that all has when that is so. models.ErrUploadTaken when epoch is no
+// longer the newest, ErrUploadGone or ErrAlreadyUploaded when nobody may write any more.
+func (s *Store) CommitTus(ctx context.Context, upload uuid.UUID, epoch int64, p models.TusProgress) error {
+	return s.transact(ctx, "commit upload", func(tx *gorm.DB) error {
+		now := s.clock()
+		var t models.Transfer
+		var u models.TusUpload
+		err := tx.Take(&u, "id = ?", upload).Error
+		if err == nil {
+			err = tx.Select("id", "expires").Take(&t, "id = ?", u.TransferID).Error
+		}
+		if err != nil {
+			return err
+		}
+		set := map[string]any{
+			"received": p.Received, "crc32c": p.CRC32C, "expires": tusExpiry(t, now),
+		}
+		if u.Length != nil && *u.Length == p.Received {
+			set["completed"] = now
+		}
+		if p.Hashes.SHA256 != nil {
+			set["sha256_state"], set["md5_state"] = p.Hashes.SHA256, p.Hashes.MD5
+		}
+		done := tx.Model(&models.TusUpload{}).Where("id = ? AND epoch = ? AND received = ?", upload, epoch, p.From).
+			Where(receiving, now, models.TransferInitialized).Updates(set)
+		switch {
+		case done.Error != nil:
+			return done.Error
+		case done.RowsAffected > 0:
+		case u.Epoch != epoch && u.Ended == nil:
+			return models.ErrUploadTaken
+		default:
+			return whyNot(u, p.From, now)
+		}
+		p.Segment.UploadID = upload
+		err = tx.Clauses(clause.OnConflict{
+			Columns: []clause.Column{{Name: "upload_id"}, {Name: "first"}}, DoUpdates: clause.AssignmentColumns([]string{"size", "crc32c"}),
+		}).Create(&p.Segment).Error
+		if err != nil {
+			return err
+		}
+		return extendLease(tx, upload, now)
+	})
+}
+
+// WatchTus tells whether a writer still is the newest, and that it lives. models.ErrUploadTaken when it is not, or
+// when nobody may write any more.
+func (s *Store) WatchTus(ctx context.Context, upload uuid.UUID, epoch int64) error {
+	return s.transact(ctx, "watch upload", func(tx *gorm.DB) error {
+		now := s.clock()
+		var n int64
+		err := tx.Model(&models.TusUpload{}).Where("id = ? AND epoch = ?", upload, epoch).
+			Where(receiving, now, models.TransferInitialized).Count(&n).Error
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return models.ErrUploadTaken
+		}
+		return extendLease(tx, upload, now)
+	})
+}
+
+// HoldTus lets the content of a complete upload be staged for a while.
+func (s *Store) HoldTus(ctx context.Context, upload uuid.UUID, lease time.Duration) error {
+	return s.transact(ctx, "hold upload", func(tx *gorm.DB) error {
+		now := s.clock()
+		done := tx.Model(&models.UploadAttempt{}).
+			Where("id = ? AND ended IS NULL AND lease_until < ?", upload, now.Add(lease)).
+			Where("EXISTS (SELECT 1 FROM transfers t WHERE t.id = transfer_id AND t.status = ?)", models.TransferInitialized).
+			Update("lease_until", now.Add(lease))
+		return done.Error
+	})
+}
+
+// ForgetTusSegments drops what was needed until the content of an upload, or of a final one's parts, was whole.
+func (s *Store) ForgetTusSegments(ctx context.Context, uploads ...uuid.UUID) error {
+	return s.transact(ctx, "forget segments", func(tx *gorm.DB) error {
+		return tx.Delete(&models.TusSegment{}, "upload_id IN ?", uploads).Error
+	})
+}
