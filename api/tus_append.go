@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -53,7 +54,7 @@ func (s *Server) patchTus(c *gin.Context, id uuid.UUID, part *uuid.UUID, p TusAp
 	if err != nil {
 		return models.TusUpload{}, err
 	}
-	v, u, err := s.tusUpload(c, id, part)
+	v, u, err := s.settledTus(c, id, part)
 	if err != nil {
 		return u, err
 	}
@@ -193,6 +194,11 @@ func (s *Server) writeTus(c *gin.Context, u models.TusUpload, k chunk, limit int
 	close(w.done)
 	w.watching.Wait()
 	s.tusWriters.over(u.ID, w)
+	if w.woken.Load() && c.Request.ProtoMajor == 1 {
+		// net/http may have taken the read that was ended for a client that went away: it would cancel whatever comes
+		// later over the connection
+		c.Header("Connection", "close")
+	}
 	return chunkError(err, context.Cause(ctx))
 }
 
@@ -260,13 +266,16 @@ type tusWriter struct {
 	connect  *http.ResponseController
 	done     chan struct{} // closed when it no longer writes
 	watching sync.WaitGroup
+	woken    atomic.Bool // a read was ended
 }
 
 // end has the writer stop, wherever it waits.
 func (w *tusWriter) end(why error) { w.stop(why) }
 
-// wake ends a read that waits for a client, until the writer has noticed.
+// wake ends a read that waits for a client, until the writer has noticed. What came before it is committed, unless the
+// writer was told to end.
 func (w *tusWriter) wake() {
+	w.woken.Store(true)
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -295,6 +304,30 @@ func (t *tusWriters) begin(upload uuid.UUID, w *tusWriter) {
 		before.end(models.ErrUploadTaken)
 	}
 	t.by[upload] = w
+}
+
+// tusSettle is how long a request waits for the one before it to make durable what it received.
+const tusSettle = 5 * time.Second
+
+// settle has a writer of this process stop receiving, and waits until what it received is durable; it tells whether
+// there was one. Mostly its connection has broken: who asked for the offset, or went on, before the end of its commit
+// would throw away what had come, and a client that tries again at once would get nowhere.
+func (t *tusWriters) settle(ctx context.Context, upload uuid.UUID) bool {
+	t.mu.Lock()
+	w := t.by[upload]
+	t.mu.Unlock()
+	if w == nil {
+		return false
+	}
+	go w.wake()
+	late := time.NewTimer(tusSettle)
+	defer late.Stop()
+	select {
+	case <-w.done:
+	case <-late.C:
+	case <-ctx.Done():
+	}
+	return true
 }
 
 func (t *tusWriters) over(upload uuid.UUID, w *tusWriter) {
