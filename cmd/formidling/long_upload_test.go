@@ -20,7 +20,7 @@ func (zeros) Read(p []byte) (int, error) {
 // TestLongUpload_NeedsNoMoreMemoryThanAShortOne uploads long sparse files to a process that has seen short ones.
 // It is not parallel, so that the time that it takes stays small. `make bench-large` does the same with 100 GB.
 func TestLongUpload_NeedsNoMoreMemoryThanAShortOne(t *testing.T) {
-	const short, long, bound = 64 << 20, 2 << 30, 64 << 20 // bytes
+	const short, long, bound = 64 << 20, 1 << 30, 64 << 20 // bytes
 	i := installWith(t, "OBJECTS="+t.TempDir())
 	i.makeService()
 	for name, upload := range map[string]func(size int64){

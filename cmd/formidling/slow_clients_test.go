@@ -27,7 +27,7 @@ const (
 	slowDownloads = 1000 - slowTransfers*slowTries - slowResumed
 	slowSize      = 256 << 10 // bytes of an upload
 	slowHead      = 64 << 10  // of it, sent at once
-	slowFile      = 6 << 20   // bytes of the download: more than the buffers of a connection hold
+	slowFile      = 2 << 20   // bytes of the download: more than the buffers of a connection hold
 )
 
 // gated gives the first bytes at once and the others when it is told to.
@@ -140,7 +140,7 @@ func (s *slowClients) allUnderWay(dir string) {
 	require.Eventually(s.i.t, func() bool {
 		sockets, files, _ = s.i.api.Descriptors(s.i.t, dir)
 		return sockets >= 1000 && files >= slowDownloads+slowTransfers*slowTries
-	}, 60*time.Second, 50*time.Millisecond, "%d sockets, %d files", &sockets, &files)
+	}, 60*time.Second, 50*time.Millisecond, "a connection and a file for each")
 }
 
 func (s *slowClients) send(ctx context.Context, c *demoClient, method, path string, body io.Reader, size int64) (*http.Response, error) {

@@ -108,7 +108,7 @@ func (u *tusUpload) offset(header http.Header) (int64, error) {
 var errLost = errors.New("the upload cannot go on")
 
 // finish goes on until all is there: asks how far it is, sends the rest, and does so again when that fails. It
-// returns how many requests failed.
+// returns how many tries failed.
 func (u *tusUpload) finish(content pattern) (failed int) {
 	u.t.Helper()
 	var last error
@@ -117,9 +117,10 @@ func (u *tusUpload) finish(content pattern) (failed int) {
 		if err == nil && at < u.size {
 			at, err = u.patch(u.t.Context(), at, content.from(at, u.size), u.size-at)
 		}
+		last = err
 		if err != nil {
 			failed++
-			last = err
+			u.t.Logf("after byte %d: %.160v", u.acked, err)
 		}
 		var refused *refusedError
 		if errors.As(err, &refused) && refused.status < 500 && refused.status != http.StatusConflict && refused.status != http.StatusLocked {
@@ -127,7 +128,7 @@ func (u *tusUpload) finish(content pattern) (failed int) {
 			return true
 		}
 		return err == nil && at == u.size
-	}, 90*time.Second, 50*time.Millisecond, "%v", &last)
+	}, 90*time.Second, 50*time.Millisecond, "the last try tells why")
 	require.NotErrorIs(u.t, last, errLost)
 	return failed
 }
