@@ -16,7 +16,7 @@ import (
 	"github.com/formidling/formidling/internal/testenv"
 )
 
-const minioUser, minioPassword = "bench-user", "bench-password" //nolint:gosec // of a server on loopback that lives for the bench
+const minioUser, minioPassword = "bench-user", "bench-password" // of a server on loopback that lives as long as the bench
 
 // startMinIO runs MinIO on one directory. It computes an MD5 and a checksum of its own, and syncs in part, so that the
 // fsync that is added finds little to do.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -29,8 +30,8 @@ func (c tusClient) do(ctx context.Context, method, at string, from io.Reader, si
 	if c.token != "" {
 		r.Header.Set("Authorization", "Bearer "+c.token)
 	}
-	for n := 0; n < len(headers); n += 2 {
-		r.Header.Set(headers[n], headers[n+1])
+	for pair := range slices.Chunk(headers, 2) {
+		r.Header.Set(pair[0], pair[1])
 	}
 	response, err := send(c.http, r)
 	if err != nil {

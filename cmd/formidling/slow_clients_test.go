@@ -21,13 +21,13 @@ import (
 // The slow clients: uploads of a few transfers, many tries of each (the first whole one wins), tus uploads, and
 // downloads of one file.
 const (
-	slowTransfers = 12
+	slowTransfers = 16
 	slowTries     = 50 // of each of them
 	slowResumed   = 30
 	slowDownloads = 1000 - slowTransfers*slowTries - slowResumed
 	slowSize      = 256 << 10 // bytes of an upload
 	slowHead      = 64 << 10  // of it, sent at once
-	slowFile      = 2 << 20   // bytes of the download: more than the buffers of a connection hold
+	slowFile      = 6 << 20   // bytes of the download: more than the buffers of a connection hold
 )
 
 // gated gives the first bytes at once and the others when it is told to.
@@ -117,7 +117,9 @@ func TestSlowClients_AThousandAtOnceCostLittle(t *testing.T) {
 // smallWindow lets a connection receive little ahead of its reader, so that the bytes wait at the server.
 func smallWindow(_, _ string, c syscall.RawConn) error {
 	var failed error
-	err := c.Control(func(fd uintptr) { failed = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 8<<10) })
+	err := c.Control(func(fd uintptr) {
+		failed = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 8<<10)
+	})
 	return errors.Join(err, failed)
 }
 

@@ -39,7 +39,7 @@ const killings = 12
 
 func TestKilledAPI_AtRandomMomentsOfATusUploadLosesNothing(t *testing.T) {
 	t.Parallel()
-	const size, rate, longest = 160<<20 + 13, 256 << 20, 1200 * time.Millisecond
+	const size, rate, longest = 160<<20 + 13, 256 << 20, 1800 * time.Millisecond
 	content := newPattern(2)
 	sum := content.sum(t, size)
 	for storage, settings := range storages(t) {
@@ -242,7 +242,7 @@ func (i *installation) fetchInPieces(server, id string, size int64) (sum string,
 		n, err := io.Copy(h, response.Body)
 		require.NoError(i.t, response.Body.Close())
 		at += n
-		require.True(i.t, err == nil == (at == size), "%d of %d bytes, and then %v", at, size, err)
+		require.Equal(i.t, at == size, err == nil, "%d of %d bytes, and then %v", at, size, err)
 		require.Positive(i.t, n)
 	}
 	return fmt.Sprintf("%x", h.Sum(nil)), tries
