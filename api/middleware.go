@@ -101,6 +101,9 @@ func (s *Server) authenticate(c *gin.Context) {
 		return
 	}
 	caller, err := s.Authenticator.Authenticate(c.Request)
+	if err != nil && lateTokens[route] {
+		caller, err = s.late(c, err)
+	}
 	if err != nil {
 		s.problem(c, err)
 		return

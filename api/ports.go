@@ -16,6 +16,8 @@ import (
 // Authenticator knows who a request is from; its errors wrap models.ErrUnauthenticated.
 type Authenticator interface {
 	Authenticate(r *http.Request) (models.Caller, error)
+	// AuthenticateLate takes a token that has expired too, and then tells when it did.
+	AuthenticateLate(r *http.Request) (caller models.Caller, expired time.Time, err error)
 }
 
 // Tokens is the token endpoint.
@@ -60,6 +62,7 @@ type Resumables interface {
 	TusParts(ctx context.Context, transfer uuid.UUID) ([]models.TusUpload, error)
 	EndTus(ctx context.Context, upload uuid.UUID) error
 	RejectTus(ctx context.Context, upload uuid.UUID) error
+	OpenedBefore(ctx context.Context, transfer uuid.UUID, sender models.Party, at time.Time) (bool, error)
 	StaleTus(ctx context.Context, limit int) (expired, unfinished []models.TusUpload, err error)
 	TusWriting
 	TusDigests

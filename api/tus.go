@@ -174,17 +174,11 @@ func (s *Server) TusPartStatus(c *gin.Context, id FileTransferID, part PartialUp
 	s.tusStatus(c, id, &part)
 }
 
-// settledTus is the upload that a request is about, after what another request here had received of it became durable.
-func (s *Server) settledTus(c *gin.Context, id uuid.UUID, part *uuid.UUID) (models.TransferView, models.TusUpload, error) {
+func (s *Server) tusStatus(c *gin.Context, id uuid.UUID, part *uuid.UUID) {
 	v, u, err := s.tusUpload(c, id, part)
 	if err == nil && s.tusWriters.settle(c.Request.Context(), u.ID) {
 		v, u, err = s.tusUpload(c, id, part)
 	}
-	return v, u, err
-}
-
-func (s *Server) tusStatus(c *gin.Context, id uuid.UUID, part *uuid.UUID) {
-	v, u, err := s.settledTus(c, id, part)
 	if err == nil && u.Completed != nil && !u.Part {
 		err = s.finishTus(c.Request.Context(), v, u, actor(c)) // clients take a complete upload for a success
 	}

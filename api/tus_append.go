@@ -54,7 +54,7 @@ func (s *Server) patchTus(c *gin.Context, id uuid.UUID, part *uuid.UUID, p TusAp
 	if err != nil {
 		return models.TusUpload{}, err
 	}
-	v, u, err := s.settledTus(c, id, part)
+	v, u, err := s.tusUpload(c, id, part)
 	if err != nil {
 		return u, err
 	}
@@ -179,6 +179,7 @@ func (s *Server) writeTus(c *gin.Context, u models.TusUpload, k chunk, limit int
 			if epoch, err = s.Resumables.ClaimTus(ctx, u.ID, k.offset, k.length); err != nil {
 				return 0, err
 			}
+			w.epoch = epoch
 			s.tusWriters.begin(u.ID, w)
 			w.watching.Go(func() { s.watchTus(ctx, w, u.ID, epoch) })
 			return epoch, nil
@@ -264,6 +265,7 @@ func (s *Server) watchTus(ctx context.Context, w *tusWriter, upload uuid.UUID, e
 type tusWriter struct {
 	stop     context.CancelCauseFunc
 	connect  *http.ResponseController
+	epoch    int64
 	done     chan struct{} // closed when it no longer writes
 	watching sync.WaitGroup
 	woken    atomic.Bool // a read was ended
@@ -300,7 +302,13 @@ func (t *tusWriters) begin(upload uuid.UUID, w *tusWriter) {
 	if t.by == nil {
 		t.by = map[uuid.UUID]*tusWriter{}
 	}
-	if before := t.by[upload]; before != nil {
+	before := t.by[upload]
+	switch {
+	case before == nil:
+	case before.epoch > w.epoch: // it was quicker from its claim to here
+		w.end(models.ErrUploadTaken)
+		return
+	default:
 		before.end(models.ErrUploadTaken)
 	}
 	t.by[upload] = w
@@ -310,8 +318,8 @@ func (t *tusWriters) begin(upload uuid.UUID, w *tusWriter) {
 const tusSettle = 5 * time.Second
 
 // settle has a writer of this process stop receiving, and waits until what it received is durable; it tells whether
-// there was one. Mostly its connection has broken: who asked for the offset, or went on, before the end of its commit
-// would throw away what had come, and a client that tries again at once would get nowhere.
+// there was one. Mostly its connection has broken: a client that was told the offset before the end of the commit would
+// go on from there, throw away what had come, and with links that break often get nowhere.
 func (t *tusWriters) settle(ctx context.Context, upload uuid.UUID) bool {
 	t.mu.Lock()
 	w := t.by[upload]

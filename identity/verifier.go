@@ -60,9 +60,22 @@ func (v *Verifier) WithCertificates(c Certificates) *Verifier {
 // models.ErrUnauthenticated with a reason for the log, which the caller is not told; or
 // models.ErrUnavailable while an issuer's keys have never been seen.
 func (v *Verifier) Authenticate(r *http.Request) (models.Caller, error) {
+	caller, _, err := v.authenticate(r, false)
+	return caller, err
+}
+
+// AuthenticateLate is Authenticate, but takes a token that has expired as if it were used in its last moment, and tells
+// when that was. It is for what was begun while the token was valid, and for nothing else; expired is zero for a
+// credential that Authenticate takes as well.
+func (v *Verifier) AuthenticateLate(r *http.Request) (caller models.Caller, expired time.Time, err error) {
+	return v.authenticate(r, true)
+}
+
+func (v *Verifier) authenticate(r *http.Request, late bool) (models.Caller, time.Time, error) {
+	var expired time.Time
 	raw, err := bearer(r.Header)
 	if err != nil {
-		return models.Caller{}, err
+		return models.Caller{}, expired, err
 	}
 	var presented []*x509.Certificate
 	if r.TLS != nil {
@@ -70,21 +83,22 @@ func (v *Verifier) Authenticate(r *http.Request) (models.Caller, error) {
 	}
 	holder, err := v.certified(presented)
 	if err != nil {
-		return models.Caller{}, err
+		return models.Caller{}, expired, err
 	}
 	if raw == "" {
-		return byCertificate(holder, presented)
+		caller, err := byCertificate(holder, presented)
+		return caller, expired, err
 	}
-	caller, bound, err := v.verify(r.Context(), raw)
+	token, err := v.verify(r.Context(), raw, late)
 	switch {
 	case err != nil:
-		return models.Caller{}, err
-	case holder != "" && holder != caller.Holder():
-		return models.Caller{}, refuse("certificate-of-another")
-	case bound != "" && (holder == "" || Thumbprint(presented[0]) != bound):
-		return models.Caller{}, refuse("bound-to-another-certificate")
+		return models.Caller{}, expired, err
+	case holder != "" && holder != token.caller.Holder():
+		return models.Caller{}, expired, refuse("certificate-of-another")
+	case token.bound != "" && (holder == "" || Thumbprint(presented[0]) != token.bound):
+		return models.Caller{}, expired, refuse("bound-to-another-certificate")
 	}
-	return caller, nil
+	return token.caller, token.expired, nil
 }
 
 // bearer finds the token of a request (RFC 6750, 2.1); empty when the request carries no Authorization.
@@ -129,42 +143,53 @@ func byCertificate(holder models.Party, presented []*x509.Certificate) (models.C
 	}, nil
 }
 
-// verify checks a token: form, issuer, signature, audience, life time. It also returns the thumbprint of
-// the certificate to which the token is bound, if it is.
-func (v *Verifier) verify(ctx context.Context, raw string) (models.Caller, string, error) {
+// verified is what a token says.
+type verified struct {
+	caller  models.Caller
+	bound   string    // thumbprint of the certificate to which the token is bound, if it is
+	expired time.Time // when it did, if it did
+}
+
+// verify checks a token: form, issuer, signature, audience, life time. A late token may have expired.
+func (v *Verifier) verify(ctx context.Context, raw string, late bool) (verified, error) {
 	if len(raw) > maxToken {
-		return models.Caller{}, "", refuse("too-long")
+		return verified{}, refuse("too-long")
 	}
 	token, err := jwt.ParseSigned(raw, v.algorithms)
 	if err != nil || len(token.Headers) != 1 {
-		return models.Caller{}, "", refuse("not-a-signed-token")
+		return verified{}, refuse("not-a-signed-token")
 	}
 	var unverified struct {
 		Issuer string `json:"iss"`
 	}
 	if err := token.UnsafeClaimsWithoutVerification(&unverified); err != nil {
-		return models.Caller{}, "", refuse("claims-unreadable")
+		return verified{}, refuse("claims-unreadable")
 	}
 	issuer, known := v.issuers[unverified.Issuer]
 	if !known {
-		return models.Caller{}, "", refuse("issuer-not-accepted")
+		return verified{}, refuse("issuer-not-accepted")
 	}
 	c, err := issuer.claims(ctx, token)
 	if err != nil {
-		return models.Caller{}, "", err
+		return verified{}, err
 	}
 	if !c.Audience.Contains(issuer.Audience) {
-		return models.Caller{}, "", refuse("audience-not-ours")
+		return verified{}, refuse("audience-not-ours")
 	}
-	if err := checkTimes(c.Claims, v.now()); err != nil {
-		return models.Caller{}, "", err
+	var out verified
+	at := v.now()
+	if late && c.Expiry != nil && !at.Before(c.Expiry.Time()) {
+		out.expired = c.Expiry.Time()
+		at = out.expired.Add(-time.Second)
 	}
-	bound, err := c.boundTo()
-	if err != nil {
-		return models.Caller{}, "", err
+	if err := checkTimes(c.Claims, at); err != nil {
+		return verified{}, err
 	}
-	caller, err := issuer.caller(c)
-	return caller, bound, err
+	if out.bound, err = c.boundTo(); err != nil {
+		return verified{}, err
+	}
+	out.caller, err = issuer.caller(c)
+	return out, err
 }
 
 // claims verifies the header and the signature, with the issuer's own algorithms and keys only.

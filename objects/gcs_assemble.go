@@ -19,6 +19,9 @@ func (g *gcs) Assemble(ctx context.Context, a models.TusAssembly) (models.Conten
 	}
 	c := contentOfSegments(a)
 	made, err := g.assemble(ctx, a, c)
+	if errors.Is(err, models.ErrObjectExists) || errors.Is(err, models.ErrObjectNotFound) {
+		err = fmt.Errorf("%w: somebody else assembles it at the same time: %s", models.ErrUnavailable, err.Error())
+	}
 	if err != nil {
 		return models.Content{}, fmt.Errorf("assemble %s: %w", a.Key, err)
 	}

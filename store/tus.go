@@ -88,7 +88,7 @@ func giveWay(tx *gorm.DB, u models.TusUpload, now time.Time) (*models.TusUpload,
 	switch {
 	case have.Completed != nil && len(have.Joins) > 0 && equalIDs(have.Joins, u.Joins):
 		return &have, nil
-	case have.Completed != nil && (len(u.Joins) > 0 || have.Length == nil || u.Length == nil || *have.Length != *u.Length):
+	case have.Completed != nil: // what is opened again may have other bytes
 		return nil, models.ErrAlreadyUploaded
 	case have.Live(now) && len(u.Joins) == 0 && sameLength(have, u) && have.Metadata == u.Metadata:
 		return &have, nil
@@ -182,6 +182,17 @@ func (s *Store) TusSegments(ctx context.Context, uploads ...uuid.UUID) ([]models
 		out = append(out, some...)
 	}
 	return out, nil
+}
+
+// OpenedBefore tells whether an upload of a transfer of this sender is open that was opened before a moment.
+func (s *Store) OpenedBefore(ctx context.Context, transfer uuid.UUID, sender models.Party, at time.Time) (bool, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	var found []models.TusUpload
+	err := s.read.WithContext(ctx).Limit(1).
+		Where("transfer_id = ? AND ended IS NULL AND opened < ? AND (expires > ? OR completed IS NOT NULL)", transfer, at.UTC(), s.clock()).
+		Where("EXISTS (SELECT 1 FROM transfers t WHERE t.id = transfer_id AND t.sender = ?)", sender).Find(&found).Error
+	return len(found) > 0, unavailable("look for open upload", err)
 }
 
 // EndTus gives an upload up. models.ErrAlreadyUploaded when all of its bytes came and it is no part: then it is no

@@ -1,0 +1,45 @@
+package api
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/gin-gonic/gin"
+	"github.com/google/uuid"
+
+	"github.com/formidling/formidling/models"
+)
+
+// lateTokens lists what a token may do after it has expired, if the upload was opened before that: finish it. Opening,
+// giving up and everything else needs a valid one.
+var lateTokens = map[string]bool{
+	"POST /broker/api/v1/filetransfer/upload/tus/:fileTransferId":                           true, // the final one only
+	"HEAD /broker/api/v1/filetransfer/upload/tus/:fileTransferId":                           true,
+	"PATCH /broker/api/v1/filetransfer/upload/tus/:fileTransferId":                          true,
+	"HEAD /broker/api/v1/filetransfer/upload/tus/:fileTransferId/partial/:partialUploadId":  true,
+	"PATCH /broker/api/v1/filetransfer/upload/tus/:fileTransferId/partial/:partialUploadId": true,
+}
+
+// late finds who a request is from whose token was refused, if all that is wrong with it is that it expired during an
+// upload of its organisation. Otherwise the answer is the refusal, whatever the transfer is.
+func (s *Server) late(c *gin.Context, refused error) (models.Caller, error) {
+	if c.Request.Method == http.MethodPost && !strings.HasPrefix(c.GetHeader("Upload-Concat"), "final;") {
+		return models.Caller{}, refused
+	}
+	id, err := uuid.Parse(c.Param("fileTransferId"))
+	if err != nil {
+		return models.Caller{}, refused
+	}
+	caller, expired, err := s.Authenticator.AuthenticateLate(c.Request)
+	if err != nil || expired.IsZero() {
+		return models.Caller{}, refused
+	}
+	open, err := s.Resumables.OpenedBefore(c.Request.Context(), id, caller.Party, expired)
+	if err != nil {
+		return models.Caller{}, err
+	}
+	if !open {
+		return models.Caller{}, refused
+	}
+	return caller, nil
+}

@@ -1,0 +1,247 @@
+package store
+
+import (
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/formidling/formidling/models"
+)
+
+func tusFor(transfer uuid.UUID, length int64, change ...func(*models.TusUpload)) models.TusUpload {
+	u := models.TusUpload{ID: uuid.New(), TransferID: transfer, Length: &length, OpenedBy: as(alice)}
+	for _, c := range change {
+		c(&u)
+	}
+	return u
+}
+
+func asPart(u *models.TusUpload) { u.Part = true }
+
+func (b *bundle) openTus(t *testing.T, u models.TusUpload) models.TusUpload {
+	t.Helper()
+	u, err := b.OpenTus(t.Context(), u)
+	require.NoError(t, err)
+	return u
+}
+
+func progress(from, to int64) models.TusProgress {
+	return models.TusProgress{
+		From: from, Received: to, CRC32C: uint32(to), Hashes: models.HashState{SHA256: []byte{1}, MD5: []byte{2}},
+		Segment: models.TusSegment{First: 0, Name: "s", Size: to, CRC32C: uint32(to)},
+	}
+}
+
+// fill receives all bytes of an upload in one go.
+func (b *bundle) fill(t *testing.T, u models.TusUpload) {
+	t.Helper()
+	epoch, err := b.ClaimTus(t.Context(), u.ID, 0, nil)
+	require.NoError(t, err)
+	require.NoError(t, b.CommitTus(t.Context(), u.ID, epoch, progress(0, *u.Length)))
+}
+
+func TestTus_OnlyTheNewestWriterCommits(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *bundle) {
+		ctx := t.Context()
+		u := b.openTus(t, tusFor(b.accept(t, bob), 100))
+		first, err := b.ClaimTus(ctx, u.ID, 0, nil)
+		require.NoError(t, err)
+		second, err := b.ClaimTus(ctx, u.ID, 0, nil)
+		require.NoError(t, err)
+		require.Greater(t, second, first)
+		require.ErrorIs(t, b.CommitTus(ctx, u.ID, first, progress(0, 50)), models.ErrUploadTaken)
+		require.ErrorIs(t, b.WatchTus(ctx, u.ID, first), models.ErrUploadTaken)
+		require.NoError(t, b.WatchTus(ctx, u.ID, second))
+		require.NoError(t, b.CommitTus(ctx, u.ID, second, progress(0, 50)))
+		require.Error(t, b.CommitTus(ctx, u.ID, second, progress(0, 60)), "from where it no longer stands")
+		_, err = b.ClaimTus(ctx, u.ID, 0, nil)
+		require.ErrorIs(t, err, models.ErrUploadOffset)
+		require.NoError(t, b.CommitTus(ctx, u.ID, second, progress(50, 100)))
+		got, err := b.TusOf(ctx, u.TransferID, nil)
+		require.NoError(t, err)
+		require.Equal(t, int64(100), got.Received)
+		require.NotNil(t, got.Completed)
+		require.Equal(t, models.HashState{SHA256: []byte{1}, MD5: []byte{2}}, got.Hashes())
+		require.Equal(t, as(alice), got.OpenedBy)
+		segments, err := b.TusSegments(ctx, u.ID)
+		require.NoError(t, err)
+		require.Len(t, segments, 1, "a segment grows")
+		require.Equal(t, int64(100), segments[0].Size)
+		_, err = b.ClaimTus(ctx, u.ID, 100, nil)
+		require.ErrorIs(t, err, models.ErrAlreadyUploaded)
+		v, err := b.TransferFor(ctx, u.TransferID, alice)
+		require.NoError(t, err)
+		require.Equal(t, models.TransferUploadProcessing, v.EffectiveStatus)
+		b.finds(t, models.TransferUploadProcessing, u.TransferID)
+	})
+}
+
+// finds requires that search finds one transfer of the sender by its status.
+func (b *bundle) finds(t *testing.T, status models.TransferStatus, id uuid.UUID) {
+	t.Helper()
+	page, err := b.SearchTransfers(t.Context(), models.Search{Caller: alice, ResourceID: svc, Status: &status, Role: models.RoleSender, Limit: 10})
+	require.NoError(t, err)
+	require.Equal(t, []uuid.UUID{id}, page.IDs)
+}
+
+func TestTus_OfManyClaimsAtOnceOneCommits(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *bundle) {
+		u := b.openTus(t, tusFor(b.accept(t, bob), 100))
+		var all sync.WaitGroup
+		var mu sync.Mutex
+		won := 0
+		for range 8 {
+			all.Go(func() {
+				epoch, err := b.ClaimTus(t.Context(), u.ID, 0, nil)
+				if err == nil {
+					err = b.CommitTus(t.Context(), u.ID, epoch, progress(0, 100))
+				}
+				if err == nil {
+					mu.Lock()
+					defer mu.Unlock()
+					won++
+				}
+			})
+		}
+		all.Wait()
+		require.Equal(t, 1, won)
+	})
+}
+
+func TestTus_ExpiresADayAfterItWasTouched(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *bundle) {
+		ctx := t.Context()
+		u := b.openTus(t, tusFor(b.accept(t, bob), 100))
+		b.clock.advance(23 * time.Hour)
+		epoch, err := b.ClaimTus(ctx, u.ID, 0, nil)
+		require.NoError(t, err)
+		require.NoError(t, b.CommitTus(ctx, u.ID, epoch, progress(0, 50)))
+		_, until, err := b.UploadFacts(ctx, u.TransferID)
+		require.NoError(t, err)
+		require.True(t, until.After(b.clock.read().Add(23*time.Hour)), "the transfer waits for it beyond its deadline")
+		b.clock.advance(23 * time.Hour)
+		_, err = b.ClaimTus(ctx, u.ID, 50, nil)
+		require.NoError(t, err)
+		expired, _, err := b.StaleTus(ctx, 10)
+		require.NoError(t, err)
+		require.Empty(t, expired)
+		b.clock.advance(25 * time.Hour)
+		_, err = b.ClaimTus(ctx, u.ID, 50, nil)
+		require.ErrorIs(t, err, models.ErrUploadGone)
+		require.ErrorIs(t, b.CommitTus(ctx, u.ID, epoch+1, progress(50, 60)), models.ErrUploadGone)
+		_, until, err = b.UploadFacts(ctx, u.TransferID)
+		require.NoError(t, err)
+		require.Zero(t, until, "and then no longer")
+		expired, _, err = b.StaleTus(ctx, 10)
+		require.NoError(t, err)
+		require.Len(t, expired, 1)
+		require.NoError(t, b.RejectTus(ctx, u.ID))
+		again := b.openTus(t, tusFor(u.TransferID, 10))
+		require.NotEqual(t, u.ID, again.ID)
+		expired, _, err = b.StaleTus(ctx, 10)
+		require.NoError(t, err)
+		require.Empty(t, expired)
+	})
+}
+
+func TestTus_EndsWithItsTransfer(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *bundle) {
+		ctx := t.Context()
+		u := b.openTus(t, tusFor(b.accept(t, bob), 100))
+		epoch, err := b.ClaimTus(ctx, u.ID, 0, nil)
+		require.NoError(t, err)
+		require.NoError(t, b.CancelTransfer(ctx, u.TransferID))
+		require.ErrorIs(t, b.WatchTus(ctx, u.ID, epoch), models.ErrUploadTaken)
+		require.ErrorIs(t, b.CommitTus(ctx, u.ID, epoch, progress(0, 50)), models.ErrAlreadyUploaded)
+		_, until, err := b.UploadFacts(ctx, u.TransferID)
+		require.NoError(t, err)
+		require.False(t, until.After(b.clock.read().Add(TusLease)), "a writer may leave something behind for as long as its lease, not its session")
+		_, err = b.OpenTus(ctx, tusFor(u.TransferID, 1))
+		require.ErrorIs(t, err, models.ErrAlreadyUploaded)
+	})
+}
+
+func TestTus_ALostPublicationIsFound(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *bundle) {
+		ctx := t.Context()
+		u := b.openTus(t, tusFor(b.accept(t, bob), 100))
+		b.fill(t, u)
+		_, unfinished, err := b.StaleTus(ctx, 10)
+		require.NoError(t, err)
+		require.Empty(t, unfinished, "somebody is at it")
+		b.clock.advance(TusLease + time.Second)
+		_, unfinished, err = b.StaleTus(ctx, 10)
+		require.NoError(t, err)
+		require.Len(t, unfinished, 1)
+		content := models.Content{Size: 100}
+		require.ErrorIs(t, b.StageContent(ctx, u.TransferID, u.ID, content, as(alice)), models.ErrLeaseLost)
+		require.NoError(t, b.HoldTus(ctx, u.ID, time.Minute))
+		require.NoError(t, b.StageContent(ctx, u.TransferID, u.ID, content, as(alice)))
+		require.ErrorIs(t, b.EndTus(ctx, u.ID), models.ErrAlreadyUploaded)
+		require.NoError(t, b.DeliverTransfer(ctx, u.TransferID, u.ID, 0))
+		_, unfinished, err = b.StaleTus(ctx, 10)
+		require.NoError(t, err)
+		require.Empty(t, unfinished)
+	})
+}
+
+func TestTusParts_AreJoinedWhenAllAreWhole(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *bundle) {
+		ctx := t.Context()
+		transfer := b.accept(t, bob)
+		one, two := b.openTus(t, tusFor(transfer, 10, asPart)), b.openTus(t, tusFor(transfer, 20, asPart))
+		require.Equal(t, []int{1, 2}, []int{one.Number, two.Number})
+		foreign := b.openTus(t, tusFor(b.accept(t, bob), 10, asPart))
+		final := func(parts ...uuid.UUID) models.TusUpload {
+			return models.TusUpload{ID: uuid.New(), TransferID: transfer, Joins: parts, OpenedBy: as(alice)}
+		}
+		b.fill(t, one)
+		b.fill(t, foreign)
+		_, err := b.JoinTus(ctx, final(one.ID, two.ID))
+		require.ErrorIs(t, err, models.ErrPartIncomplete)
+		_, err = b.JoinTus(ctx, final(one.ID, foreign.ID))
+		require.ErrorIs(t, err, models.ErrUploadUnknown)
+		b.fill(t, two)
+		whole, err := b.JoinTus(ctx, final(two.ID, one.ID))
+		require.NoError(t, err)
+		require.Equal(t, int64(30), *whole.Length)
+		again, err := b.JoinTus(ctx, final(two.ID, one.ID))
+		require.NoError(t, err)
+		require.Equal(t, whole.ID, again.ID, "a repeated request is the same")
+		require.Equal(t, whole.Joins, again.Joins)
+		_, err = b.JoinTus(ctx, final(one.ID, two.ID))
+		require.ErrorIs(t, err, models.ErrAlreadyUploaded)
+		segments, err := b.TusSegments(ctx, whole.Joins...)
+		require.NoError(t, err)
+		require.Equal(t, []uuid.UUID{two.ID, one.ID}, []uuid.UUID{segments[0].UploadID, segments[1].UploadID})
+		b.finds(t, models.TransferUploadProcessing, transfer)
+	})
+}
+
+func TestTusDigest_IsHeldByOne(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *bundle) {
+		ctx, transfer := t.Context(), b.accept(t, bob)
+		d, held, err := b.HoldDigest(ctx, transfer, 10*time.Second)
+		require.NoError(t, err)
+		require.True(t, held)
+		_, held, err = b.HoldDigest(ctx, transfer, 10*time.Second)
+		require.NoError(t, err)
+		require.False(t, held)
+		d.Hashed, d.Parts, d.SHA256State, d.MD5State = 7, []uuid.UUID{transfer}, []byte{1}, []byte{2}
+		require.NoError(t, b.SaveDigest(ctx, d, 10*time.Second))
+		b.clock.advance(11 * time.Second) // its process is gone
+		next, held, err := b.HoldDigest(ctx, transfer, 10*time.Second)
+		require.NoError(t, err)
+		require.True(t, held)
+		require.Equal(t, int64(7), next.Hashed)
+		require.Equal(t, d.Parts, next.Parts)
+		require.ErrorIs(t, b.SaveDigest(ctx, d, 0), models.ErrUploadTaken)
+		require.NoError(t, b.SaveDigest(ctx, next, 0))
+		_, held, err = b.HoldDigest(ctx, transfer, time.Second)
+		require.NoError(t, err)
+		require.True(t, held, "let go of")
+	})
+}
