@@ -10,7 +10,6 @@ import (
 	"os"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -195,10 +194,9 @@ func (s *Server) writeTus(c *gin.Context, u models.TusUpload, k chunk, limit int
 	close(w.done)
 	w.watching.Wait()
 	s.tusWriters.over(u.ID, w)
-	if w.woken.Load() && c.Request.ProtoMajor == 1 {
-		// net/http may have taken the read that was ended for a client that went away: it would cancel whatever comes
-		// later over the connection
+	if ctx.Err() != nil { // what wake did to the connection would end the next request on it
 		c.Header("Connection", "close")
+		_ = w.connect.SetReadDeadline(time.Time{})
 	}
 	return chunkError(err, context.Cause(ctx))
 }
@@ -268,16 +266,13 @@ type tusWriter struct {
 	epoch    int64
 	done     chan struct{} // closed when it no longer writes
 	watching sync.WaitGroup
-	woken    atomic.Bool // a read was ended
 }
 
 // end has the writer stop, wherever it waits.
 func (w *tusWriter) end(why error) { w.stop(why) }
 
-// wake ends a read that waits for a client, until the writer has noticed. What came before it is committed, unless the
-// writer was told to end.
+// wake ends a read that waits for a client, until the writer has noticed.
 func (w *tusWriter) wake() {
-	w.woken.Store(true)
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -314,12 +309,12 @@ func (t *tusWriters) begin(upload uuid.UUID, w *tusWriter) {
 	t.by[upload] = w
 }
 
-// tusSettle is how long a request waits for the one before it to make durable what it received.
-const tusSettle = 5 * time.Second
+// tusSettle is how long a question for the offset waits for a request of which bytes are still coming in.
+const tusSettle = 2 * time.Second
 
-// settle has a writer of this process stop receiving, and waits until what it received is durable; it tells whether
-// there was one. Mostly its connection has broken: a client that was told the offset before the end of the commit would
-// go on from there, throw away what had come, and with links that break often get nowhere.
+// settle waits a while until a writer of this process has ended, and tells whether there was one. Mostly its connection
+// has broken and it makes durable what had come: a client that was told the offset before that would go on from there,
+// throw away what had come, and over links that break often get nowhere. One whose client is still there is left alone.
 func (t *tusWriters) settle(ctx context.Context, upload uuid.UUID) bool {
 	t.mu.Lock()
 	w := t.by[upload]
@@ -327,7 +322,6 @@ func (t *tusWriters) settle(ctx context.Context, upload uuid.UUID) bool {
 	if w == nil {
 		return false
 	}
-	go w.wake()
 	late := time.NewTimer(tusSettle)
 	defer late.Stop()
 	select {
