@@ -57,7 +57,7 @@ bench: build $(BIN)/tusd $(BIN)/minio ## measure, and print figures beside those
 	go run ./bench $(BENCH)
 
 bench-large: build ## measure the memory that an upload of 100 GiB needs; takes a quarter of an hour and more
-	go run ./bench --only large $(BENCH)
+	go run ./bench --only large --part-deadline 4h $(BENCH)
 
 $(BIN)/tusd:
 	GOFLAGS= GOBIN=$(BIN) go install $(TUSD)

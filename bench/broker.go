@@ -47,8 +47,8 @@ type broker struct {
 }
 
 // startBroker runs the real program with state of its own. database is its DATABASE_URL; empty means the
-// embedded default.
-func (l *lab) startBroker(ctx context.Context, name, database string) (*broker, error) {
+// embedded default. More settings win over ours.
+func (l *lab) startBroker(ctx context.Context, name, database string, more ...string) (*broker, error) {
 	var ports [3]int
 	for i := range ports {
 		var err error
@@ -65,6 +65,7 @@ func (l *lab) startBroker(ctx context.Context, name, database string) (*broker, 
 	b.mtls = "https://" + certified
 	b.environ = append(foreignEnvironment(), "FORMIDLING_LISTEN="+listen, "FORMIDLING_MTLS_LISTEN="+certified, "FORMIDLING_DATA="+b.data,
 		"FORMIDLING_SHUTDOWN_GRACE=PT2S", "DATABASE_URL="+database)
+	b.environ = append(b.environ, more...)
 	if err := os.MkdirAll(b.data, 0o700); err != nil {
 		return nil, fmt.Errorf("make data directory: %w", err)
 	}
@@ -132,7 +133,7 @@ func (b *broker) open(ctx context.Context) (err error) {
 	}
 	for service, policy := range map[string]map[string]any{
 		serviceNow:   {"purgeFileTransferGracePeriod": "PT0S"},
-		serviceLater: {"purgeFileTransferGracePeriod": "PT2H"},
+		serviceLater: {"purgeFileTransferGracePeriod": "PT2H", "maxFileTransferSize": int64(1) << 40},
 		serviceNoMD5: {"purgeFileTransferGracePeriod": "PT2H", "computeMd5": false},
 	} {
 		if err := owner.call(ctx, http.MethodPut, "/resource/"+service, policy, nil); err != nil {

@@ -164,6 +164,8 @@ type body struct {
 	left int64
 	at   int
 	pace *pace // nil: as fast as it goes
+
+	sparse bool // zeros instead of noise
 }
 
 // Read implements io.Reader.
@@ -175,7 +177,13 @@ func (b *body) Read(p []byte) (int, error) {
 		p = p[:min(len(p), b.pace.chunk)]
 		b.pace.wait()
 	}
-	n := copy(p[:min(int64(len(p)), b.left)], noise[b.at:])
+	p = p[:min(int64(len(p)), b.left)]
+	if b.sparse {
+		clear(p)
+		b.left -= int64(len(p))
+		return len(p), nil
+	}
+	n := copy(p, noise[b.at:])
 	b.at = (b.at + n) % len(noise)
 	b.left -= int64(n)
 	return n, nil

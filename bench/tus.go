@@ -17,6 +17,8 @@ import (
 type tusClient struct {
 	http  *http.Client
 	token string // empty: none is sent
+
+	sparse bool // what it sends are zeros
 }
 
 // do makes one request and returns the headers of its answer; headers come in pairs.
@@ -60,7 +62,7 @@ func (c tusClient) create(ctx context.Context, endpoint string, headers ...strin
 
 // fill sends all bytes of an upload in one request.
 func (c tusClient) fill(ctx context.Context, at string, size int64) error {
-	answer, err := c.do(ctx, http.MethodPatch, at, &body{left: size}, size, "Upload-Offset", "0", "Content-Type", "application/offset+octet-stream")
+	answer, err := c.do(ctx, http.MethodPatch, at, &body{left: size, sparse: c.sparse}, size, "Upload-Offset", "0", "Content-Type", "application/offset+octet-stream")
 	if err != nil {
 		return err
 	}
