@@ -40,15 +40,17 @@ $(BIN)/devstack: $(DEVSTACK_FILES)
 	@echo "building Temporal (once; some minutes)"
 	go build -C devstack -ldflags="$(LDFLAGS)" -o $@ .
 
-test: build ## run all tests against real servers; installs PostgreSQL if it may
+test: build ## run all tests against real servers; installs PostgreSQL, Node.js and tuspy if it may
 	@scripts/ensure-postgres
-	@scripts/ensure-tus-clients
+	@scripts/ensure-node workflows/testdata/judge cmd/formidling/testdata/tusjs
+	@scripts/ensure-tuspy
 	go test ./...
 	go test -C devstack ./...
 
 race: build ## run the tests of the main module with the race detector
 	@scripts/ensure-postgres
-	@scripts/ensure-tus-clients
+	@scripts/ensure-node workflows/testdata/judge cmd/formidling/testdata/tusjs
+	@scripts/ensure-tuspy
 	CGO_ENABLED=1 go test -race ./...
 
 bench: build $(BIN)/tusd $(BIN)/minio ## measure, and print figures beside those of peers in the same run; BENCH="--only upload" chooses
@@ -77,9 +79,11 @@ generate: ## write generated code and rendered documents anew
 	go test ./models ./cmd/formidling -run 'Rendered' -update
 
 generate-check:
-	@cp -r api/openapi.gen.go $(BIN)/openapi.gen.go.before
-	go generate ./api
+	@cp api/openapi.gen.go $(BIN)/openapi.gen.go.before
+	@cp client/openapi.gen.go $(BIN)/client.gen.go.before
+	go generate ./api ./client
 	@diff -q api/openapi.gen.go $(BIN)/openapi.gen.go.before || (echo "api/openapi.gen.go is not what openapi.yaml gives: run make generate"; exit 1)
+	@diff -q client/openapi.gen.go $(BIN)/client.gen.go.before || (echo "client/openapi.gen.go is not what openapi.yaml gives: run make generate"; exit 1)
 
 vet:
 	go vet ./...

@@ -16,8 +16,15 @@ type AuthorizeInput struct {
 type AuthorizeResult struct{ Acceptance models.Acceptance }
 
 // Authorize checks the rights of all parties and inserts the transfer, or refuses it.
-// Safe to repeat: the same workflow run is given the acceptance that it was given before.
+// Safe to repeat: the same workflow run is given the acceptance that it was given before, and a refusal is receipted once.
 func (a *Activities) Authorize(ctx context.Context, in AuthorizeInput) (AuthorizeResult, error) {
 	accepted, err := a.transfers.AcceptTransfer(ctx, in.Submission, in.RunID, a.uploadWindow)
+	if refusal, refused := models.AsError(err); refused && IsRefusal(Refusal(err)) && a.receipts != nil {
+		if err := a.receipts.RecordRefusal(ctx, in.Submission, in.RunID, refusal); err != nil {
+			return AuthorizeResult{}, err
+		}
+	} else if err == nil {
+		a.issue(ctx, in.Submission.ID)
+	}
 	return AuthorizeResult{accepted}, Refusal(err)
 }

@@ -15,5 +15,9 @@ type DeliverInput struct {
 // Deliver makes the file visible to the recipients of one group and writes their events; the first
 // group publishes the transfer. Safe to repeat: who has it already is left alone.
 func (a *Activities) Deliver(ctx context.Context, in DeliverInput) error {
-	return Refusal(a.transfers.DeliverTransfer(ctx, in.Transfer, in.Attempt, in.Group))
+	err := a.transfers.DeliverTransfer(ctx, in.Transfer, in.Attempt, in.Group)
+	if err == nil {
+		a.issue(ctx, in.Transfer)
+	}
+	return Refusal(err)
 }

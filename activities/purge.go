@@ -20,6 +20,7 @@ func (a *Activities) Purge(ctx context.Context, in PurgeInput) (DiscardContentRe
 	if err := a.transfers.PurgeTransfer(ctx, in.Transfer); err != nil {
 		return DiscardContentResult{}, Refusal(err)
 	}
+	a.issue(ctx, in.Transfer)
 	return a.DiscardContent(ctx, DiscardContentInput(in))
 }
 

@@ -21,5 +21,8 @@ type RecordConfirmationResult struct{ All bool }
 // Safe to repeat: a confirmation counts once.
 func (a *Activities) RecordConfirmation(ctx context.Context, in RecordConfirmationInput) (RecordConfirmationResult, error) {
 	all, err := a.transfers.ConfirmDelivery(ctx, in.Transfer, in.Party)
+	if err == nil {
+		a.issue(ctx, in.Transfer)
+	}
 	return RecordConfirmationResult{all}, Refusal(err)
 }

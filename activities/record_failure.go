@@ -15,5 +15,9 @@ type RecordFailureInput struct {
 // RecordFailure ends the transfer as failed.
 // Safe to repeat: a failed transfer is left as it is.
 func (a *Activities) RecordFailure(ctx context.Context, in RecordFailureInput) error {
-	return Refusal(a.transfers.FailTransfer(ctx, in.Transfer, in.Text))
+	err := a.transfers.FailTransfer(ctx, in.Transfer, in.Text)
+	if err == nil {
+		a.issue(ctx, in.Transfer)
+	}
+	return Refusal(err)
 }

@@ -96,7 +96,7 @@ func readMembers(c *gin.Context) ([]models.AccessListMember, error) {
 	}
 	out := make([]models.AccessListMember, len(body.Data))
 	for i, given := range body.Data {
-		p, err := registered(fmt.Sprintf("data[%d]", i), given)
+		p, err := models.ParseRegistered(fmt.Sprintf("data[%d]", i), given)
 		if err != nil {
 			return nil, err
 		}

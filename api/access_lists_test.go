@@ -124,7 +124,7 @@ func TestAccessList_RefusesWhatItCannotHold(t *testing.T) {
 		{"PUT", "/-x", `{"name":"n"}`, "identifier"},
 		{"PUT", "/" + strings.Repeat("a", 101), `{"name":"n"}`, "identifier"},
 		{"PUT", "/x", `{}`, "name"},
-		{"PUT", "/x", `{"name":"n","owner":"y"}`, "$"},
+		{"PUT", "/x", `{"name":"n","owner":"y"}`, "owner"},
 		{"PUT", "/x", `{"name":"\u0000"}`, "name"},
 		{"POST", "/partners/members", `{}`, "data"},
 		{"POST", "/partners/members", `{"data":[` + many + `]}`, "data"},

@@ -55,9 +55,9 @@ func (s *Server) accessRequests(c *gin.Context, err error, params ListAccessRequ
 		}
 	}
 	switch q.State {
-	case "", models.RequestPending, models.RequestApproved, models.RequestDenied:
+	case "", models.RequestPending, models.RequestApproved, models.RequestDenied, models.RequestWithdrawn:
 	default:
-		err = models.InvalidField("state", "The state must be pending, approved or denied.")
+		err = models.InvalidField("state", "The state must be pending, approved, denied or withdrawn.")
 	}
 	var rows []models.AccessRequest
 	if err == nil {
@@ -78,6 +78,15 @@ func (s *Server) accessRequests(c *gin.Context, err error, params ListAccessRequ
 func (s *Server) GetAccessRequest(c *gin.Context, id AccessRequestID) {
 	r, err := s.Registry.AccessRequestFor(c.Request.Context(), caller(c), id)
 	s.finish(c, err, func() { entry(c, http.StatusOK, r.Version, accessRequestOf(r)) })
+}
+
+// WithdrawAccessRequest takes a request of the caller back.
+func (s *Server) WithdrawAccessRequest(c *gin.Context, id AccessRequestID, params WithdrawAccessRequestParams) {
+	cond, err := condition(params.IfMatch, params.IfNoneMatch)
+	if err == nil {
+		err = s.Registry.WithdrawAccessRequest(c.Request.Context(), actor(c), id, cond)
+	}
+	s.finish(c, err, func() { c.Status(http.StatusNoContent) })
 }
 
 // ApproveAccessRequest grants what was asked for.

@@ -83,10 +83,17 @@ func TestAccessRequest_RefusesWhatIsNone(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	path := "/resource/" + svc + "/access-requests"
-	for body, field := range map[string]string{`{}`: "send, receive", `{"send":true,"text":"` + strings.Repeat("x", 1001) + `"}`: "text", `{"send":true,"state":"approved"}`: "$"} {
+	for body, field := range map[string]string{`{}`: "send, receive", `{"send":true,"text":"` + strings.Repeat("x", 1001) + `"}`: "text", `{"send":true,"state":"approved"}`: "state"} {
 		require.Contains(t, b.call(mallory, "POST", path, body).is(http.StatusBadRequest, "FMD-00001").problem().Errors, field)
 	}
 	b.call(mallory, "POST", "/resource/unknown/access-requests", `{"send":true}`).is(http.StatusBadRequest, "BRO-00025")
+	withdrawn := b.call(mallory, "POST", "/resource/"+svc+"/access-requests", `{"receive":true}`).is(http.StatusCreated, "")
+	var wish AccessRequest
+	withdrawn.json(&wish)
+	b.call(mallory, "DELETE", "/access-requests/"+wish.ID.String(), "").is(http.StatusPreconditionRequired, "FMD-00024")
+	b.call(bob, "DELETE", "/access-requests/"+wish.ID.String(), "", "If-Match", "*").is(http.StatusNotFound, "FMD-00026")
+	b.call(mallory, "DELETE", "/access-requests/"+wish.ID.String(), "", "If-Match", wish.Etag).is(http.StatusNoContent, "")
+	b.call(mallory, "GET", "/access-requests?state=withdrawn", "").is(http.StatusOK, "")
 	for _, id := range []string{"x", "00000000-0000-0000-0000-000000000000"} {
 		a := b.call(mallory, "GET", "/access-requests/"+id, "")
 		require.Contains(t, []int{http.StatusBadRequest, http.StatusNotFound}, a.StatusCode, id)
@@ -97,7 +104,7 @@ func TestDecision_TellsEachWhatConcernsIt(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	query := "/resource/" + svc + "/decision?action=send&from=310000027&to=310000035&to=310000051"
-	ask := func(by models.Party) Decision {
+	ask := func(by models.Party, query string) Decision {
 		var d Decision
 		b.call(by, "GET", query, "").is(http.StatusOK, "").json(&d)
 		require.Equal(t, DecisionDecisionDeny, d.Decision)
@@ -110,13 +117,21 @@ func TestDecision_TellsEachWhatConcernsIt(t *testing.T) {
 		}
 		return out
 	}
-	require.Equal(t, []string{string(alice), string(bob), string(mallory)}, about(ask(owner)))
-	require.Equal(t, []string{string(alice)}, about(ask(alice)))
-	require.Equal(t, []string{string(mallory)}, about(ask(mallory)))
+	require.Equal(t, []string{string(alice), string(bob), string(mallory)}, about(ask(owner, query)))
+	require.Equal(t, []string{string(alice)}, about(ask(alice, query)))
+	require.Equal(t, []string{string(mallory)}, about(ask(mallory, "/resource/"+svc+"/decision?action=send&from=310000027&to=310000051")))
+	for _, others := range []string{
+		query, // whom alice may send to besides
+		"/resource/" + svc + "/decision?action=send&from=310000027&to=310000051&supplier=310000043", // to whom alice delegated
+	} {
+		b.call(mallory, "GET", others, "").is(http.StatusUnauthorized, "BRO-00006")
+	}
+	b.call(owner, "PUT", "/identity/api/v1/delegations/"+mallory.Number(), `{"receive":true}`, impersonate, certified(owner)).is(http.StatusCreated, "")
+	b.call("", "GET", query, "", impersonate, certified(owner, through(mallory))).is(http.StatusUnauthorized, "BRO-00006")
 	b.call(carol, "GET", query, "").is(http.StatusUnauthorized, "BRO-00006")
 	for bad, field := range map[string]string{
 		"action=send": "from", "action=receive": "to", "action=receive&to=310000027&to=310000035": "to", "action=fly&from=310000027": "action",
-		"from=310000027": "action", "action=send&from=x": "from", "action=send&from=310000027&to=x": "to", "action=send&from=310000027&supplier=x": "supplier",
+		"from=310000027": "action", "action=send&from=x": "from", "action=send&from=310000027&to=x": "to", "action=send&from=310000027&supplier=x": "supplier", "action=receive&to=310000027&loginMethod=bogus": "loginMethod",
 		"action=send&from=310000027" + strings.Repeat("&to=310000035", maxAsked+1): "to",
 	} {
 		a := b.call(owner, "GET", "/resource/"+svc+"/decision?"+bad, "").is(http.StatusBadRequest, "FMD-00001")

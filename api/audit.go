@@ -19,20 +19,22 @@ func (s *Server) ListResourceAudit(c *gin.Context, id ResourceID, params ListRes
 		p, err = auditPage(params.After, params.Limit)
 	}
 	var rows []models.AuditEntry
+	var more bool
 	if err == nil {
-		rows, err = s.Registry.AuditOfResource(c.Request.Context(), caller(c), resource, p)
+		rows, more, err = s.Registry.AuditOfResource(c.Request.Context(), caller(c), resource, p)
 	}
-	s.auditList(c, rows, p, err)
+	s.auditList(c, rows, more, err)
 }
 
 // ListOwnAudit lists the whole chain of the caller.
 func (s *Server) ListOwnAudit(c *gin.Context, params ListOwnAuditParams) {
 	p, err := auditPage(params.After, params.Limit)
 	var rows []models.AuditEntry
+	var more bool
 	if err == nil {
-		rows, err = s.Registry.AuditOf(c.Request.Context(), caller(c), p)
+		rows, more, err = s.Registry.AuditOf(c.Request.Context(), caller(c), p)
 	}
-	s.auditList(c, rows, p, err)
+	s.auditList(c, rows, more, err)
 }
 
 func auditPage(after *AuditAfter, limit *PageSize) (models.AuditPage, error) {
@@ -40,15 +42,11 @@ func auditPage(after *AuditAfter, limit *PageSize) (models.AuditPage, error) {
 	if err == nil && value(after) < 0 {
 		err = models.InvalidField("after", "after must be a sequence number, 0 or more.")
 	}
-	return models.AuditPage{After: value(after), Limit: p.limit + 1}, err
+	return models.AuditPage{After: value(after), Limit: p.limit}, err
 }
 
-func (s *Server) auditList(c *gin.Context, rows []models.AuditEntry, p models.AuditPage, err error) {
+func (s *Server) auditList(c *gin.Context, rows []models.AuditEntry, more bool, err error) {
 	out := AuditList{Entries: []AuditEntry{}}
-	more := len(rows) == p.Limit
-	if more {
-		rows = rows[:p.Limit-1]
-	}
 	for _, r := range rows {
 		e := AuditEntry{Seq: r.Seq, At: r.At.UTC(), Prev: r.Prev, Hash: r.Hash, Text: r.Entry}
 		if bad := json.Unmarshal([]byte(r.Entry), &e.Entry); bad != nil && err == nil {

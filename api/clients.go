@@ -97,10 +97,10 @@ func (s *Server) clientOfCaller(c *gin.Context, id string) (models.Client, error
 }
 
 func (s *Server) readClient(c *gin.Context, id string) (models.Client, error) {
-	var body struct {
-		Name    string
-		JWKS    json.RawMessage
-		Expires *string
+	var body struct { // ClientUpdate, with the keys as they were sent
+		Name    string          `json:"name"`
+		JWKS    json.RawMessage `json:"jwks"`
+		Expires *string         `json:"expires"`
 	}
 	if err := readJSON(c, &body, true); err != nil {
 		return models.Client{}, err

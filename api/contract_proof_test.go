@@ -164,7 +164,7 @@ func TestContract_AllowsWhatTheDescriptionSaysAndNothingElse(t *testing.T) {
 func resourceBody(ttl string) string {
 	return `{"maxFileTransferSize":1,"fileTransferTimeToLive":"` + ttl + `","purgeFileTransferAfterAllRecipientsConfirmed":true,` +
 		`"purgeFileTransferGracePeriod":"02:00:00","useManifestFileShim":false,"externalServiceCodeLegacy":null,` +
-		`"externalServiceEditionCodeLegacy":null,"requiredParty":null,"resourceId":"r","owner":"0192:310000019","maxRecipients":0,"recipientsSeeEachOther":false,"loginMethods":[],"virusScan":"off","suppliers":"any","acceptedSuppliers":[],"closed":null,"created":"2026-11-24T12:00:00Z","updated":"2026-11-24T12:00:00Z"}`
+		`"externalServiceEditionCodeLegacy":null,"requiredParty":null,"resourceId":"r","owner":"0192:310000019","maxRecipients":0,"recipientsSeeEachOther":false,"loginMethods":[],"virusScan":"off","suppliers":"any","acceptedSuppliers":[],"confirmationReminders":[],"closed":null,"computeMd5":true,"created":"2026-11-24T12:00:00Z","updated":"2026-11-24T12:00:00Z"}`
 }
 
 func TestContract_ReadsNoFileThroughEitherDoor(t *testing.T) {

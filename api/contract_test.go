@@ -46,7 +46,7 @@ func newContract(document []byte) (*contract, error) {
 	opts := []config.Option{
 		config.WithFormatAssertions(),
 		config.WithStrictMode(), // a field that the description does not name is an error
-		config.WithStrictIgnorePaths("$.body.propertyList**", "$.body.errors**", "$.body.results[*].errors.*", "$.body.data[*].identifiers.*", "$.body.entries[*].entry.before.*", "$.body.entries[*].entry.after.*", "$.body.jwks.*", "$.body.clients[*].jwks.*", "$.body.keys[*].*"), // maps, whose keys are the caller's
+		config.WithStrictIgnorePaths("$.body.propertyList**", "$.body.errors**", "$.body.results[*].errors.*", "$.body.data[*].identifiers.*", "$.body.entries[*].entry.before.*", "$.body.entries[*].entry.after.*", "$.body.jwks.*", "$.body.clients[*].jwks.*", "$.body.keys[*].*", "$.body.keys.keys[*].*", "$.body.receipts[*].receipt.**"), // maps, whose keys are the caller's
 		config.WithRegexCache(&sync.Map{}),
 		config.WithStrictIgnoredHeadersExtra("X-Content-Type-Options", "Tus-Resumable", "Tus-Version"),
 	}
@@ -201,7 +201,7 @@ func (w *responseTap) WriteHeader(status int) {
 		w.status = status
 		w.header = w.inner.Header().Clone()
 		kind, _, _ := mime.ParseMediaType(w.header.Get("Content-Type"))
-		w.file = kind == "application/octet-stream"
+		w.file = kind == "application/octet-stream" || kind == "text/event-stream"
 	}
 	w.inner.WriteHeader(status)
 }

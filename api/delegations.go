@@ -34,7 +34,7 @@ func (s *Server) ListDelegations(c *gin.Context, params ListDelegationsParams) {
 
 // delegationInPath reads to whom, and in which service; no service stands for all.
 func delegationInPath(supplier Supplier, resource *string) (models.Delegation, error) {
-	p, err := registered("supplier", supplier)
+	p, err := models.ParseRegistered("supplier", supplier)
 	d := models.Delegation{Supplier: p}
 	if err == nil && resource != nil {
 		d.ResourceID, err = service(*resource)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+	"github.com/google/uuid"
 
 	"github.com/formidling/formidling/models"
 )
@@ -19,8 +20,11 @@ func receiving(c *gin.Context, v models.TransferView) models.Question {
 	return models.Question{Action: models.ActionReceive, From: v.Sender, To: []models.Party{caller(c)}, By: actor(c)}
 }
 
-// standing is the right to a running download.
-type standing struct{ cause atomic.Pointer[models.Error] }
+// standing is the right to a running download, and how far it is.
+type standing struct {
+	cause atomic.Pointer[models.Error]
+	sent  atomic.Int64 // bytes
+}
 
 // lost is why the download must end; nil as long as it need not.
 func (s *standing) lost() error {
@@ -30,8 +34,9 @@ func (s *standing) lost() error {
 	return nil
 }
 
-// watchRight ends a running download whose recipient loses the right to it, a stalled one too.
-func (s *Server) watchRight(c *gin.Context, v models.TransferView) (right *standing, stop func()) {
+// watchRight ends a running download whose recipient loses the right to it, a stalled one too. It also records how
+// far the download is, so that this is known if the process dies.
+func (s *Server) watchRight(c *gin.Context, v models.TransferView, access uuid.UUID) (right *standing, stop func()) {
 	right = &standing{}
 	ctx, cancel := context.WithCancel(c.Request.Context())
 	question, connect := receiving(c, v), http.NewResponseController(c.Writer)
@@ -44,6 +49,7 @@ func (s *Server) watchRight(c *gin.Context, v models.TransferView) (right *stand
 		defer close(done)
 		tick := time.NewTicker(every)
 		defer tick.Stop()
+		noted := int64(0)
 		for {
 			select {
 			case <-ctx.Done():
@@ -55,6 +61,9 @@ func (s *Server) watchRight(c *gin.Context, v models.TransferView) (right *stand
 				right.cause.Store(e)
 				_ = connect.SetWriteDeadline(time.Unix(1, 0)) // a write that waits ends now
 				return
+			}
+			if sent := right.sent.Load(); sent != noted && s.Downloads.NoteAccess(ctx, access, sent) == nil {
+				noted = sent // what could not be noted is, with more, in ten seconds
 			}
 		}
 	}()

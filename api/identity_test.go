@@ -16,6 +16,9 @@ const identityPath = "/identity/api/v1"
 
 func byKey(c *models.Caller) { c.Credential.Method = models.LoginKeyToken }
 
+// byToken is a token that a certificate bought: it may have leaked.
+func byToken(c *models.Caller) { c.Credential.Method = models.LoginCertificateToken }
+
 func other(c *models.Caller) { c.Credential.Thumbprint = thumb("another") }
 
 func TestMe_IsWhoTheCredentialSays(t *testing.T) {
@@ -45,6 +48,7 @@ func TestLastingCredentials_TakeTheOrganisationsOwnCertificate(t *testing.T) {
 	} {
 		b.call(alice, route.method, identityPath+route.path, "{}").is(http.StatusForbidden, "FMD-00031")
 		b.call("", route.method, identityPath+route.path, "{}", impersonate, certified(alice, byKey)).is(http.StatusForbidden, "FMD-00031")
+		b.call("", route.method, identityPath+route.path, "{}", impersonate, certified(alice, byToken)).is(http.StatusForbidden, "FMD-00031")
 		b.call("", route.method, identityPath+route.path, "{}", impersonate, certified(bob, through(mallory))).is(http.StatusForbidden, "FMD-00032")
 	}
 }
@@ -71,7 +75,7 @@ func TestDelegation_IsForOneServiceOrAll(t *testing.T) {
 	require.True(t, d.Receive)
 	b.call("", "DELETE", path, "", append(as, "If-Match", "*")...).is(http.StatusNoContent, "")
 	b.call(alice, "GET", path, "").is(http.StatusNotFound, "FMD-00026")
-	for given, field := range map[string]string{`{}`: "send, receive", `{"send":true,"validTo":"x"}`: "validTo", `{"send":true,"principal":"x"}`: "$"} {
+	for given, field := range map[string]string{`{}`: "send, receive", `{"send":true,"validTo":"x"}`: "validTo", `{"send":true,"principal":"x"}`: "principal"} {
 		require.Contains(t, b.call("", "PUT", path, given, as...).is(http.StatusBadRequest, "FMD-00001").problem().Errors, field)
 	}
 	for _, bad := range []string{"x", "310000052", alice.Number()} {
@@ -96,7 +100,7 @@ func TestCredentialLock_LetsOnlyItsOwnAct(t *testing.T) {
 	b.call("", "DELETE", path, "", append(own, "If-Match", etag)...).is(http.StatusNoContent, "")
 	b.call("", "GET", path, "", stranger...).is(http.StatusNotFound, "FMD-00026")
 	for given, field := range map[string]string{
-		`{"certificates":["x"]}`: "certificates[0]", `{"keys":[""]}`: "keys[0]", `{"issuers":[""]}`: "issuers[0]", `{"certificate":[]}`: "$",
+		`{"certificates":["x"]}`: "certificates[0]", `{"keys":[""]}`: "keys[0]", `{"issuers":[""]}`: "issuers[0]", `{"certificate":[]}`: "certificate",
 		`{"issuers":[` + strings.TrimSuffix(strings.Repeat(`"i",`, 51), ",") + `]}`: "issuers",
 	} {
 		require.Contains(t, b.call("", "PUT", path, given, own...).is(http.StatusBadRequest, "FMD-00001").problem().Errors, field)
@@ -145,7 +149,7 @@ func TestClient_RefusesKeysThatMustNotBeThere(t *testing.T) {
 		`{"name":"","jwks":{"keys":[` + publicKey + `]}}`: "name",
 		`{"name":"n","jwks":{"keys":[` + publicKey + `]},"expires":"2099-01-01T00:00:00Z"}`: "expires",
 		`{"name":"n","jwks":{"keys":[` + publicKey + `]},"expires":"2020-01-01T00:00:00Z"}`: "expires",
-		`{"name":"n","jwks":{"keys":[` + publicKey + `]},"organization":"0192:310000035"}`:  "$",
+		`{"name":"n","jwks":{"keys":[` + publicKey + `]},"organization":"0192:310000035"}`:  "organization",
 	} {
 		a := b.call("", "POST", identityPath+"/clients", body, impersonate, certified(alice)).is(http.StatusBadRequest, "FMD-00001")
 		require.Contains(t, a.problem().Errors, field, body)

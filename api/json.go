@@ -7,6 +7,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/gin-gonic/gin"
@@ -54,6 +55,9 @@ func badJSON(err error) error {
 		return models.InvalidField(kind.Field, "The JSON value could not be converted to the type of this field.")
 	case errors.Is(err, io.EOF):
 		return models.InvalidField("$", "A non-empty request body is required.")
+	}
+	if field, unknown := strings.CutPrefix(err.Error(), "json: unknown field "); unknown {
+		return models.InvalidField(strings.Trim(field, `"`), "The operation has no such field.")
 	}
 	return models.InvalidField("$", "The request body is not valid JSON for this operation.")
 }

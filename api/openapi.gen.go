@@ -15,9 +15,10 @@ import (
 
 // Defines values for AccessRequestState.
 const (
-	AccessRequestStateApproved AccessRequestState = "approved"
-	AccessRequestStateDenied   AccessRequestState = "denied"
-	AccessRequestStatePending  AccessRequestState = "pending"
+	AccessRequestStateApproved  AccessRequestState = "approved"
+	AccessRequestStateDenied    AccessRequestState = "denied"
+	AccessRequestStatePending   AccessRequestState = "pending"
+	AccessRequestStateWithdrawn AccessRequestState = "withdrawn"
 )
 
 // Valid indicates whether the value is a known member of the AccessRequestState enum.
@@ -28,6 +29,68 @@ func (e AccessRequestState) Valid() bool {
 	case AccessRequestStateDenied:
 		return true
 	case AccessRequestStatePending:
+		return true
+	case AccessRequestStateWithdrawn:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for AcknowledgementStatus.
+const (
+	AcknowledgementStatusLessThanNil      AcknowledgementStatus = "<nil>"
+	AcknowledgementStatusOk               AcknowledgementStatus = "ok"
+	AcknowledgementStatusRejected         AcknowledgementStatus = "rejected"
+	AcknowledgementStatusUnexpectedError  AcknowledgementStatus = "unexpectedError"
+	AcknowledgementStatusValidationFailed AcknowledgementStatus = "validationFailed"
+)
+
+// Valid indicates whether the value is a known member of the AcknowledgementStatus enum.
+func (e AcknowledgementStatus) Valid() bool {
+	switch e {
+	case AcknowledgementStatusLessThanNil:
+		return true
+	case AcknowledgementStatusOk:
+		return true
+	case AcknowledgementStatusRejected:
+		return true
+	case AcknowledgementStatusUnexpectedError:
+		return true
+	case AcknowledgementStatusValidationFailed:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CloudEventDataRole.
+const (
+	CloudEventDataRoleRecipient CloudEventDataRole = "Recipient"
+	CloudEventDataRoleSender    CloudEventDataRole = "Sender"
+)
+
+// Valid indicates whether the value is a known member of the CloudEventDataRole enum.
+func (e CloudEventDataRole) Valid() bool {
+	switch e {
+	case CloudEventDataRoleRecipient:
+		return true
+	case CloudEventDataRoleSender:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CloudEventSpecversion.
+const (
+	CloudEventSpecversionN10 CloudEventSpecversion = "1.0"
+)
+
+// Valid indicates whether the value is a known member of the CloudEventSpecversion enum.
+func (e CloudEventSpecversion) Valid() bool {
+	switch e {
+	case CloudEventSpecversionN10:
 		return true
 	default:
 		return false
@@ -64,6 +127,27 @@ func (e DecisionDecision) Valid() bool {
 	case DecisionDecisionAllow:
 		return true
 	case DecisionDecisionDeny:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DownloadConfirmationStatus.
+const (
+	DownloadConfirmationStatusLessThanNil DownloadConfirmationStatus = "<nil>"
+	DownloadConfirmationStatusOk          DownloadConfirmationStatus = "ok"
+	DownloadConfirmationStatusRejected    DownloadConfirmationStatus = "rejected"
+)
+
+// Valid indicates whether the value is a known member of the DownloadConfirmationStatus enum.
+func (e DownloadConfirmationStatus) Valid() bool {
+	switch e {
+	case DownloadConfirmationStatusLessThanNil:
+		return true
+	case DownloadConfirmationStatusOk:
+		return true
+	case DownloadConfirmationStatusRejected:
 		return true
 	default:
 		return false
@@ -202,6 +286,24 @@ func (e HealthStatus) Valid() bool {
 	}
 }
 
+// Defines values for InclusionProofKind.
+const (
+	InclusionProofKindAudit   InclusionProofKind = "audit"
+	InclusionProofKindReceipt InclusionProofKind = "receipt"
+)
+
+// Valid indicates whether the value is a known member of the InclusionProofKind enum.
+func (e InclusionProofKind) Valid() bool {
+	switch e {
+	case InclusionProofKindAudit:
+		return true
+	case InclusionProofKindReceipt:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for MeCredentialMethod.
 const (
 	MeCredentialMethodCertificate      MeCredentialMethod = "certificate"
@@ -286,6 +388,27 @@ func (e StorageProviderType) Valid() bool {
 	}
 }
 
+// Defines values for SubscriptionStatus.
+const (
+	SubscriptionStatusActive      SubscriptionStatus = "active"
+	SubscriptionStatusDisabled    SubscriptionStatus = "disabled"
+	SubscriptionStatusUnvalidated SubscriptionStatus = "unvalidated"
+)
+
+// Valid indicates whether the value is a known member of the SubscriptionStatus enum.
+func (e SubscriptionStatus) Valid() bool {
+	switch e {
+	case SubscriptionStatusActive:
+		return true
+	case SubscriptionStatusDisabled:
+		return true
+	case SubscriptionStatusUnvalidated:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for TermsUpdateEffect.
 const (
 	TermsUpdateEffectAllow TermsUpdateEffect = "allow"
@@ -298,6 +421,42 @@ func (e TermsUpdateEffect) Valid() bool {
 	case TermsUpdateEffectAllow:
 		return true
 	case TermsUpdateEffectBlock:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for TimelineEntryKind.
+const (
+	TimelineEntryKindAccess       TimelineEntryKind = "access"
+	TimelineEntryKindConfirmation TimelineEntryKind = "confirmation"
+	TimelineEntryKindDelivery     TimelineEntryKind = "delivery"
+	TimelineEntryKindNotification TimelineEntryKind = "notification"
+	TimelineEntryKindReceipt      TimelineEntryKind = "receipt"
+	TimelineEntryKindStatement    TimelineEntryKind = "statement"
+	TimelineEntryKindStatus       TimelineEntryKind = "status"
+	TimelineEntryKindUpload       TimelineEntryKind = "upload"
+)
+
+// Valid indicates whether the value is a known member of the TimelineEntryKind enum.
+func (e TimelineEntryKind) Valid() bool {
+	switch e {
+	case TimelineEntryKindAccess:
+		return true
+	case TimelineEntryKindConfirmation:
+		return true
+	case TimelineEntryKindDelivery:
+		return true
+	case TimelineEntryKindNotification:
+		return true
+	case TimelineEntryKindReceipt:
+		return true
+	case TimelineEntryKindStatement:
+		return true
+	case TimelineEntryKindStatus:
+		return true
+	case TimelineEntryKindUpload:
 		return true
 	default:
 		return false
@@ -427,6 +586,22 @@ type AccessRequestList struct {
 // AccessRequestState defines model for AccessRequestState.
 type AccessRequestState string
 
+// Acknowledgement At least one of the fields.
+type Acknowledgement struct {
+	// Proof As with confirmdownload.
+	Proof *string `json:"proof,omitempty"`
+
+	// Sha256 As with confirmdownload.
+	Sha256 *string                `json:"sha256,omitempty"`
+	Status *AcknowledgementStatus `json:"status,omitempty"`
+
+	// Text At most 1000 characters.
+	Text *string `json:"text,omitempty"`
+}
+
+// AcknowledgementStatus defines model for Acknowledgement.Status.
+type AcknowledgementStatus string
+
 // AuditEntry defines model for AuditEntry.
 type AuditEntry struct {
 	At time.Time `json:"at"`
@@ -483,6 +658,47 @@ type ClientUpdate struct {
 	Name string                 `json:"name"`
 }
 
+// CloudEvent A CloudEvent 1.0. It says nothing of the file but the transfer's id.
+type CloudEvent struct {
+	Data struct {
+		// Reason Additive, of `uploadfailed`: `checksummismatch`, `filetoolarge`, `storedfilediffers` or `noupload`; others may come.
+		Reason *string `json:"Reason,omitempty"`
+
+		// Role What the organisation is in the transfer.
+		Role CloudEventDataRole `json:"Role"`
+
+		// TimeLeft Additive, of `confirmationreminder`: the time until expiry, ISO 8601.
+		TimeLeft *string `json:"TimeLeft,omitempty"`
+	} `json:"data"`
+
+	// ID The same for ever, wherever the event is told.
+	ID openapi_types.UUID `json:"id"`
+
+	// Resource The service.
+	Resource string `json:"resource"`
+
+	// Resourceinstance The file transfer.
+	Resourceinstance *openapi_types.UUID   `json:"resourceinstance,omitempty"`
+	Source           string                `json:"source"`
+	Specversion      CloudEventSpecversion `json:"specversion"`
+
+	// Subject The organisation that is told.
+	Subject string    `json:"subject"`
+	Time    time.Time `json:"time"`
+
+	// Type `no.altinn.broker.` and what happened; docs/events.md lists all.
+	Type string `json:"type"`
+}
+
+// CloudEventDataRole What the organisation is in the transfer.
+type CloudEventDataRole string
+
+// CloudEventSpecversion defines model for CloudEvent.Specversion.
+type CloudEventSpecversion string
+
+// CloudEvents defines model for CloudEvents.
+type CloudEvents = []CloudEvent
+
 // Connection defines model for Connection.
 type Connection struct {
 	// AcceptsReplies may be sent to by those who may only reply
@@ -509,6 +725,14 @@ type ConnectionEffect string
 type ConnectionPage struct {
 	Data  []Connection `json:"data"`
 	Links PageLinks    `json:"links"`
+}
+
+// ConsistencyProof defines model for ConsistencyProof.
+type ConsistencyProof struct {
+	Checkpoint string `json:"checkpoint"`
+
+	// Consistency Hashes in base64.
+	Consistency []string `json:"consistency"`
 }
 
 // CredentialLock defines model for CredentialLock.
@@ -585,6 +809,24 @@ type DelegationUpdate struct {
 	ValidTo *string `json:"validTo,omitempty"`
 }
 
+// DownloadConfirmation Additive. What the recipient found. All of it is optional, and so is the body.
+type DownloadConfirmation struct {
+	// Proof Detached JWS with x5c, by the caller's own enterprise certificate, over `{"transfer":"<id>","sha256":"<hex>"}`.
+	Proof *string `json:"proof,omitempty"`
+
+	// Sha256 SHA-256 that the recipient computed itself, lower-case hex. Another than the file's is refused.
+	Sha256 *string `json:"sha256,omitempty"`
+
+	// Status What became of the file.
+	Status *DownloadConfirmationStatus `json:"status,omitempty"`
+
+	// Text At most 1000 characters.
+	Text *string `json:"text,omitempty"`
+}
+
+// DownloadConfirmationStatus What became of the file.
+type DownloadConfirmationStatus string
+
 // FileTransferDetails The state of a transfer and how it came to be.
 type FileTransferDetails struct {
 	// Embedded struct due to allOf(#/components/schemas/FileTransferState)
@@ -619,7 +861,7 @@ type FileTransferForm struct {
 
 // FileTransferInitialize What a sender tells of a transfer.
 type FileTransferInitialize struct {
-	// Checksum MD5 of the file. The upload fails when it is another.
+	// Checksum MD5 of the file. The upload fails when it is another. Refused by services whose `computeMd5` is false.
 	Checksum *string `json:"checksum,omitempty"`
 
 	// DisableVirusScan Asks that the file be published without a virus scan.
@@ -664,7 +906,7 @@ type FileTransferOverview struct {
 
 // FileTransferState What the overview and the details have in common.
 type FileTransferState struct {
-	// Checksum MD5 of the file; as declared until the file is there, or null.
+	// Checksum MD5 of the file; as declared until the file is there, or null, as always in services whose `computeMd5` is false.
 	Checksum *string `json:"checksum"`
 
 	// Created When the transfer was initialized.
@@ -889,6 +1131,22 @@ type HealthReport struct {
 // HealthStatus defines model for HealthStatus.
 type HealthStatus string
 
+// InclusionProof defines model for InclusionProof.
+type InclusionProof struct {
+	Checkpoint string `json:"checkpoint"`
+
+	// Inclusion Hashes in base64, from the leaf to the root.
+	Inclusion []string           `json:"inclusion"`
+	Kind      InclusionProofKind `json:"kind"`
+	Leaf      int64              `json:"leaf"`
+
+	// Seq Place in its own chain.
+	Seq int64 `json:"seq"`
+}
+
+// InclusionProofKind defines model for InclusionProof.Kind.
+type InclusionProofKind string
+
 // Me defines model for Me.
 type Me struct {
 	Credential struct {
@@ -978,6 +1236,36 @@ type Problem struct {
 // PropertyList Key-value pairs of the sender's, at most 10; keys of at most 50 characters, values of at most 3000.
 type PropertyList map[string]string
 
+// ReceiptBundle defines model for ReceiptBundle.
+type ReceiptBundle struct {
+	Checkpoint *string       `json:"checkpoint,omitempty"`
+	Format     string        `json:"format"`
+	Keys       ReceiptKeySet `json:"keys"`
+	Proofs     []struct {
+		Jws    string `json:"jws"`
+		Party  string `json:"party"`
+		Sha256 string `json:"sha256"`
+	} `json:"proofs"`
+	Receipts []struct {
+		Inclusion []string `json:"inclusion,omitempty"`
+		Jws       string   `json:"jws"`
+		Leaf      *int64   `json:"leaf,omitempty"`
+	} `json:"receipts"`
+
+	// Statement JWS that says which receipts there are.
+	Statement string `json:"statement"`
+}
+
+// ReceiptKeySet defines model for ReceiptKeySet.
+type ReceiptKeySet struct {
+	Keys []map[string]interface{} `json:"keys"`
+}
+
+// ReceiptList defines model for ReceiptList.
+type ReceiptList struct {
+	Receipts []TransferReceipt `json:"receipts"`
+}
+
 // RecipientFileTransferStatus How far one recipient has come.
 type RecipientFileTransferStatus string
 
@@ -993,11 +1281,16 @@ type RecipientFileTransferStatusEvent struct {
 
 // RecipientOverview How far one recipient has come.
 type RecipientOverview struct {
+	// BytesServed Additive. In the details, for the sender and the recipient itself: how many bytes of the file were served to it, each counted once, whatever requests asked for them. What was given to the network counts as served. A download that runs is counted every ten seconds.
+	BytesServed                               *int64    `json:"bytesServed,omitempty"`
 	CurrentRecipientFileTransferStatusChanged time.Time `json:"currentRecipientFileTransferStatusChanged"`
 
 	// CurrentRecipientFileTransferStatusCode How far one recipient has come.
 	CurrentRecipientFileTransferStatusCode RecipientFileTransferStatus `json:"currentRecipientFileTransferStatusCode"`
 	CurrentRecipientFileTransferStatusText string                      `json:"currentRecipientFileTransferStatusText"`
+
+	// DownloadComplete Additive. Beside `bytesServed`: whether every byte was served.
+	DownloadComplete *bool `json:"downloadComplete,omitempty"`
 
 	// Recipient The recipient as given at initialize.
 	Recipient string `json:"recipient"`
@@ -1008,10 +1301,16 @@ type Resource struct {
 	AcceptedSuppliers []string `json:"acceptedSuppliers"`
 
 	// Closed since when; null: open
-	Closed                           *time.Time `json:"closed"`
-	Created                          time.Time  `json:"created"`
-	ExternalServiceCodeLegacy        *string    `json:"externalServiceCodeLegacy"`
-	ExternalServiceEditionCodeLegacy *int32     `json:"externalServiceEditionCodeLegacy"`
+	Closed *time.Time `json:"closed"`
+
+	// ComputeMd5 whether an MD5 is computed of each file
+	ComputeMd5 bool `json:"computeMd5"`
+
+	// ConfirmationReminders how long before expiry, ISO 8601, the longest first
+	ConfirmationReminders            []string  `json:"confirmationReminders"`
+	Created                          time.Time `json:"created"`
+	ExternalServiceCodeLegacy        *string   `json:"externalServiceCodeLegacy"`
+	ExternalServiceEditionCodeLegacy *int32    `json:"externalServiceEditionCodeLegacy"`
 
 	// FileTransferTimeToLive A duration as days, hours, minutes and seconds.
 	FileTransferTimeToLive TimeSpan `json:"fileTransferTimeToLive"`
@@ -1046,6 +1345,12 @@ type ResourceUpdate struct {
 
 	// Closed Additive. A closed service takes no new transfers.
 	Closed *bool `json:"closed,omitempty"`
+
+	// ComputeMd5 Additive. Whether an MD5 is computed of each file, which makes uploads slower; true at first. When false, `checksum` is null and cannot be declared. It holds for transfers that are initialized after the change.
+	ComputeMd5 *bool `json:"computeMd5,omitempty"`
+
+	// ConfirmationReminders Additive. How long before expiry whoever has not confirmed is reminded, and the sender told, ISO 8601; empty for never. New transfers only.
+	ConfirmationReminders []string `json:"confirmationReminders,omitempty"`
 
 	// ExternalServiceCodeLegacy Kept for clients that send it; has no effect.
 	ExternalServiceCodeLegacy *string `json:"externalServiceCodeLegacy,omitempty"`
@@ -1114,6 +1419,110 @@ type StorageProviderDeploymentStatus string
 // StorageProviderType defines model for StorageProvider.Type.
 type StorageProviderType string
 
+// Subscription defines model for Subscription.
+type Subscription struct {
+	// Consumer whose events are told
+	Consumer  string    `json:"consumer"`
+	Created   time.Time `json:"created"`
+	CreatedBy string    `json:"createdBy"`
+
+	// Cursor additive; how many of the organisation's events were told or passed over by a filter
+	Cursor   int64  `json:"cursor"`
+	EndPoint string `json:"endPoint"`
+
+	// Etag additive; for If-Match; it changes with what the organisation decides, not with each event
+	Etag string `json:"etag"`
+
+	// FailingSince additive; since then nothing was delivered
+	FailingSince *time.Time `json:"failingSince,omitempty"`
+	ID           int64      `json:"id"`
+
+	// Lag additive; how many of its events come after the cursor
+	Lag int64 `json:"lag"`
+
+	// LastDelivered additive
+	LastDelivered *time.Time `json:"lastDelivered,omitempty"`
+
+	// LastError additive; why the last attempt failed; absent when it did not
+	LastError *string `json:"lastError,omitempty"`
+
+	// LastEventID additive; the event that was delivered last
+	LastEventID *openapi_types.UUID `json:"lastEventId,omitempty"`
+
+	// NextAttempt additive; after a failure
+	NextAttempt    *time.Time `json:"nextAttempt,omitempty"`
+	ResourceFilter *string    `json:"resourceFilter,omitempty"`
+
+	// Secrets additive; the new secret, when there is one: `whsec_` and base64
+	Secrets      []string `json:"secrets,omitempty"`
+	SourceFilter *string  `json:"sourceFilter,omitempty"`
+
+	// Status additive; `disabled`: the endpoint failed for three days or answered 410, see `enable`
+	Status        SubscriptionStatus `json:"status"`
+	SubjectFilter *string            `json:"subjectFilter,omitempty"`
+	TypeFilter    *string            `json:"typeFilter,omitempty"`
+
+	// Validated whether the endpoint has answered the validation event
+	Validated bool `json:"validated"`
+}
+
+// SubscriptionStatus additive; `disabled`: the endpoint failed for three days or answered 410, see `enable`
+type SubscriptionStatus string
+
+// SubscriptionList defines model for SubscriptionList.
+type SubscriptionList struct {
+	// Count of this page
+	Count         int            `json:"count"`
+	Subscriptions []Subscription `json:"subscriptions"`
+}
+
+// SubscriptionReplay defines model for SubscriptionReplay.
+type SubscriptionReplay struct {
+	// From the id of the first event to tell again
+	From openapi_types.UUID `json:"from"`
+}
+
+// SubscriptionRequest defines model for SubscriptionRequest.
+type SubscriptionRequest struct {
+	// AlternativeSubjectFilter as `subjectFilter`, in the form `/organisation/` and the number
+	AlternativeSubjectFilter *string `json:"alternativeSubjectFilter,omitempty"`
+
+	// EndPoint URL, `https` only. It must be in a public network; redirects are not followed.
+	EndPoint string `json:"endPoint"`
+
+	// ResourceFilter events of this service only
+	ResourceFilter *string `json:"resourceFilter,omitempty"`
+
+	// SourceFilter the source of this broker's events, which is one
+	SourceFilter *string `json:"sourceFilter,omitempty"`
+
+	// SubjectFilter the caller itself: an organisation is told of its own events only
+	SubjectFilter *string `json:"subjectFilter,omitempty"`
+
+	// TypeFilter events of this type only; several are separated by commas (additive)
+	TypeFilter *string `json:"typeFilter,omitempty"`
+}
+
+// SubscriptionRotation defines model for SubscriptionRotation.
+type SubscriptionRotation struct {
+	// Overlap how long the secret before signs too, ISO 8601; one day by default, at most seven
+	Overlap *string `json:"overlap,omitempty"`
+}
+
+// SubscriptionTest defines model for SubscriptionTest.
+type SubscriptionTest struct {
+	// Delivered whether the endpoint answered 2xx
+	Delivered bool    `json:"delivered"`
+	Error     *string `json:"error,omitempty"`
+
+	// EventID the `webhook-id` that was sent
+	EventID openapi_types.UUID `json:"eventId"`
+
+	// Status what it answered; absent when it did not
+	Status           *int  `json:"status,omitempty"`
+	TookMilliseconds int64 `json:"tookMilliseconds"`
+}
+
 // TermsUpdate Unknown properties are refused; absent booleans are false.
 type TermsUpdate struct {
 	// AcceptsReplies may be sent to by those who may only reply
@@ -1139,6 +1548,31 @@ type TermsUpdateEffect string
 
 // TimeSpan A duration as days, hours, minutes and seconds.
 type TimeSpan = string
+
+// Timeline defines model for Timeline.
+type Timeline struct {
+	Entries []TimelineEntry `json:"entries"`
+}
+
+// TimelineEntry defines model for TimelineEntry.
+type TimelineEntry struct {
+	// Actor The organisation that did it; null: the broker.
+	Actor *string   `json:"actor"`
+	At    time.Time `json:"at"`
+
+	// Cause Why, or how much.
+	Cause string            `json:"cause"`
+	Kind  TimelineEntryKind `json:"kind"`
+
+	// Recipient The organisation that it concerns.
+	Recipient *string `json:"recipient"`
+
+	// What Such as the status, the event's type, or the receipt's event.
+	What string `json:"what"`
+}
+
+// TimelineEntryKind defines model for TimelineEntry.Kind.
+type TimelineEntryKind string
 
 // TokenAnswer defines model for TokenAnswer.
 type TokenAnswer struct {
@@ -1184,6 +1618,38 @@ type TokenRequest struct {
 
 	// Resource RFC 8707: this broker's address, if given
 	Resource *string `json:"resource,omitempty"`
+}
+
+// TransferReceipt defines model for TransferReceipt.
+type TransferReceipt struct {
+	// Event The last word of the event's name, such as ContentHandover.
+	Event          string             `json:"event"`
+	FileTransferID openapi_types.UUID `json:"fileTransferId"`
+
+	// Jws The receipt itself.
+	Jws string `json:"jws"`
+
+	// Leaf Place in the log; null before it has one.
+	Leaf *int64 `json:"leaf"`
+
+	// Receipt What the receipt says; the signed text decides.
+	Receipt map[string]interface{} `json:"receipt"`
+
+	// Seq Place in the transfer's chain, from 1.
+	Seq int `json:"seq"`
+
+	// Sha256 Of the compact form.
+	Sha256 string `json:"sha256"`
+}
+
+// WebhookKeyList defines model for WebhookKeyList.
+type WebhookKeyList struct {
+	Keys []struct {
+		ID string `json:"id"`
+
+		// PublicKey Ed25519, as Standard Webhooks writes it: `whpk_` and base64
+		PublicKey string `json:"publicKey"`
+	} `json:"keys"`
 }
 
 // AccessRequestID defines model for AccessRequestId.
@@ -1242,6 +1708,9 @@ type ResourceID = string
 
 // ResourceIdentifier defines model for ResourceIdentifier.
 type ResourceIdentifier = string
+
+// SubscriptionID defines model for SubscriptionId.
+type SubscriptionID = int64
 
 // Supplier An organisation, with country code or as a URN.
 type Supplier = OrganizationID
@@ -1346,6 +1815,15 @@ type ListOwnAccessRequestsParams struct {
 
 	// Limit Entries of a page, 1 to 1000; 100 by default.
 	Limit *PageSize `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// WithdrawAccessRequestParams defines parameters for WithdrawAccessRequest.
+type WithdrawAccessRequestParams struct {
+	// IfMatch The ETag of what is to be changed, or `*` for whatever is there. 428 without it when something is there, 412 when it is another.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IfNoneMatch `*`: only if there is nothing yet.
+	IfNoneMatch *IfAbsent `json:"If-None-Match,omitempty"`
 }
 
 // ApproveAccessRequestParams defines parameters for ApproveAccessRequest.
@@ -1517,11 +1995,37 @@ type HeadFileParams struct {
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
 
+// ListTransferReceiptsParams defines parameters for ListTransferReceipts.
+type ListTransferReceiptsParams struct {
+	// After The `seq` of the last receipt that was read.
+	After *int `form:"after,omitempty" json:"after,omitempty"`
+
+	// Limit Entries of a page, 1 to 1000; 100 by default.
+	Limit *PageSize `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // UploadFileParams defines parameters for UploadFile.
 type UploadFileParams struct {
 	// IdempotencyKey Additive. Chosen by the caller, unique per request that it makes: 1–255 visible ASCII characters. The same key
 	// with the same request gives the first answer again.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// FormidlingProof Additive. Detached JWS with x5c, by the caller's own enterprise certificate, over
+	// `{"transfer":"<id>","sha256":"<hex>"}` with the SHA-256 declared at initialize. It is checked before the first byte
+	// and kept; the bundle of receipts holds it.
+	FormidlingProof *string `json:"Formidling-Proof,omitempty"`
+}
+
+// ListReceiptsParams defines parameters for ListReceipts.
+type ListReceiptsParams struct {
+	// SendersFileTransferReference Only transfers with this reference of their sender's.
+	SendersFileTransferReference *string `form:"sendersFileTransferReference,omitempty" json:"sendersFileTransferReference,omitempty"`
+
+	// After The `leaf` of the last receipt that was read.
+	After *int64 `form:"after,omitempty" json:"after,omitempty"`
+
+	// Limit Entries of a page, 1 to 1000; 100 by default.
+	Limit *PageSize `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
 // ListResourcesParams defines parameters for ListResources.
@@ -1623,6 +2127,70 @@ type PutGrantParams struct {
 	IfNoneMatch *IfAbsent `json:"If-None-Match,omitempty"`
 }
 
+// ListEventsParams defines parameters for ListEvents.
+type ListEventsParams struct {
+	// After The id of the last event that was read. From the first event when it is absent, empty or 0.
+	After *string `form:"after,omitempty" json:"after,omitempty"`
+
+	// Size The largest number of events in one answer.
+	Size *int `form:"size,omitempty" json:"size,omitempty"`
+
+	// Type Only events of these types, with or without `no.altinn.broker.` before them; may be repeated.
+	Type []string `form:"type,omitempty" json:"type,omitempty"`
+
+	// Resource Only events of this service: its id, or `urn:altinn:resource:` and the id.
+	Resource *string `form:"resource,omitempty" json:"resource,omitempty"`
+
+	// Subject The organisation that is told. It can only be the caller's own.
+	Subject *string `form:"subject,omitempty" json:"subject,omitempty"`
+
+	// Wait Additive. Seconds to wait for an event when there is none.
+	Wait *int `form:"wait,omitempty" json:"wait,omitempty"`
+
+	// LastEventID Additive. As `after`, which it precedes; with `Accept: text/event-stream` only.
+	LastEventID *string `json:"Last-Event-ID,omitempty"`
+}
+
+// ListSubscriptionsParams defines parameters for ListSubscriptions.
+type ListSubscriptionsParams struct {
+	// Cursor Where the next page begins, as the page before told it.
+	Cursor *PageCursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit Entries of a page, 1 to 1000; 100 by default.
+	Limit *PageSize `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// CreateSubscriptionParams defines parameters for CreateSubscription.
+type CreateSubscriptionParams struct {
+	// IdempotencyKey Additive. Chosen by the caller, unique per request that it makes: 1–255 visible ASCII characters. The same key
+	// with the same request gives the first answer again.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// DeleteSubscriptionParams defines parameters for DeleteSubscription.
+type DeleteSubscriptionParams struct {
+	// IfMatch The ETag of what is to be changed, or `*` for whatever is there. 428 without it when something is there, 412 when it is another.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// EnableSubscriptionParams defines parameters for EnableSubscription.
+type EnableSubscriptionParams struct {
+	// IfMatch The ETag of what is to be changed, or `*` for whatever is there. 428 without it when something is there, 412 when it is another.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// ReplaySubscriptionParams defines parameters for ReplaySubscription.
+type ReplaySubscriptionParams struct {
+	// IfMatch The ETag of what is to be changed, or `*` for whatever is there. 428 without it when something is there, 412 when it is another.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
+// RotateSubscriptionParams defines parameters for RotateSubscription.
+type RotateSubscriptionParams struct {
+	// IfMatch The ETag of what is to be changed, or `*` for whatever is there. 428 without it when something is there, 412 when it is another.
+	IfMatch *IfMatch `json:"If-Match,omitempty"`
+}
+
 // ListOwnAuditParams defines parameters for ListOwnAudit.
 type ListOwnAuditParams struct {
 	// After The `seq` of the last entry that was read.
@@ -1720,6 +2288,24 @@ type GetOpenapiParams struct {
 	IfNoneMatch *string `json:"If-None-Match,omitempty"`
 }
 
+// ProveConsistencyParams defines parameters for ProveConsistency.
+type ProveConsistencyParams struct {
+	// Size Leaves of the older checkpoint.
+	Size int64 `form:"size" json:"size"`
+}
+
+// ProveInclusionParams defines parameters for ProveInclusion.
+type ProveInclusionParams struct {
+	// Sha256 SHA-256 of the receipt's compact form, or the `hash` of an entry of the registry's audit, in lower-case hex.
+	Sha256 string `form:"sha256" json:"sha256"`
+}
+
+// GetLogTileParams defines parameters for GetLogTile.
+type GetLogTileParams struct {
+	// Path As in C2SP tlog-tiles: level, number in groups of three digits, and `.p/` with the width of a tile that is not full.
+	Path string `form:"path" json:"path"`
+}
+
 // ListAccessListsParams defines parameters for ListAccessLists.
 type ListAccessListsParams struct {
 	// Cursor Where the next page begins, as the page before told it.
@@ -1813,6 +2399,12 @@ type InitializeFileTransferJSONRequestBody = FileTransferInitialize
 // InitializeAndUploadMultipartRequestBody defines body for InitializeAndUpload for multipart/form-data ContentType.
 type InitializeAndUploadMultipartRequestBody = FileTransferForm
 
+// AcknowledgeTransferJSONRequestBody defines body for AcknowledgeTransfer for application/json ContentType.
+type AcknowledgeTransferJSONRequestBody = Acknowledgement
+
+// ConfirmDownloadJSONRequestBody defines body for ConfirmDownload for application/json ContentType.
+type ConfirmDownloadJSONRequestBody = DownloadConfirmation
+
 // PutResourceJSONRequestBody defines body for PutResource for application/json ContentType.
 type PutResourceJSONRequestBody = ResourceUpdate
 
@@ -1827,6 +2419,15 @@ type PutGrantJSONRequestBody = GrantUpdate
 
 // CreateServiceOwnerJSONRequestBody defines body for CreateServiceOwner for application/json ContentType.
 type CreateServiceOwnerJSONRequestBody = ServiceOwnerInitialize
+
+// CreateSubscriptionJSONRequestBody defines body for CreateSubscription for application/json ContentType.
+type CreateSubscriptionJSONRequestBody = SubscriptionRequest
+
+// ReplaySubscriptionJSONRequestBody defines body for ReplaySubscription for application/json ContentType.
+type ReplaySubscriptionJSONRequestBody = SubscriptionReplay
+
+// RotateSubscriptionJSONRequestBody defines body for RotateSubscription for application/json ContentType.
+type RotateSubscriptionJSONRequestBody = SubscriptionRotation
 
 // RegisterClientJSONRequestBody defines body for RegisterClient for application/json ContentType.
 type RegisterClientJSONRequestBody = ClientUpdate
@@ -1875,6 +2476,9 @@ type ServerInterface interface {
 	// ListOwnAccessRequests List what the caller asked for
 	// (GET /broker/api/v1/access-requests)
 	ListOwnAccessRequests(c *gin.Context, params ListOwnAccessRequestsParams)
+	// WithdrawAccessRequest Withdraw an access request
+	// (DELETE /broker/api/v1/access-requests/{accessRequestId})
+	WithdrawAccessRequest(c *gin.Context, accessRequestID AccessRequestID, params WithdrawAccessRequestParams)
 	// GetAccessRequest Read an access request
 	// (GET /broker/api/v1/access-requests/{accessRequestId})
 	GetAccessRequest(c *gin.Context, accessRequestID AccessRequestID)
@@ -1923,6 +2527,9 @@ type ServerInterface interface {
 	// GetFileTransfer Read the state of a file transfer
 	// (GET /broker/api/v1/filetransfer/{fileTransferId})
 	GetFileTransfer(c *gin.Context, fileTransferID FileTransferID)
+	// AcknowledgeTransfer Add to the receipt what you made of the file
+	// (POST /broker/api/v1/filetransfer/{fileTransferId}/acknowledgements)
+	AcknowledgeTransfer(c *gin.Context, fileTransferID FileTransferID)
 	// CancelFileTransfer Cancel a file transfer
 	// (POST /broker/api/v1/filetransfer/{fileTransferId}/cancel)
 	CancelFileTransfer(c *gin.Context, fileTransferID FileTransferID)
@@ -1938,9 +2545,21 @@ type ServerInterface interface {
 	// HeadFile Read the headers of a download
 	// (HEAD /broker/api/v1/filetransfer/{fileTransferId}/download)
 	HeadFile(c *gin.Context, fileTransferID FileTransferID, params HeadFileParams)
+	// ListTransferReceipts Read the receipts of a transfer
+	// (GET /broker/api/v1/filetransfer/{fileTransferId}/receipts)
+	ListTransferReceipts(c *gin.Context, fileTransferID FileTransferID, params ListTransferReceiptsParams)
+	// GetReceiptBundle Take the receipts of a transfer home
+	// (GET /broker/api/v1/filetransfer/{fileTransferId}/receipts/bundle)
+	GetReceiptBundle(c *gin.Context, fileTransferID FileTransferID)
+	// GetTimeline Read all that happened to a transfer, in one list
+	// (GET /broker/api/v1/filetransfer/{fileTransferId}/timeline)
+	GetTimeline(c *gin.Context, fileTransferID FileTransferID)
 	// UploadFile Upload the file
 	// (POST /broker/api/v1/filetransfer/{fileTransferId}/upload)
 	UploadFile(c *gin.Context, fileTransferID FileTransferID, params UploadFileParams)
+	// ListReceipts Read the receipts of all transfers
+	// (GET /broker/api/v1/receipts)
+	ListReceipts(c *gin.Context, params ListReceiptsParams)
 	// ListResources List the services of the caller
 	// (GET /broker/api/v1/resource)
 	ListResources(c *gin.Context, params ListResourcesParams)
@@ -1986,6 +2605,36 @@ type ServerInterface interface {
 	// CreateServiceOwner Register the calling organisation as service owner
 	// (POST /broker/api/v1/serviceowner)
 	CreateServiceOwner(c *gin.Context)
+	// ListEvents Read what has happened
+	// (GET /events/api/v1/events)
+	ListEvents(c *gin.Context, params ListEventsParams)
+	// ListWebhookKeys List the public keys of webhooks
+	// (GET /events/api/v1/keys)
+	ListWebhookKeys(c *gin.Context)
+	// ListSubscriptions List subscriptions
+	// (GET /events/api/v1/subscriptions)
+	ListSubscriptions(c *gin.Context, params ListSubscriptionsParams)
+	// CreateSubscription Subscribe an endpoint to events
+	// (POST /events/api/v1/subscriptions)
+	CreateSubscription(c *gin.Context, params CreateSubscriptionParams)
+	// DeleteSubscription End a subscription
+	// (DELETE /events/api/v1/subscriptions/{subscriptionId})
+	DeleteSubscription(c *gin.Context, subscriptionID SubscriptionID, params DeleteSubscriptionParams)
+	// GetSubscription Read a subscription
+	// (GET /events/api/v1/subscriptions/{subscriptionId})
+	GetSubscription(c *gin.Context, subscriptionID SubscriptionID)
+	// EnableSubscription Try a subscription again
+	// (POST /events/api/v1/subscriptions/{subscriptionId}/enable)
+	EnableSubscription(c *gin.Context, subscriptionID SubscriptionID, params EnableSubscriptionParams)
+	// ReplaySubscription Send events again
+	// (POST /events/api/v1/subscriptions/{subscriptionId}/replay)
+	ReplaySubscription(c *gin.Context, subscriptionID SubscriptionID, params ReplaySubscriptionParams)
+	// RotateSubscription Get a new signing secret
+	// (POST /events/api/v1/subscriptions/{subscriptionId}/rotate)
+	RotateSubscription(c *gin.Context, subscriptionID SubscriptionID, params RotateSubscriptionParams)
+	// TestSubscription Send a test event
+	// (POST /events/api/v1/subscriptions/{subscriptionId}/test)
+	TestSubscription(c *gin.Context, subscriptionID SubscriptionID)
 	// Health Is the environment configured?
 	// (GET /health)
 	Health(c *gin.Context)
@@ -2043,6 +2692,21 @@ type ServerInterface interface {
 	// Readyz Should the process get requests?
 	// (GET /readyz)
 	Readyz(c *gin.Context)
+	// GetLogCheckpoint The signed state of the log
+	// (GET /receipts/api/v1/checkpoint)
+	GetLogCheckpoint(c *gin.Context)
+	// GetReceiptKeys The keys that verify receipts
+	// (GET /receipts/api/v1/jwks)
+	GetReceiptKeys(c *gin.Context)
+	// ProveConsistency Prove that the log only grew
+	// (GET /receipts/api/v1/proof/consistency)
+	ProveConsistency(c *gin.Context, params ProveConsistencyParams)
+	// ProveInclusion Prove that the log holds a receipt
+	// (GET /receipts/api/v1/proof/inclusion)
+	ProveInclusion(c *gin.Context, params ProveInclusionParams)
+	// GetLogTile Read a tile of the log
+	// (GET /receipts/api/v1/tile)
+	GetLogTile(c *gin.Context, params GetLogTileParams)
 	// ListAccessLists List access lists
 	// (GET /resourceregistry/api/v1/access-lists/{owner})
 	ListAccessLists(c *gin.Context, owner ListOwner, params ListAccessListsParams)
@@ -2173,6 +2837,74 @@ func (siw *ServerInterfaceWrapper) ListOwnAccessRequests(c *gin.Context) {
 	}
 
 	siw.Handler.ListOwnAccessRequests(c, params)
+}
+
+// WithdrawAccessRequest operation middleware
+func (siw *ServerInterfaceWrapper) WithdrawAccessRequest(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "accessRequestId" -------------
+	var accessRequestID AccessRequestID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "accessRequestId", c.Param("accessRequestId"), &accessRequestID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter accessRequestId: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params WithdrawAccessRequestParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfMatch = &IfMatch
+
+	}
+
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfAbsent
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-None-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-None-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfNoneMatch = &IfNoneMatch
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.WithdrawAccessRequest(c, accessRequestID, params)
 }
 
 // GetAccessRequest operation middleware
@@ -3184,6 +3916,31 @@ func (siw *ServerInterfaceWrapper) GetFileTransfer(c *gin.Context) {
 	siw.Handler.GetFileTransfer(c, fileTransferID)
 }
 
+// AcknowledgeTransfer operation middleware
+func (siw *ServerInterfaceWrapper) AcknowledgeTransfer(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "fileTransferId" -------------
+	var fileTransferID FileTransferID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "fileTransferId", c.Param("fileTransferId"), &fileTransferID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter fileTransferId: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.AcknowledgeTransfer(c, fileTransferID)
+}
+
 // CancelFileTransfer operation middleware
 func (siw *ServerInterfaceWrapper) CancelFileTransfer(c *gin.Context) {
 
@@ -3433,6 +4190,100 @@ func (siw *ServerInterfaceWrapper) HeadFile(c *gin.Context) {
 	siw.Handler.HeadFile(c, fileTransferID, params)
 }
 
+// ListTransferReceipts operation middleware
+func (siw *ServerInterfaceWrapper) ListTransferReceipts(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "fileTransferId" -------------
+	var fileTransferID FileTransferID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "fileTransferId", c.Param("fileTransferId"), &fileTransferID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter fileTransferId: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListTransferReceiptsParams
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", c.Request.URL.Query(), &params.After, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter after: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListTransferReceipts(c, fileTransferID, params)
+}
+
+// GetReceiptBundle operation middleware
+func (siw *ServerInterfaceWrapper) GetReceiptBundle(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "fileTransferId" -------------
+	var fileTransferID FileTransferID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "fileTransferId", c.Param("fileTransferId"), &fileTransferID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter fileTransferId: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetReceiptBundle(c, fileTransferID)
+}
+
+// GetTimeline operation middleware
+func (siw *ServerInterfaceWrapper) GetTimeline(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "fileTransferId" -------------
+	var fileTransferID FileTransferID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "fileTransferId", c.Param("fileTransferId"), &fileTransferID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter fileTransferId: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetTimeline(c, fileTransferID)
+}
+
 // UploadFile operation middleware
 func (siw *ServerInterfaceWrapper) UploadFile(c *gin.Context) {
 
@@ -3472,6 +4323,25 @@ func (siw *ServerInterfaceWrapper) UploadFile(c *gin.Context) {
 
 	}
 
+	// ------------- Optional header parameter "Formidling-Proof" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Formidling-Proof")]; found {
+		var FormidlingProof string
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Formidling-Proof, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Formidling-Proof", valueList[0], &FormidlingProof, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Formidling-Proof: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.FormidlingProof = &FormidlingProof
+
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -3480,6 +4350,49 @@ func (siw *ServerInterfaceWrapper) UploadFile(c *gin.Context) {
 	}
 
 	siw.Handler.UploadFile(c, fileTransferID, params)
+}
+
+// ListReceipts operation middleware
+func (siw *ServerInterfaceWrapper) ListReceipts(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListReceiptsParams
+
+	// ------------- Optional query parameter "sendersFileTransferReference" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sendersFileTransferReference", c.Request.URL.Query(), &params.SendersFileTransferReference, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter sendersFileTransferReference: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", c.Request.URL.Query(), &params.After, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter after: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListReceipts(c, params)
 }
 
 // ListResources operation middleware
@@ -4148,6 +5061,428 @@ func (siw *ServerInterfaceWrapper) CreateServiceOwner(c *gin.Context) {
 	}
 
 	siw.Handler.CreateServiceOwner(c)
+}
+
+// ListEvents operation middleware
+func (siw *ServerInterfaceWrapper) ListEvents(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListEventsParams
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", c.Request.URL.Query(), &params.After, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter after: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "size", c.Request.URL.Query(), &params.Size, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter size: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "type" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "type", c.Request.URL.Query(), &params.Type, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter type: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "resource" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "resource", c.Request.URL.Query(), &params.Resource, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter resource: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "subject" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "subject", c.Request.URL.Query(), &params.Subject, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter subject: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "wait" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "wait", c.Request.URL.Query(), &params.Wait, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter wait: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Last-Event-ID" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Last-Event-ID")]; found {
+		var LastEventID string
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Last-Event-ID, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Last-Event-ID", valueList[0], &LastEventID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Last-Event-ID: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.LastEventID = &LastEventID
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListEvents(c, params)
+}
+
+// ListWebhookKeys operation middleware
+func (siw *ServerInterfaceWrapper) ListWebhookKeys(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListWebhookKeys(c)
+}
+
+// ListSubscriptions operation middleware
+func (siw *ServerInterfaceWrapper) ListSubscriptions(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListSubscriptionsParams
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListSubscriptions(c, params)
+}
+
+// CreateSubscription operation middleware
+func (siw *ServerInterfaceWrapper) CreateSubscription(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateSubscriptionParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Idempotency-Key, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Idempotency-Key: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CreateSubscription(c, params)
+}
+
+// DeleteSubscription operation middleware
+func (siw *ServerInterfaceWrapper) DeleteSubscription(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "subscriptionId" -------------
+	var subscriptionID SubscriptionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "subscriptionId", c.Param("subscriptionId"), &subscriptionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter subscriptionId: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteSubscriptionParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfMatch = &IfMatch
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.DeleteSubscription(c, subscriptionID, params)
+}
+
+// GetSubscription operation middleware
+func (siw *ServerInterfaceWrapper) GetSubscription(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "subscriptionId" -------------
+	var subscriptionID SubscriptionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "subscriptionId", c.Param("subscriptionId"), &subscriptionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter subscriptionId: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetSubscription(c, subscriptionID)
+}
+
+// EnableSubscription operation middleware
+func (siw *ServerInterfaceWrapper) EnableSubscription(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "subscriptionId" -------------
+	var subscriptionID SubscriptionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "subscriptionId", c.Param("subscriptionId"), &subscriptionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter subscriptionId: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params EnableSubscriptionParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfMatch = &IfMatch
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.EnableSubscription(c, subscriptionID, params)
+}
+
+// ReplaySubscription operation middleware
+func (siw *ServerInterfaceWrapper) ReplaySubscription(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "subscriptionId" -------------
+	var subscriptionID SubscriptionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "subscriptionId", c.Param("subscriptionId"), &subscriptionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter subscriptionId: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReplaySubscriptionParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfMatch = &IfMatch
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ReplaySubscription(c, subscriptionID, params)
+}
+
+// RotateSubscription operation middleware
+func (siw *ServerInterfaceWrapper) RotateSubscription(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "subscriptionId" -------------
+	var subscriptionID SubscriptionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "subscriptionId", c.Param("subscriptionId"), &subscriptionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter subscriptionId: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RotateSubscriptionParams
+
+	headers := c.Request.Header
+
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for If-Match, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter If-Match: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.IfMatch = &IfMatch
+
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.RotateSubscription(c, subscriptionID, params)
+}
+
+// TestSubscription operation middleware
+func (siw *ServerInterfaceWrapper) TestSubscription(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "subscriptionId" -------------
+	var subscriptionID SubscriptionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "subscriptionId", c.Param("subscriptionId"), &subscriptionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter subscriptionId: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.TestSubscription(c, subscriptionID)
 }
 
 // Health operation middleware
@@ -4848,6 +6183,113 @@ func (siw *ServerInterfaceWrapper) Readyz(c *gin.Context) {
 	}
 
 	siw.Handler.Readyz(c)
+}
+
+// GetLogCheckpoint operation middleware
+func (siw *ServerInterfaceWrapper) GetLogCheckpoint(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetLogCheckpoint(c)
+}
+
+// GetReceiptKeys operation middleware
+func (siw *ServerInterfaceWrapper) GetReceiptKeys(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetReceiptKeys(c)
+}
+
+// ProveConsistency operation middleware
+func (siw *ServerInterfaceWrapper) ProveConsistency(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ProveConsistencyParams
+
+	// ------------- Required query parameter "size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "size", c.Request.URL.Query(), &params.Size, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter size: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ProveConsistency(c, params)
+}
+
+// ProveInclusion operation middleware
+func (siw *ServerInterfaceWrapper) ProveInclusion(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ProveInclusionParams
+
+	// ------------- Required query parameter "sha256" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "sha256", c.Request.URL.Query(), &params.Sha256, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter sha256: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ProveInclusion(c, params)
+}
+
+// GetLogTile operation middleware
+func (siw *ServerInterfaceWrapper) GetLogTile(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetLogTileParams
+
+	// ------------- Required query parameter "path" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "path", c.Request.URL.Query(), &params.Path, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter path: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetLogTile(c, params)
 }
 
 // ListAccessLists operation middleware
@@ -5664,6 +7106,16 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/broker/api/v1/filetransfer/:fileTransferId/download", wrapper.DownloadFile)
 	router.HEAD(options.BaseURL+"/broker/api/v1/filetransfer/:fileTransferId/download", wrapper.HeadFile)
 	router.POST(options.BaseURL+"/broker/api/v1/filetransfer/:fileTransferId/confirmdownload", wrapper.ConfirmDownload)
+	router.GET(options.BaseURL+"/broker/api/v1/filetransfer/:fileTransferId/receipts", wrapper.ListTransferReceipts)
+	router.GET(options.BaseURL+"/broker/api/v1/filetransfer/:fileTransferId/receipts/bundle", wrapper.GetReceiptBundle)
+	router.POST(options.BaseURL+"/broker/api/v1/filetransfer/:fileTransferId/acknowledgements", wrapper.AcknowledgeTransfer)
+	router.GET(options.BaseURL+"/broker/api/v1/filetransfer/:fileTransferId/timeline", wrapper.GetTimeline)
+	router.GET(options.BaseURL+"/broker/api/v1/receipts", wrapper.ListReceipts)
+	router.GET(options.BaseURL+"/receipts/api/v1/jwks", wrapper.GetReceiptKeys)
+	router.GET(options.BaseURL+"/receipts/api/v1/checkpoint", wrapper.GetLogCheckpoint)
+	router.GET(options.BaseURL+"/receipts/api/v1/proof/inclusion", wrapper.ProveInclusion)
+	router.GET(options.BaseURL+"/receipts/api/v1/proof/consistency", wrapper.ProveConsistency)
+	router.GET(options.BaseURL+"/receipts/api/v1/tile", wrapper.GetLogTile)
 	router.POST(options.BaseURL+"/broker/api/v1/filetransfer/:fileTransferId/cancel", wrapper.CancelFileTransfer)
 	router.DELETE(options.BaseURL+"/broker/api/v1/filetransfer/upload/tus/:fileTransferId", wrapper.TusTerminate)
 	router.HEAD(options.BaseURL+"/broker/api/v1/filetransfer/upload/tus/:fileTransferId", wrapper.TusStatus)
@@ -5688,6 +7140,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/broker/api/v1/resource/:resourceId/access-requests", wrapper.ListAccessRequests)
 	router.POST(options.BaseURL+"/broker/api/v1/resource/:resourceId/access-requests", wrapper.RequestAccess)
 	router.GET(options.BaseURL+"/broker/api/v1/access-requests", wrapper.ListOwnAccessRequests)
+	router.DELETE(options.BaseURL+"/broker/api/v1/access-requests/:accessRequestId", wrapper.WithdrawAccessRequest)
 	router.GET(options.BaseURL+"/broker/api/v1/access-requests/:accessRequestId", wrapper.GetAccessRequest)
 	router.POST(options.BaseURL+"/broker/api/v1/access-requests/:accessRequestId/approve", wrapper.ApproveAccessRequest)
 	router.POST(options.BaseURL+"/broker/api/v1/access-requests/:accessRequestId/deny", wrapper.DenyAccessRequest)
@@ -5719,11 +7172,21 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.DELETE(options.BaseURL+"/identity/api/v1/clients/:clientId", wrapper.DeleteClient)
 	router.GET(options.BaseURL+"/identity/api/v1/clients/:clientId", wrapper.GetClient)
 	router.PUT(options.BaseURL+"/identity/api/v1/clients/:clientId", wrapper.PutClient)
+	router.GET(options.BaseURL+"/events/api/v1/events", wrapper.ListEvents)
 	router.POST(options.BaseURL+"/oauth2/token", wrapper.IssueToken)
 	router.POST(options.BaseURL+"/token", wrapper.IssueTokenAtMaskinportensPath)
 	router.GET(options.BaseURL+"/authentication/api/v1/exchange/maskinporten", wrapper.ExchangeMaskinportenToken)
 	router.GET(options.BaseURL+"/.well-known/jwks.json", wrapper.GetTokenKeys)
 	router.GET(options.BaseURL+"/.well-known/oauth-authorization-server", wrapper.GetTokenMetadata)
+	router.GET(options.BaseURL+"/events/api/v1/subscriptions", wrapper.ListSubscriptions)
+	router.POST(options.BaseURL+"/events/api/v1/subscriptions", wrapper.CreateSubscription)
+	router.DELETE(options.BaseURL+"/events/api/v1/subscriptions/:subscriptionId", wrapper.DeleteSubscription)
+	router.GET(options.BaseURL+"/events/api/v1/subscriptions/:subscriptionId", wrapper.GetSubscription)
+	router.POST(options.BaseURL+"/events/api/v1/subscriptions/:subscriptionId/test", wrapper.TestSubscription)
+	router.POST(options.BaseURL+"/events/api/v1/subscriptions/:subscriptionId/enable", wrapper.EnableSubscription)
+	router.POST(options.BaseURL+"/events/api/v1/subscriptions/:subscriptionId/replay", wrapper.ReplaySubscription)
+	router.POST(options.BaseURL+"/events/api/v1/subscriptions/:subscriptionId/rotate", wrapper.RotateSubscription)
+	router.GET(options.BaseURL+"/events/api/v1/keys", wrapper.ListWebhookKeys)
 	router.GET(options.BaseURL+"/livez", wrapper.Livez)
 	router.GET(options.BaseURL+"/readyz", wrapper.Readyz)
 	router.GET(options.BaseURL+"/health", wrapper.Health)

@@ -95,6 +95,7 @@ type Drafts interface {
 // Downloads appends facts about downloads.
 type Downloads interface {
 	BeginAccess(ctx context.Context, transfer uuid.UUID, by models.Caller, first, length int64) (uuid.UUID, error)
+	NoteAccess(ctx context.Context, access uuid.UUID, sent int64) error
 	EndAccess(ctx context.Context, access uuid.UUID, sent int64) error
 }
 
@@ -111,7 +112,7 @@ type Services interface {
 type Rights interface {
 	CheckCaller(ctx context.Context, by models.Caller) error
 	Permit(ctx context.Context, resource string, q models.Question) error
-	MayLook(ctx context.Context, resource string, by models.Caller) error
+	LookAs(ctx context.Context, resource string, by models.Caller) ([]models.Role, error)
 	RightsOf(ctx context.Context, resource string, organisation models.Party) (send, receive bool, err error)
 }
 
@@ -161,6 +162,7 @@ type AccessRequests interface {
 	AccessRequestsIn(ctx context.Context, owner models.Party, q models.AccessRequestQuery) ([]models.AccessRequest, error)
 	AccessRequestsOf(ctx context.Context, organisation models.Party, q models.AccessRequestQuery) ([]models.AccessRequest, error)
 	AccessRequestFor(ctx context.Context, viewer models.Party, id uuid.UUID) (models.AccessRequest, error)
+	WithdrawAccessRequest(ctx context.Context, by models.Caller, id uuid.UUID, cond models.Condition) error
 	AnswerAccessRequest(ctx context.Context, by models.Caller, id uuid.UUID, a models.AccessAnswer, cond models.Condition) (models.AccessRequest, error)
 }
 
@@ -190,13 +192,13 @@ type CredentialLocks interface {
 
 // Audit tells who changed what.
 type Audit interface {
-	AuditOf(ctx context.Context, chain models.Party, p models.AuditPage) ([]models.AuditEntry, error)
-	AuditOfResource(ctx context.Context, owner models.Party, resource string, p models.AuditPage) ([]models.AuditEntry, error)
+	AuditOf(ctx context.Context, chain models.Party, p models.AuditPage) (entries []models.AuditEntry, more bool, err error)
+	AuditOfResource(ctx context.Context, owner models.Party, resource string, p models.AuditPage) (entries []models.AuditEntry, more bool, err error)
 }
 
 // Contents is the object storage.
 type Contents interface {
-	Put(ctx context.Context, key string, body io.Reader, limit int64) (models.Content, error)
+	Put(ctx context.Context, key string, body io.Reader, limit int64, without ...models.Hash) (models.Content, error)
 	Open(ctx context.Context, c models.Content, offset, length int64) (io.ReadCloser, error)
 	DeleteAll(ctx context.Context, prefix string) error
 	Ready(ctx context.Context) error

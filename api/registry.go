@@ -118,22 +118,9 @@ func link(c *gin.Context, next string) {
 	}
 }
 
-// registered reads an organisation that something is written about. A Norwegian number must have its check digit
-// right: a right for a number that was mistyped would wait for somebody else.
-func registered(field, given string) (models.Party, error) {
-	p, err := models.ParseOrganisation(given)
-	if err != nil {
-		return p, models.InvalidField(field, models.PartyRule)
-	}
-	if p.IsNorwegian() && !models.ValidNorwegianNumber(p.Number()) {
-		return p, models.InvalidField(field, "The organisation number's check digit is wrong.")
-	}
-	return p, nil
-}
-
 // moment reads an optional time, in the precision that is stored.
 func moment(field string, given *string) (*time.Time, error) {
-	if given == nil || *given == "" {
+	if given == nil {
 		return nil, nil
 	}
 	at, err := time.Parse(time.RFC3339, *given)

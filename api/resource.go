@@ -26,7 +26,7 @@ func (s *Server) GetResource(c *gin.Context, id ResourceID) {
 }
 
 // PutResource makes a service of the caller, or changes the fields that are given (reference 1.5). Altinn's clients
-// know no conditions; who sends one is heeded.
+// know no conditions: the fields that they know may be changed without one. Who sends one is heeded.
 func (s *Server) PutResource(c *gin.Context, id ResourceID, params PutResourceParams) {
 	var body ResourceUpdate
 	resource, err := service(id)
@@ -34,14 +34,15 @@ func (s *Server) PutResource(c *gin.Context, id ResourceID, params PutResourcePa
 		err = readJSON(c, &body, false)
 	}
 	var cond models.Condition
+	patch := patchOf(body)
 	if err == nil {
 		cond, err = condition(params.IfMatch, params.IfNoneMatch)
-		cond.Unconditional = params.IfMatch == nil && params.IfNoneMatch == nil
+		cond.Unconditional = params.IfMatch == nil && params.IfNoneMatch == nil && patch.OfReference()
 	}
 	if err == nil && value(body.VirusScan) == string(models.ScanRequired) && !s.CanScan {
 		err = models.InvalidField("virusScan", "This installation has no virus scanner.")
 	}
-	s.putResource(c, resource, patchOf(body), cond, err)
+	s.putResource(c, resource, patch, cond, err)
 }
 
 // CloseResource lets a service of the caller take no new transfers.
@@ -94,6 +95,8 @@ func patchOf(b ResourceUpdate) models.ResourcePatch {
 		EditionCode: b.ExternalServiceEditionCodeLegacy, RequiredParty: b.RequiredParty,
 		MaxRecipients: b.MaxRecipients, RecipientsSeeEachOther: b.RecipientsSeeEachOther, LoginMethods: given(b.LoginMethods),
 		VirusScan: b.VirusScan, Suppliers: b.Suppliers, AcceptedSuppliers: given(b.AcceptedSuppliers), Closed: b.Closed,
+		ConfirmationReminders: given(b.ConfirmationReminders),
+		ComputeMD5:            b.ComputeMd5,
 	}
 }
 
@@ -105,6 +108,8 @@ func resourceOf(r models.Resource) Resource {
 		ResourceID: r.ID, Owner: string(r.Owner), MaxRecipients: r.MaxRecipients, RecipientsSeeEachOther: r.RecipientsSeeEachOther,
 		VirusScan: string(r.VirusScan), Suppliers: string(r.Suppliers), Closed: utc(r.Closed), Created: r.Created.UTC(), Updated: r.Updated.UTC(),
 		LoginMethods: texts(r.LoginMethods), AcceptedSuppliers: texts(r.AcceptedSuppliers),
+		ConfirmationReminders: models.ISODurations(r.ConfirmationReminders),
+		ComputeMd5:            r.ComputeMD5,
 	}
 	if r.ServiceCode != "" {
 		out.ExternalServiceCodeLegacy = &r.ServiceCode

@@ -1,7 +1,9 @@
 package api
 
 import (
+	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/gin-gonic/gin"
 
@@ -24,37 +26,42 @@ func (s *Server) ExplainDecision(c *gin.Context, id ResourceID, params ExplainDe
 		g, err = s.Registry.RegistryOf(c.Request.Context(), resource, q)
 	}
 	if err == nil {
-		err = mayAsk(caller(c), g.Resource.Owner, q)
+		err = mayAsk(actor(c), g.Resource.Owner, q)
 	}
 	s.finish(c, err, func() {
 		because, refusal := g.Explain(q)
 		c.JSON(http.StatusOK, decisionOf(because, refusal, func(p models.Party) bool {
-			return caller(c) == g.Resource.Owner || caller(c) == p
+			return owns(actor(c), g.Resource.Owner) || caller(c) == p
 		}))
 	})
 }
 
-// mayAsk refuses who neither owns the service nor is a party of the question.
-func mayAsk(by, owner models.Party, q models.Question) error {
-	if by == owner || by == q.By.Party {
+// owns tells whether the caller is the owner itself: its suppliers do not administer.
+func owns(by models.Caller, owner models.Party) bool { return by.Party == owner && by.Supplier == "" }
+
+// mayAsk refuses questions that concern others than who asks: the owner of the service asks about all, the one who
+// would act about what it may do, and a recipient about itself alone, not through which supplier.
+func mayAsk(by models.Caller, owner models.Party, q models.Question) error {
+	others := func(p models.Party) bool { return p != by.Party }
+	switch {
+	case owns(by, owner), by.Party == q.By.Party && (by.Supplier == "" || by.Supplier == q.By.Supplier):
 		return nil
-	}
-	for _, p := range q.To {
-		if p == by {
-			return nil
-		}
+	case len(q.To) > 0 && !slices.ContainsFunc(q.To, others) && q.By.Supplier == "":
+		return nil
 	}
 	return models.ErrNoAccess
 }
 
 func readQuestion(params ExplainDecisionParams) (models.Question, error) {
 	q := models.Question{Action: models.Action(params.Action)}
-	q.By.Credential.Method = models.LoginMethod(value(params.LoginMethod))
+	if q.By.Credential.Method = models.LoginMethod(value(params.LoginMethod)); q.By.Credential.Method != "" && !slices.Contains(models.LoginMethods(), q.By.Credential.Method) {
+		return q, models.InvalidField("loginMethod", fmt.Sprintf("The login method must be one of %v.", models.LoginMethods()))
+	}
 	if len(params.To) > maxAsked {
 		return q, models.InvalidField("to", "At most 100 recipients can be asked about at once.")
 	}
 	for _, given := range params.To {
-		p, err := registered("to", given)
+		p, err := models.ParseRegistered("to", given)
 		if err != nil {
 			return q, err
 		}
@@ -65,7 +72,7 @@ func readQuestion(params ExplainDecisionParams) (models.Question, error) {
 	case q.Action == models.ActionSend && value(params.From) == "":
 		return q, models.InvalidField("from", "from is required for send.")
 	case q.Action == models.ActionSend:
-		q.From, err = registered("from", *params.From)
+		q.From, err = models.ParseRegistered("from", *params.From)
 		q.By.Party = q.From
 	case q.Action == models.ActionReceive && len(q.To) == 1:
 		q.By.Party = q.To[0]
@@ -75,7 +82,7 @@ func readQuestion(params ExplainDecisionParams) (models.Question, error) {
 		return q, models.InvalidField("action", "The action must be send or receive.")
 	}
 	if err == nil && value(params.Supplier) != "" {
-		q.By.Supplier, err = registered("supplier", *params.Supplier)
+		q.By.Supplier, err = models.ParseRegistered("supplier", *params.Supplier)
 	}
 	return q, err
 }

@@ -85,7 +85,7 @@ func grantInPath(id ResourceID, organization Organization) (string, models.Party
 	if err != nil {
 		return "", "", err
 	}
-	party, err := registered("organization", organization)
+	party, err := models.ParseRegistered("organization", organization)
 	return resource, party, err
 }
 
@@ -97,7 +97,7 @@ func readGrant(b GrantRow) (models.Grant, error) {
 	})
 	g := models.Grant{Terms: terms, Note: value(b.Note)}
 	if err == nil && value(b.Supplier) != "" {
-		g.Supplier, err = registered("supplier", *b.Supplier)
+		g.Supplier, err = models.ParseRegistered("supplier", *b.Supplier)
 	}
 	return g, err
 }

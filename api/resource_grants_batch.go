@@ -25,12 +25,15 @@ func (s *Server) ChangeGrants(c *gin.Context, id ResourceID) {
 	}
 	var results []models.GrantResult
 	if err == nil {
-		results, err = s.Registry.PutGrants(c.Request.Context(), actor(c), resource, changes, body.AllOrNothing == nil || *body.AllOrNothing)
+		results, err = s.Registry.PutGrants(c.Request.Context(), actor(c), resource, changes, allOrNothing(body))
 	}
-	s.finish(c, err, func() { c.JSON(http.StatusOK, batchResult(changes, results)) })
+	s.finish(c, err, func() { c.JSON(http.StatusOK, batchResult(body.Rows, changes, results)) })
 }
 
-// readBatch reads the rows and names all that is wrong with them, each field with its row.
+func allOrNothing(b GrantBatch) bool { return b.AllOrNothing == nil || *b.AllOrNothing }
+
+// readBatch reads the rows. When one cannot be read, a batch that is all or nothing is refused with every fault of
+// every row; of another batch that row alone is.
 func readBatch(resource string, body GrantBatch) ([]models.GrantChange, error) {
 	if n := len(body.Rows); n == 0 || n > maxGrantRows {
 		return nil, models.InvalidField("rows", fmt.Sprintf("A batch has 1 to %d rows.", maxGrantRows))
@@ -40,22 +43,27 @@ func readBatch(resource string, body GrantBatch) ([]models.GrantChange, error) {
 	out := make([]models.GrantChange, len(body.Rows))
 	for i, row := range body.Rows {
 		change, err := readRow(row)
+		if at, twice := first[change.Grant.Organisation]; err == nil && twice {
+			err = models.InvalidField("organization", fmt.Sprintf("The organisation stands in row %d already.", at))
+		} else if err == nil {
+			first[change.Grant.Organisation] = i
+		}
 		if e, known := models.AsError(err); known {
 			for _, f := range e.Fields {
 				bad = append(bad, models.FieldError{Field: fmt.Sprintf("rows[%d].%s", i, f.Field), Message: f.Message})
 			}
-		} else if at, twice := first[change.Grant.Organisation]; twice {
-			bad = append(bad, models.FieldError{Field: fmt.Sprintf("rows[%d].organization", i), Message: fmt.Sprintf("The organisation stands in row %d already.", at)})
 		}
-		first[change.Grant.Organisation] = i
-		change.Grant.ResourceID = resource
+		change.Grant.ResourceID, change.Unread = resource, err
 		out[i] = change
 	}
-	return out, models.Invalid(bad)
+	if allOrNothing(body) {
+		return out, models.Invalid(bad)
+	}
+	return out, nil
 }
 
 func readRow(row GrantRow) (models.GrantChange, error) {
-	party, err := registered("organization", row.Organization)
+	party, err := models.ParseRegistered("organization", row.Organization)
 	if err != nil {
 		return models.GrantChange{}, err
 	}
@@ -72,10 +80,13 @@ func readRow(row GrantRow) (models.GrantChange, error) {
 	return change, err
 }
 
-func batchResult(changes []models.GrantChange, results []models.GrantResult) GrantBatchResult {
+func batchResult(rows []GrantRow, changes []models.GrantChange, results []models.GrantResult) GrantBatchResult {
 	out := GrantBatchResult{Results: make([]GrantRowResult, len(results))}
 	for i, r := range results {
 		row := GrantRowResult{Organization: string(r.Grant.Organisation)}
+		if changes[i].Unread != nil {
+			row.Organization = rows[i].Organization // as it was sent
+		}
 		e, refused := models.AsError(r.Err)
 		switch {
 		case refused:

@@ -67,7 +67,8 @@ func TestGrant_ThatMeansNothingIsRefusedByField(t *testing.T) {
 		`{"send":true,"supplier":"310000052"}`:                                              "supplier",
 		`{"send":true,"supplier":"310000051"}`:                                              "supplier",
 		`{"send":true,"note":"` + strings.Repeat("x", 1001) + `"}`:                          "note",
-		`{"send":true,"owner":"0192:310000051"}`:                                            "$",
+		`{"send":true,"owner":"0192:310000051"}`:                                            "owner",
+		`{"send":true,"validTo":""}`:                                                        "validTo",
 		`{"send":"yes"}`:                                                                    "send",
 	} {
 		a := b.call(owner, "PUT", grants+"/310000051", body).is(http.StatusBadRequest, "FMD-00001")
@@ -179,6 +180,16 @@ func TestBatch_NamesRowsThatCannotBeRead(t *testing.T) {
 		require.Contains(t, errors, field)
 	}
 	require.Len(t, errors, 3)
+	var r GrantBatchResult
+	b.call(owner, "POST", grants+"/batch", `{"allOrNothing":false,"rows":[{"organization":"310000051","send":true},{"organization":"x"},{"organization":"0192:310000051","send":true},{"organization":"310000078","send":true,"validTo":"soon"}]}`).
+		is(http.StatusOK, "").json(&r)
+	require.Equal(t, 1, r.Applied, "one that cannot be read refuses no other")
+	require.Equal(t, GrantRowResultStatusCreated, r.Results[0].Status)
+	for i, field := range map[int]string{1: "organization", 2: "organization", 3: "validTo"} {
+		require.Equal(t, GrantRowResultStatusRefused, r.Results[i].Status)
+		require.Contains(t, r.Results[i].Errors, field)
+	}
+	require.Equal(t, "x", r.Results[1].Organization)
 	var many []string
 	for range maxGrantRows + 1 {
 		many = append(many, `{"organization":"310000051","send":true}`)

@@ -127,27 +127,30 @@ func TestPolicy_OfTheServiceHolds(t *testing.T) {
 	send := func(status int, code string, headers ...string) reply {
 		return b.call(alice, "POST", "/filetransfer", toJSON(t, draft()), headers...).is(status, code)
 	}
-	b.ok(owner, "PUT", "/resource/"+svc, `{"maxRecipients":1}`)
+	b.call(owner, "PUT", "/resource/"+svc, `{"maxRecipients":1}`, "If-Match", "*").is(http.StatusNoContent, "")
 	require.Equal(t, int64(1), *send(http.StatusBadRequest, "FMD-00001").problem().Limit)
-	b.ok(owner, "PUT", "/resource/"+svc, `{"maxRecipients":0,"loginMethods":["certificate","key-token"]}`)
+	b.call(owner, "PUT", "/resource/"+svc, `{"maxRecipients":0,"loginMethods":["certificate","key-token"]}`, "If-Match", "*").is(http.StatusNoContent, "")
 	send(http.StatusForbidden, "FMD-00028")
 	send(http.StatusOK, "", impersonate, certified(alice))
-	b.ok(owner, "PUT", "/resource/"+svc, `{"loginMethods":[],"suppliers":"none"}`)
+	b.call(owner, "PUT", "/resource/"+svc, `{"loginMethods":[],"suppliers":"none"}`, "If-Match", "*").is(http.StatusNoContent, "")
 	b.call(alice, "PUT", "/identity/api/v1/delegations/"+mallory.Number(), `{"send":true,"receive":true}`, impersonate, certified(alice)).is(http.StatusCreated, "")
 	supplier := certified(alice, through(mallory))
 	send(http.StatusForbidden, "FMD-00029", impersonate, supplier)
-	b.ok(owner, "PUT", "/resource/"+svc, `{"suppliers":"listed","acceptedSuppliers":["310000035"]}`)
+	b.call(owner, "PUT", "/resource/"+svc, `{"suppliers":"listed","acceptedSuppliers":["310000035"]}`, "If-Match", "*").is(http.StatusNoContent, "")
 	send(http.StatusForbidden, "FMD-00029", impersonate, supplier)
-	b.ok(owner, "PUT", "/resource/"+svc, `{"acceptedSuppliers":["310000051"]}`)
+	b.call(owner, "PUT", "/resource/"+svc, `{"acceptedSuppliers":["310000051"]}`, "If-Match", "*").is(http.StatusNoContent, "")
 	send(http.StatusOK, "", impersonate, supplier)
 	var r Resource
 	b.call(owner, "GET", "/resource/"+svc, "").is(http.StatusOK, "").json(&r)
 	require.Equal(t, []string{string(mallory)}, r.AcceptedSuppliers)
+	b.call(owner, "PUT", "/resource/"+svc, `{"closed":false}`).is(http.StatusPreconditionRequired, "FMD-00024")
+	b.ok(owner, "PUT", "/resource/"+svc, `{"purgeFileTransferGracePeriod":"PT1H"}`) // Altinn's own field, as its clients send it
 	for body, field := range map[string]string{
 		`{"maxRecipients":-1}`: "maxRecipients", `{"maxRecipients":20001}`: "maxRecipients", `{"loginMethods":["password"]}`: "loginMethods",
-		`{"suppliers":"some"}`: "suppliers", `{"acceptedSuppliers":["x"]}`: "acceptedSuppliers[0]", `{"virusScan":"maybe"}`: "virusScan", `{"virusScan":"required"}`: "virusScan",
+		`{"suppliers":"some"}`: "suppliers", `{"acceptedSuppliers":["x"]}`: "acceptedSuppliers[0]", `{"acceptedSuppliers":["310000028"]}`: "acceptedSuppliers[0]",
+		`{"requiredParty":"310000028"}`: "requiredParty", `{"virusScan":"maybe"}`: "virusScan", `{"virusScan":"required"}`: "virusScan",
 	} {
-		require.Contains(t, b.call(owner, "PUT", "/resource/"+svc, body).is(http.StatusBadRequest, "FMD-00001").problem().Errors, field)
+		require.Contains(t, b.call(owner, "PUT", "/resource/"+svc, body, "If-Match", "*").is(http.StatusBadRequest, "FMD-00001").problem().Errors, field)
 	}
 }
 
@@ -156,7 +159,7 @@ func TestPolicy_MayLetRecipientsSeeEachOther(t *testing.T) {
 	b := setup(t)
 	id := b.publish(content)
 	require.Len(t, b.overview(bob, id).Recipients, 1)
-	b.ok(owner, "PUT", "/resource/"+svc, `{"recipientsSeeEachOther":true}`)
+	b.call(owner, "PUT", "/resource/"+svc, `{"recipientsSeeEachOther":true}`, "If-Match", "*").is(http.StatusNoContent, "")
 	require.Len(t, b.overview(bob, id).Recipients, 2)
 	b.call(mallory, "GET", "/filetransfer/"+id, "").is(http.StatusNotFound, "BRO-00001")
 	b.ok(bob, "GET", "/filetransfer/"+id+"/download", "")
@@ -207,14 +210,29 @@ func TestSupplier_SeesAndDoesWhatWasDelegatedAndNothingElse(t *testing.T) {
 	all(http.StatusNotFound)
 	b.call("", "GET", "/filetransfer?resourceId="+svc, "", acting...).is(http.StatusUnauthorized, "BRO-00006")
 	b.call(bob, "PUT", delegation+"?resource="+svc, `{"send":true}`, impersonate, certified(bob)).is(http.StatusCreated, "")
-	b.call("", "GET", "/filetransfer/"+id, "", acting...).is(http.StatusOK, "")
-	b.call("", "GET", "/filetransfer/"+id+"/download", "", acting...).is(http.StatusUnauthorized, "BRO-00006")
+	all(http.StatusNotFound) // what bob received is not what it may send
+	b.call("", "GET", "/filetransfer?role=Recipient&resourceId="+svc, "", acting...).is(http.StatusUnauthorized, "BRO-00006")
 	b.call(bob, "PUT", delegation+"?resource="+svc, `{"receive":true}`, impersonate, certified(bob), "If-Match", "*").is(http.StatusOK, "")
 	b.call("", "GET", "/filetransfer?resourceId="+svc, "", acting...).is(http.StatusOK, "")
 	for _, s := range steps {
 		require.Less(t, b.call("", s.method, s.path, "", acting...).StatusCode, 300, s)
 	}
+	sent := func(role string) (ids []string) {
+		b.call("", "GET", "/filetransfer?resourceId="+svc+role, "", impersonate, certified(alice, through(mallory))).is(http.StatusOK, "").json(&ids)
+		return ids
+	}
+	b.call(alice, "PUT", delegation, `{"receive":true}`, impersonate, certified(alice)).is(http.StatusCreated, "")
+	require.Empty(t, sent(""), "what alice sent is not what mallory may receive for it")
+	b.call("", "GET", "/filetransfer/"+id, "", impersonate, certified(alice, through(mallory))).is(http.StatusNotFound, "BRO-00001")
+	b.call(alice, "PUT", delegation, `{"send":true}`, impersonate, certified(alice), "If-Match", "*").is(http.StatusOK, "")
+	require.Equal(t, []string{id}, sent(""))
+	require.Equal(t, []string{id}, sent("&role=Sender"))
 	for _, route := range []struct{ method, path string }{
+		{"GET", "/identity/api/v1/audit"},
+		{"GET", "/identity/api/v1/clients"},
+		{"GET", "/identity/api/v1/delegations"},
+		{"GET", "/identity/api/v1/credential-lock"},
+		{"GET", "/access-requests"},
 		{"PUT", "/resource/x"},
 		{"GET", grants},
 		{"POST", "/serviceowner"},

@@ -7,15 +7,18 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+
+	"github.com/formidling/formidling/models"
 )
 
 // Server answers the operations of openapi.yaml.
 type Server struct {
 	Ports
 	Settings
-	slots        chan struct{} // one for each upload that runs
-	tusWriters   tusWriters
-	tusFinishing finishing
+	uploads, downloads *slots
+	listeners          listeners // who waits for events
+	tusWriters         tusWriters
+	tusFinishing       finishing
 }
 
 // Ports is what the server needs of the rest of the program.
@@ -32,6 +35,14 @@ type Ports struct {
 	Rights        Rights
 	Registry      Registry
 	Contents      Contents
+	Subscriptions Subscriptions
+	Subscribers   Subscribers
+	Webhooks      Webhooks
+	Feed          Feed
+	Closing       <-chan struct{} // closed when the process is about to stop; nil: never
+	Receipts      Receipts        // nil: none are kept
+	Evidence      Evidence        // nil: without keys nothing can be shown
+	Proofs        Proofs          // nil: no certificates are trusted
 	Log           *slog.Logger
 	Now           func() time.Time // the clock; nil: the system's
 }
@@ -43,11 +54,27 @@ type Settings struct {
 	Environment   string        // what GET /serviceowner calls this installation
 	RecheckRight  time.Duration // of a running download; 0: 10 s
 	CanScan       bool          // whether files can be scanned
+	PublicURL     string        // how clients reach the API
+	MTLSURL       string        // and with certificates
+
+	EventListeners int           // who may wait for events at once in this process
+	Heartbeat      time.Duration // of event streams; 0: 15 s
+
+	// At once of one organisation in this process. 0: all slots but one, and no bound.
+	UploadsPerOrganisation, DownloadsPerOrganisation int
+
+	// How long an upload may stand still, and a client may take for one window of a download. 0: ReadPatience and
+	// WritePatience.
+	UploadPatience, DownloadPatience time.Duration
 }
 
 // New makes a server. Handler serves it.
 func New(p Ports, s Settings) *Server {
-	return &Server{Ports: p, Settings: s, slots: make(chan struct{}, s.UploadSlots)}
+	return &Server{
+		Ports: p, Settings: s,
+		uploads:   newSlots(s.UploadSlots, s.UploadsPerOrganisation, models.ErrTooManyUploads, models.ErrTooManyUploadsOfOne),
+		downloads: newSlots(0, s.DownloadsPerOrganisation, nil, models.ErrTooManyDownloadsOfOne),
+	}
 }
 
 func (s *Server) now() time.Time {

@@ -37,6 +37,8 @@ const (
 	mallory = models.Party("0192:310000051")
 	svc     = "tax-files"
 	base    = "/broker/api/v1"
+
+	publicURL = "https://broker.example.no"
 )
 
 // door stands for the workflows: it runs the same activities, in the same order, at once.
@@ -115,7 +117,7 @@ func (d *door) Cancel(ctx context.Context, transfer uuid.UUID) error {
 
 // bundle is a server over a real database and a real disk, and clients that check every answer against openapi.yaml.
 type bundle struct {
-	t       *testing.T
+	t       testing.TB
 	store   *store.Store
 	objects objects.Store
 	door    *door
@@ -128,7 +130,7 @@ type bundle struct {
 	database string
 }
 
-func setup(t *testing.T, change ...func(*Server)) *bundle {
+func setup(t testing.TB, change ...func(*Server)) *bundle {
 	t.Helper()
 	dir := t.TempDir()
 	b := &bundle{t: t, files: filepath.Join(dir, "objects"), database: "sqlite:" + filepath.Join(dir, "test.db")}
@@ -147,7 +149,8 @@ func setup(t *testing.T, change ...func(*Server)) *bundle {
 	b.server = New(Ports{
 		Authenticator: impersonating{verifier}, Transfers: b.door, Views: b.store, Uploads: b.store, Resumables: b.store, Drafts: b.objects, Downloads: b.store,
 		Services: b.store, Rights: b.store, Registry: b.store, Contents: b.objects, Log: slog.New(slog.DiscardHandler),
-	}, Settings{MaxRecipients: 200, UploadSlots: 8, Environment: "test"})
+		Feed: b.store,
+	}, Settings{MaxRecipients: 200, UploadSlots: 8, Environment: "test", PublicURL: publicURL, EventListeners: 8})
 	for _, c := range change {
 		c(b.server)
 	}
@@ -203,7 +206,7 @@ func thumb(of string) string {
 type reply struct {
 	*http.Response
 	body []byte
-	t    *testing.T
+	t    testing.TB
 }
 
 func (a reply) json(into any) {
@@ -241,7 +244,7 @@ func (b *bundle) token(p models.Party, scopes ...string) string {
 // request makes a request by an organisation; headers come in pairs.
 func (b *bundle) request(by models.Party, method, path string, body io.Reader, headers ...string) *http.Request {
 	b.t.Helper()
-	if !strings.HasPrefix(path, "/identity/") && !strings.HasPrefix(path, "/resourceregistry/") && !strings.HasPrefix(path, "/authentication/") {
+	if !strings.HasPrefix(path, "/identity/") && !strings.HasPrefix(path, "/resourceregistry/") && !strings.HasPrefix(path, "/authentication/") && !strings.HasPrefix(path, "/events/") {
 		path = base + path
 	}
 	r, err := http.NewRequestWithContext(b.t.Context(), method, b.url+path, body)
@@ -292,7 +295,7 @@ func draft() map[string]any {
 	}
 }
 
-func toJSON(t *testing.T, v any) string {
+func toJSON(t testing.TB, v any) string {
 	t.Helper()
 	raw, err := json.Marshal(v)
 	require.NoError(t, err)
@@ -343,7 +346,7 @@ func (b *bundle) stored() []string {
 	return found
 }
 
-func mustUUID(t *testing.T, s string) uuid.UUID {
+func mustUUID(t testing.TB, s string) uuid.UUID {
 	t.Helper()
 	id, err := uuid.Parse(s)
 	require.NoError(t, err)

@@ -22,14 +22,22 @@ func (s *Server) CancelFileTransfer(c *gin.Context, id FileTransferID) {
 	case actor(c).Supplier != "": // the sender itself may always take back what is its own
 		err = s.Rights.Permit(c.Request.Context(), v.ResourceID, models.Question{Action: models.ActionUpload, From: v.Sender, By: actor(c)})
 		if err == nil {
-			err = s.Transfers.Cancel(c.Request.Context(), id)
+			err = s.takeBack(c, v)
 		}
 	default:
-		err = s.Transfers.Cancel(c.Request.Context(), id)
+		err = s.takeBack(c, v)
 	}
 	if err != nil {
 		s.problem(c, err)
 		return
 	}
 	c.Status(http.StatusNoContent)
+}
+
+// takeBack notes who takes the transfer back, and has its workflow do so.
+func (s *Server) takeBack(c *gin.Context, v models.TransferView) error {
+	if err := s.beside(c.Request.Context(), v, actor(c), models.StatementCancellation, models.Claim{}); err != nil {
+		return err
+	}
+	return s.Transfers.Cancel(c.Request.Context(), v.ID)
 }

@@ -13,14 +13,18 @@ import (
 
 // ConfirmDownload records that the calling recipient has the file (reference 1.3, confirm download).
 func (s *Server) ConfirmDownload(c *gin.Context, id FileTransferID) {
-	if err := s.confirm(c.Request.Context(), id, actor(c)); err != nil {
+	found, err := readConfirmation(c)
+	if err == nil {
+		err = s.confirm(c.Request.Context(), id, actor(c), found)
+	}
+	if err != nil {
 		s.problem(c, err)
 		return
 	}
 	c.Status(http.StatusNoContent)
 }
 
-func (s *Server) confirm(ctx context.Context, id uuid.UUID, actor models.Caller) error {
+func (s *Server) confirm(ctx context.Context, id uuid.UUID, actor models.Caller, found models.Claim) error {
 	by := actor.Party
 	v, err := s.look(ctx, id, actor)
 	if err != nil {
@@ -35,7 +39,10 @@ func (s *Server) confirm(ctx context.Context, id uuid.UUID, actor models.Caller)
 			// the workflow may have died with this, the last one, before it noted it (confirmForgotten); else nothing happens
 			_ = s.Transfers.Confirm(ctx, id, r.GroupNo, by)
 		}
-		return nil
+		if found == (models.Claim{}) {
+			return nil
+		}
+		return s.beside(ctx, v, actor, models.StatementAcknowledgement, found)
 	case v.ContentKey == "":
 		return models.ErrNoFileYet
 	case v.Status != models.TransferPublished:
@@ -45,6 +52,9 @@ func (s *Server) confirm(ctx context.Context, id uuid.UUID, actor models.Caller)
 	}
 	// here and not in the workflow: an update that was refused stays refused, though the right may come back
 	if err := s.Rights.Permit(ctx, v.ResourceID, models.Question{Action: models.ActionReceive, From: v.Sender, By: actor}); err != nil {
+		return err
+	}
+	if err := s.beside(ctx, v, actor, models.StatementConfirmation, found); err != nil {
 		return err
 	}
 	if err = s.Transfers.Confirm(ctx, id, r.GroupNo, by); errors.Is(err, models.ErrNotPublished) {

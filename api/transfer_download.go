@@ -1,25 +1,20 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"mime"
 	"net/http"
 	"strconv"
-	"time"
 
 	"github.com/gin-gonic/gin"
 
 	"github.com/formidling/formidling/models"
 )
-
-// downloadWindow is how many bytes are given WritePatience to arrive: a client slower than some 10 KB/s
-// is taken for gone.
-const downloadWindow = 1 << 20
 
 // DownloadFile serves the file, or one range of it, to a recipient (reference 1.3, download).
 func (s *Server) DownloadFile(c *gin.Context, id FileTransferID, params DownloadFileParams) {
@@ -90,6 +85,11 @@ func (s *Server) prepare(c *gin.Context, id FileTransferID, params HeadFileParam
 // connection; the client sees that bytes are missing.
 func (s *Server) serve(c *gin.Context, v models.TransferView, at served) error {
 	ctx := c.Request.Context()
+	release, err := s.downloads.take(caller(c))
+	if err != nil {
+		return err
+	}
+	defer release()
 	bytes, err := s.Contents.Open(ctx, v.Content(), at.first, at.length)
 	if err != nil {
 		return s.missing(ctx, v, caller(c), err)
@@ -99,11 +99,12 @@ func (s *Server) serve(c *gin.Context, v models.TransferView, at served) error {
 	if err != nil {
 		return err
 	}
-	right, stop := s.watchRight(c, v)
-	defer stop()
+	right, stop := s.watchRight(c, v, access)
 	c.Status(at.status())
 	c.Writer.WriteHeaderNow()
-	sent, failed := send(c.Writer, bytes, at.length, right)
+	failed := send(c, bytes, at.length, right, cmp.Or(s.DownloadPatience, WritePatience))
+	stop()
+	sent := right.sent.Load()
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpTime)
 	defer cancel()
 	if err := s.Downloads.EndAccess(end, access, sent); err != nil {
@@ -130,31 +131,6 @@ func (s *Server) missing(ctx context.Context, v models.TransferView, by models.P
 		return fmt.Errorf("%w: the object of transfer %s is not in storage", models.ErrInternal, v.ID)
 	}
 	return models.ErrNotReadyForDownload
-}
-
-// send copies in windows, each with its own deadline. Gin's writer hides ReadFrom, and with it
-// sendfile(2); the connection's own writer has it.
-func send(w gin.ResponseWriter, from io.Reader, length int64, right *standing) (sent int64, err error) {
-	var to io.Writer = w
-	if inner, ok := w.(interface{ Unwrap() http.ResponseWriter }); ok {
-		to = inner.Unwrap()
-	}
-	connect := http.NewResponseController(w)
-	for sent < length {
-		_ = connect.SetWriteDeadline(time.Now().Add(WritePatience)) // test recorders have no connection
-		if err := right.lost(); err != nil {
-			return sent, err
-		}
-		n, err := io.CopyN(to, from, min(downloadWindow, length-sent))
-		sent += n
-		if err != nil {
-			return sent, fmt.Errorf("send file: %w", err)
-		}
-	}
-	if err := connect.Flush(); err != nil { // the last bytes too, while there is a deadline
-		return sent, fmt.Errorf("send file: %w", err)
-	}
-	return sent, connect.SetWriteDeadline(time.Time{})
 }
 
 // disposition carries the file name as the data it is (RFC 6266, RFC 8187).

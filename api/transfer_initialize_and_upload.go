@@ -72,6 +72,7 @@ type form struct {
 	content models.Content
 
 	accepted bool // the transfer exists, and others may upload to it
+	noMD5    bool // none was computed, as the service wished when the file came
 }
 
 // read goes through the parts. The file can be sent straight to its transfer only when it is the last
@@ -101,7 +102,7 @@ func (f *form) file(part *multipart.Part) error {
 	if f.stored != nil {
 		return models.InvalidField(filePart, "There is more than one file.")
 	}
-	release, err := f.s.slot()
+	release, err := f.s.uploads.take(caller(f.c))
 	if err != nil {
 		return err
 	}
@@ -109,15 +110,29 @@ func (f *form) file(part *multipart.Part) error {
 	if err := f.s.Transfers.Ready(f.c.Request.Context()); err != nil {
 		return err
 	}
-	l, err := f.s.begin(f.c.Request.Context(), nil, attempt{transfer: f.id, key: value(f.key)})
+	l, err := f.s.begin(f.c.Request.Context(), nil, attempt{transfer: f.id, key: value(f.key), by: actor(f.c)})
 	if err != nil {
 		return err
 	}
 	f.stored = l
-	if f.content, err = l.put(f.c.Request.Context(), clientsPart{part}, maxForm); err != nil {
+	without := f.leftOut(f.c.Request.Context())
+	f.noMD5 = len(without) > 0
+	if f.content, err = l.put(f.c.Request.Context(), clientsPart{part}, maxForm, without...); err != nil {
 		return formError(err)
 	}
 	return nil
+}
+
+// leftOut are the hashes that the service does not want, if the form has named it yet and declares none of them.
+func (f *form) leftOut(ctx context.Context) []models.Hash {
+	if f.draft.ResourceID == "" || f.draft.Checksum != "" || models.CheckResourceID(f.draft.ResourceID) != nil {
+		return nil
+	}
+	r, err := f.s.Services.ResourceByID(ctx, models.ResourceID(f.draft.ResourceID))
+	if err != nil || r.ComputeMD5 {
+		return nil // whoever is wrong about the service is told later
+	}
+	return []models.Hash{models.HashMD5}
 }
 
 // clientsPart marks what goes wrong while a part is read as the client's doing: a form that ends within it.
@@ -170,6 +185,9 @@ func (f *form) finish() (models.TransferStatus, error) {
 	if f.content.Size > v.MaxFileSize {
 		return 0, models.ErrFileTooLarge.Exceeded(v.MaxFileSize, f.content.Size)
 	}
+	if !v.ComputeMD5 {
+		f.content.MD5 = "" // computed only because the file came before the name of its service
+	}
 	status, err := f.adopt(context.WithoutCancel(ctx))
 	return f.s.unlessBefore(ctx, v, value(f.key), status, err)
 }
@@ -188,6 +206,10 @@ func (f *form) fits(ctx context.Context) error {
 	r, err := f.s.Services.ResourceByID(ctx, id)
 	if err == nil && f.content.Size > r.MaxFileSize {
 		return models.ErrFileTooLarge.Exceeded(r.MaxFileSize, f.content.Size)
+	}
+	if err == nil && f.noMD5 { // whatever the service says by now, there is nothing to compare with
+		r.ComputeMD5 = false
+		err = r.CheckDeclared(f.draft.Checksum)
 	}
 	return err
 }

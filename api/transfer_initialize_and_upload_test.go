@@ -162,7 +162,7 @@ type leaving struct {
 	down bool
 }
 
-func (l *leaving) Put(ctx context.Context, key string, body io.Reader, limit int64) (models.Content, error) {
+func (l *leaving) Put(ctx context.Context, key string, body io.Reader, limit int64, _ ...models.Hash) (models.Content, error) {
 	_, err := l.Contents.Put(ctx, key, body, limit)
 	return models.Content{}, errors.Join(models.ErrUnavailable, err)
 }

@@ -29,6 +29,11 @@ func (s *Server) GetFileTransferDetails(c *gin.Context, id FileTransferID) {
 		return
 	}
 	out := FileTransferDetails{FileTransferState: stateOf(v)}
+	for i, r := range v.Recipients {
+		if by := caller(c); by == v.Sender || by == r.Party { // of nobody else's business
+			out.Recipients[i].BytesServed, out.Recipients[i].DownloadComplete = &v.Recipients[i].BytesServed, &v.Recipients[i].Complete
+		}
+	}
 	for _, h := range v.History {
 		text := h.Text
 		if text == "" {

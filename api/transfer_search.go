@@ -21,7 +21,11 @@ func (s *Server) SearchFileTransfers(c *gin.Context, params SearchFileTransfersP
 		return
 	}
 	var page models.SearchPage
-	if err = s.Rights.MayLook(c.Request.Context(), q.ResourceID, actor(c)); err == nil {
+	roles, err := s.Rights.LookAs(c.Request.Context(), q.ResourceID, actor(c))
+	if err == nil {
+		q, err = q.Within(roles)
+	}
+	if err == nil {
 		page, err = s.Views.SearchTransfers(c.Request.Context(), q)
 	}
 	if err == nil && len(page.IDs) == 0 {

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -16,7 +17,7 @@ import (
 // UploadFile streams the bytes of a transfer into storage and answers when they are published
 // (reference 1.3, upload). All that can be refused is refused before the first byte is read.
 func (s *Server) UploadFile(c *gin.Context, id FileTransferID, params UploadFileParams) {
-	status, err := s.upload(c, id, value(params.IdempotencyKey))
+	status, err := s.upload(c, id, value(params.IdempotencyKey), value(params.FormidlingProof))
 	if err != nil {
 		s.problem(c, err)
 		return
@@ -24,7 +25,7 @@ func (s *Server) UploadFile(c *gin.Context, id FileTransferID, params UploadFile
 	c.JSON(http.StatusOK, FileUploaded{FileTransferID: id, FileTransferStatus: FileTransferStatus(status.String())})
 }
 
-func (s *Server) upload(c *gin.Context, id uuid.UUID, key string) (models.TransferStatus, error) {
+func (s *Server) upload(c *gin.Context, id uuid.UUID, key, proof string) (models.TransferStatus, error) {
 	ctx := c.Request.Context()
 	if err := checkUpload(c.Request, key); err != nil {
 		return 0, err
@@ -44,7 +45,10 @@ func (s *Server) upload(c *gin.Context, id uuid.UUID, key string) (models.Transf
 		if err := s.Rights.Permit(ctx, v.ResourceID, q); err != nil { // before the body, and again when it is there
 			return 0, err
 		}
-		status, err := s.receive(ctx, attempt{transfer: id, key: key, limit: v.MaxFileSize, by: actor(c)}, s.patient(c))
+		if err := s.senderProof(ctx, v, actor(c), proof); err != nil {
+			return 0, err
+		}
+		status, err := s.receive(ctx, attempt{transfer: id, key: key, limit: v.MaxFileSize, without: v.LeftOut(), by: actor(c)}, s.patient(c))
 		return s.unlessBefore(ctx, v, key, status, err)
 	}
 	return s.uploadedBefore(ctx, v, key)
@@ -107,12 +111,13 @@ type attempt struct {
 	transfer uuid.UUID
 	key      string // Idempotency-Key, or empty
 	limit    int64  // bytes
+	without  []models.Hash
 	by       models.Caller
 }
 
 // receive stores a body for a transfer that awaits one and tells its workflow.
 func (s *Server) receive(ctx context.Context, a attempt, body io.Reader) (models.TransferStatus, error) {
-	release, err := s.slot()
+	release, err := s.uploads.take(a.by.Party)
 	if err != nil {
 		return 0, err
 	}
@@ -124,12 +129,25 @@ func (s *Server) receive(ctx context.Context, a attempt, body io.Reader) (models
 	if err != nil {
 		return 0, err
 	}
-	content, err := l.put(ctx, body, a.limit)
+	content, err := l.put(ctx, body, a.limit, a.without...)
 	if err != nil {
 		l.discard(ctx, l.object)
-		return 0, err
+		return 0, s.unlessEnded(ctx, a, err)
 	}
 	return s.offer(context.WithoutCancel(ctx), a.transfer, l.id, content, a.by)
+}
+
+// unlessEnded tells an upload that failed because its transfer ended meanwhile, and was cleaned up under it, that
+// it is too late; another fault of storage stays what it is.
+func (s *Server) unlessEnded(ctx context.Context, a attempt, err error) error {
+	if !errors.Is(err, models.ErrUnavailable) {
+		return err
+	}
+	v, failed := s.Views.TransferFor(ctx, a.transfer, a.by.Party)
+	if failed == nil && !v.EffectiveStatus.AwaitsContent() {
+		return fmt.Errorf("%w: %w", models.ErrAlreadyUploaded, err)
+	}
+	return err
 }
 
 // offer makes durable bytes known: first to the store, where the workflow finds them if this process
@@ -147,14 +165,4 @@ func (s *Server) offer(ctx context.Context, transfer, id uuid.UUID, content mode
 		_ = s.Contents.DeleteAll(ctx, content.Key)
 	}
 	return status, err
-}
-
-// slot bounds the uploads at once: each holds buffers.
-func (s *Server) slot() (release func(), err error) {
-	select {
-	case s.slots <- struct{}{}:
-		return func() { <-s.slots }, nil
-	default:
-		return nil, models.ErrTooManyUploads
-	}
 }

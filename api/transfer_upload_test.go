@@ -253,8 +253,9 @@ func (m mustNotRead) Read([]byte) (int, error) {
 func TestUpload_IsRefusedWhenAllSlotsAreTaken(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	for range cap(b.server.slots) {
-		b.server.slots <- struct{}{}
+	for i := range b.server.UploadSlots {
+		_, err := b.server.uploads.take(models.Party(fmt.Sprint("0192:other", i)))
+		require.NoError(t, err)
 	}
 	a := b.upload(b.initialize(), []byte("x")).is(http.StatusServiceUnavailable, "FMD-00007")
 	require.NotEmpty(t, a.Header.Get("Retry-After"))
@@ -266,7 +267,7 @@ type failingContents struct {
 	put error
 }
 
-func (f failingContents) Put(ctx context.Context, key string, body io.Reader, limit int64) (models.Content, error) {
+func (f failingContents) Put(ctx context.Context, key string, body io.Reader, limit int64, _ ...models.Hash) (models.Content, error) {
 	_, err := io.Copy(io.Discard, body)
 	return models.Content{}, errors.Join(err, f.put)
 }
@@ -343,7 +344,7 @@ func TestUpload_RefusesOthers(t *testing.T) {
 // deafStore takes a whole body, and then finds that its caller has gone.
 type deafStore struct{ Contents }
 
-func (deafStore) Put(ctx context.Context, _ string, body io.Reader, _ int64) (models.Content, error) {
+func (deafStore) Put(ctx context.Context, _ string, body io.Reader, _ int64, _ ...models.Hash) (models.Content, error) {
 	_, _ = io.Copy(io.Discard, body)
 	<-ctx.Done()
 	return models.Content{}, ctx.Err()

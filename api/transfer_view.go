@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -16,10 +17,14 @@ func (s *Server) look(ctx context.Context, id uuid.UUID, by models.Caller) (mode
 	return s.seen(ctx, v, by, err)
 }
 
-// seen hides a transfer from suppliers that may not look at it.
+// seen hides a transfer from suppliers that may not look at it in the role that their principal has in it.
 func (s *Server) seen(ctx context.Context, v models.TransferView, by models.Caller, err error) (models.TransferView, error) {
+	var roles []models.Role
 	if err == nil {
-		err = s.Rights.MayLook(ctx, v.ResourceID, by)
+		roles, err = s.Rights.LookAs(ctx, v.ResourceID, by)
+	}
+	if err == nil && !slices.ContainsFunc(roles, func(r models.Role) bool { return v.HasParty(by.Party, r) }) {
+		err = models.ErrTransferNotFound
 	}
 	if e, refused := models.AsError(err); refused && !e.Retryable() && !errors.Is(err, models.ErrTransferNotFound) {
 		err = models.ErrTransferNotFound

@@ -125,7 +125,7 @@ func (s *Server) appendTus(c *gin.Context, v models.TransferView, u models.TusUp
 	if err := s.Rights.Permit(ctx, v.ResourceID, question); err != nil { // before the body; of the whole file at its end
 		return u, err
 	}
-	release, err := s.slot()
+	release, err := s.uploads.take(caller(c))
 	if err != nil {
 		return u, err
 	}

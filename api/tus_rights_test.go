@@ -153,7 +153,11 @@ func TestTus_HugeHeadersAreRefused(t *testing.T) {
 
 func TestTus_HasItsSlots(t *testing.T) {
 	t.Parallel()
-	b := setup(t, func(s *Server) { s.slots = make(chan struct{}) })
+	b := setup(t)
+	for i := range b.server.UploadSlots {
+		_, err := b.server.uploads.take(models.Party(fmt.Sprint("0192:other", i)))
+		require.NoError(t, err)
+	}
 	_, path := b.open(10)
 	b.patch(path, 0, []byte("01234")).is(http.StatusServiceUnavailable, "FMD-00007")
 	require.Equal(t, "0", b.offset(path))

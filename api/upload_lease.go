@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,7 +41,7 @@ func (s *Server) begin(ctx context.Context, transfer *uuid.UUID, a attempt) (*le
 		return nil, fmt.Errorf("make attempt id: %w", err)
 	}
 	l := &lease{s: s, id: id, object: models.AttemptKey(a.transfer, id)}
-	row := models.UploadAttempt{ID: id, TransferID: transfer, ObjectKey: l.object}
+	row := models.UploadAttempt{ID: id, TransferID: transfer, Party: a.by.Party, ObjectKey: l.object}
 	if a.key != "" {
 		row.IdempotencyKey = &a.key
 	}
@@ -52,14 +53,14 @@ func (s *Server) begin(ctx context.Context, transfer *uuid.UUID, a attempt) (*le
 
 // put stores the body under the attempt's own key, renewing the lease meanwhile. After a failure the caller
 // discards the attempt, and the transfer awaits content as before.
-func (l *lease) put(ctx context.Context, body io.Reader, limit int64) (models.Content, error) {
+func (l *lease) put(ctx context.Context, body io.Reader, limit int64, without ...models.Hash) (models.Content, error) {
 	held, lose := context.WithCancelCause(ctx)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		l.renew(held, lose)
 	}()
-	content, err := l.s.Contents.Put(held, l.object, body, limit)
+	content, err := l.s.Contents.Put(held, l.object, body, limit, without...)
 	lost := context.Cause(held)
 	lose(nil)
 	<-done
@@ -133,19 +134,20 @@ var errBody = errors.New("read request body")
 type patientBody struct {
 	body    io.Reader
 	connect *http.ResponseController
+	wait    time.Duration // how long it may stand still
 	until   time.Time
 }
 
 // patient returns the request's body with a deadline that rolls on while bytes arrive.
 func (s *Server) patient(c *gin.Context) io.Reader {
-	return &patientBody{body: c.Request.Body, connect: http.NewResponseController(c.Writer)}
+	return &patientBody{body: c.Request.Body, connect: http.NewResponseController(c.Writer), wait: cmp.Or(s.UploadPatience, ReadPatience)}
 }
 
 // Read implements io.Reader.
 func (p *patientBody) Read(b []byte) (int, error) {
-	// once a second is often enough, and costs nothing on a fast link
-	if now := time.Now(); p.until.Sub(now) < ReadPatience-time.Second {
-		p.until = now.Add(ReadPatience)
+	// now and then is often enough, and costs nothing on a fast link
+	if now := time.Now(); p.until.Sub(now) < p.wait-p.wait/64 {
+		p.until = now.Add(p.wait)
 		_ = p.connect.SetReadDeadline(p.until) // test recorders have no connection
 	}
 	n, err := p.body.Read(b)

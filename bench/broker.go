@@ -64,7 +64,8 @@ func (l *lab) startBroker(ctx context.Context, name, database string, more ...st
 	certified := "127.0.0.1:" + strconv.Itoa(ports[2])
 	b.mtls = "https://" + certified
 	b.environ = append(foreignEnvironment(), "FORMIDLING_LISTEN="+listen, "FORMIDLING_MTLS_LISTEN="+certified, "FORMIDLING_DATA="+b.data,
-		"FORMIDLING_SHUTDOWN_GRACE=PT2S", "DATABASE_URL="+database)
+		"FORMIDLING_SHUTDOWN_GRACE=PT2S", "DATABASE_URL="+database,
+		"FORMIDLING_UPLOADS_PER_ORGANISATION=1000", "FORMIDLING_DOWNLOADS_PER_ORGANISATION=5000") // all clients are one organisation
 	b.environ = append(b.environ, more...)
 	if err := os.MkdirAll(b.data, 0o700); err != nil {
 		return nil, fmt.Errorf("make data directory: %w", err)

@@ -3,8 +3,8 @@
 // does the least possible for the same work in the same run, or as a distribution.
 //
 // One file per part: lives.go, bytes.go (upload and download), memory.go, large.go, fanout.go, search.go,
-// restart.go, identity.go, rights.go. broker.go starts the program, client.go and tus.go speak to it; bare.go, direct.go and
-// peer_*.go are the peers. It runs on Linux, because it reads /proc.
+// restart.go, identity.go, rights.go, feed.go, webhooks.go. broker.go starts the program, client.go and tus.go
+// speak to it; bare.go, direct.go and peer_*.go are the peers. It runs on Linux, because it reads /proc.
 package main
 
 import (
@@ -35,6 +35,8 @@ type options struct {
 	searchRows   int
 	restarts     int
 	slow         int
+	waiting      int
+	feedEvents   int
 	partDeadline time.Duration
 	huge         int64 // bytes
 }
@@ -63,6 +65,8 @@ var parts = []part{
 	{name: "restart", what: "kill -9 until it serves again", run: restart},
 	{name: "identity", what: "knowing who a request is from", run: login},
 	{name: "rights", what: "deciding who may do what", run: rights},
+	{name: "feed", what: "being told of files, and waiting for that", run: feed},
+	{name: "webhooks", what: "last byte until a webhook tells the recipient", run: told},
 	{name: "large", what: "memory during an upload of a very long sparse file", run: large, asked: true},
 }
 
@@ -111,6 +115,8 @@ func parseOptions(args []string) (options, error) {
 	f.IntVar(&o.searchRows, "search-rows", 100_000, "transfers to search among")
 	f.IntVar(&o.restarts, "restarts", 5, "how often to kill")
 	f.IntVar(&o.slow, "slow", 32, "slow clients at once")
+	f.IntVar(&o.waiting, "waiting", 2000, "clients that wait for events at once")
+	f.IntVar(&o.feedEvents, "feed-events", 1_000_000, "events of the feed to read")
 	f.DurationVar(&o.partDeadline, "part-deadline", 5*time.Minute, "the longest that one part may last")
 	if err := f.Parse(args); err != nil {
 		return o, err

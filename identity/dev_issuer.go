@@ -43,7 +43,7 @@ func RequireLoopback(listen, publicURL string) error {
 	}
 	for _, h := range []string{host, u.Hostname()} {
 		if !isLoopback(h) {
-			return fmt.Errorf("the development issuer serves loopback only, and %q is not; configure FORMIDLING_TOKEN_ISSUER for a real one", h)
+			return fmt.Errorf("development identities are for loopback only, and %q is not; configure FORMIDLING_TRUST or FORMIDLING_ISSUERS for real ones", h)
 		}
 	}
 	return nil

@@ -37,7 +37,7 @@ func TestReadIssuers_ReadsAllThatAnEntrySays(t *testing.T) {
 	require.Equal(t, "https://one/", one.Name)
 	requireKey(t, one.Keys, "a")
 	require.False(t, one.MayStateDelegation)
-	require.Equal(t, models.AllScopes(), one.scopes("altinn:broker.write altinn:broker.read altinn:serviceowner other"))
+	require.Equal(t, models.AllScopes(), one.scopes("altinn:broker.write altinn:broker.read altinn:serviceowner altinn:events.subscribe other"))
 	require.Zero(t, server.fetches.Load(), "nothing is fetched before it is needed")
 	requireKey(t, two.Keys, "remote")
 	require.True(t, two.MayStateDelegation)

@@ -24,6 +24,8 @@ const (
 	refreshEvery = time.Hour
 	// retryAfter is the pause after a first failure; it doubles up to refreshEvery.
 	retryAfter = 30 * time.Second
+	// retryRefused is the longest pause while the issuer's certificates are refused for want of a list.
+	retryRefused = 5 * time.Minute
 	// clockSkew is how far ahead of ours the issuer's clock may be.
 	clockSkew = 5 * time.Minute
 )
@@ -100,12 +102,21 @@ func (s *revocationSource) run(ctx context.Context) {
 		}
 		if err := s.refresh(ctx); err != nil {
 			pause = min(retryAfter<<min(failures, 10), refreshEvery)
+			if s.expired() {
+				pause = min(pause, retryRefused)
+			}
 			failures++
 		} else {
 			pause, failures = refreshEvery, 0
 		}
 		timer.Reset(pause)
 	}
+}
+
+// expired tells that the issuer's certificates are refused, because nobody can know which are revoked.
+func (s *revocationSource) expired() bool {
+	list := s.current.Load()
+	return list == nil || s.now().After(list.nextUpdate.Add(s.grace))
 }
 
 // refresh gets the list once, and logs how that went.
@@ -119,7 +130,7 @@ func (s *revocationSource) refresh(ctx context.Context) error {
 		s.log.InfoContext(ctx, "revocation list loaded", "entries", len(list.reasons), "next_update", list.nextUpdate)
 		return nil
 	case ctx.Err() != nil:
-	case list == nil || s.now().After(list.nextUpdate.Add(s.grace)):
+	case s.expired():
 		s.log.ErrorContext(ctx, "revocation list not loaded, the issuer's certificates are refused", "error", err)
 	default:
 		s.log.WarnContext(ctx, "revocation list not loaded, the last one still holds", "error", err, "next_update", list.nextUpdate)

@@ -130,7 +130,7 @@ func TestTokenIssuer_DescribesItself(t *testing.T) {
 		"grant_types_supported": ["urn:ietf:params:oauth:grant-type:jwt-bearer"],
 		"token_endpoint_auth_methods_supported": ["private_key_jwt"],
 		"token_endpoint_auth_signing_alg_values_supported": ["RS256","RS384","RS512","PS256","ES256","ES384"],
-		"scopes_supported": ["altinn:broker.write","altinn:broker.read","altinn:serviceowner"],
+		"scopes_supported": ["altinn:broker.write","altinn:broker.read","altinn:serviceowner","altinn:events.subscribe"],
 		"response_types_supported": [],
 		"authorization_details_types_supported": ["urn:altinn:systemuser"],
 		"tls_client_certificate_bound_access_tokens": true,

@@ -130,8 +130,12 @@ func issuedBy(c, parent *x509.Certificate) bool {
 	return bytes.Equal(c.RawIssuer, parent.RawSubject) && c.CheckSignatureFrom(parent) == nil
 }
 
-// Development tells whether the trusted CAs are those of a test PKI.
-func (t *Trust) Development() bool { return t.development }
+// Development tells whether any trusted CA is one of a test PKI, whatever the bundle says of itself.
+func (t *Trust) Development() bool {
+	return t.development || slices.ContainsFunc(t.issuers, func(c *issuingCA) bool {
+		return slices.Contains(c.Certificate.Subject.Organization, developmentOrganisation)
+	})
+}
 
 // Verify checks a certificate (the first one; the others are not trusted for anything) and says whom it
 // identifies. The error wraps models.ErrUnauthenticated, with a reason for the log. That the caller holds
@@ -141,7 +145,7 @@ func (t *Trust) Verify(presented []*x509.Certificate) (models.Party, error) {
 		return "", refuse("there is no certificate")
 	}
 	leaf, now := presented[0], t.options.Now()
-	v, err := t.chain(leaf, now)
+	v, err := t.chain(leaf, now, x509.ExtKeyUsageClientAuth)
 	if err != nil {
 		return "", err
 	}
@@ -181,7 +185,7 @@ func (t *Trust) Recheck(presented []*x509.Certificate) (models.Party, error) {
 
 // chain finds the trusted CA that issued a certificate, and checks signatures, validity, constraints and
 // critical extensions up to the root. CAs may share a name, so each one of that name is tried.
-func (t *Trust) chain(leaf *x509.Certificate, now time.Time) (verifiedLeaf, error) {
+func (t *Trust) chain(leaf *x509.Certificate, now time.Time, usage x509.ExtKeyUsage) (verifiedLeaf, error) {
 	reason := errors.New("none of the trusted CAs has its issuer's name")
 	for _, ca := range t.issuers {
 		if !bytes.Equal(leaf.RawIssuer, ca.Certificate.RawSubject) {
@@ -189,7 +193,7 @@ func (t *Trust) chain(leaf *x509.Certificate, now time.Time) (verifiedLeaf, erro
 		}
 		chains, err := leaf.Verify(x509.VerifyOptions{
 			Roots: ca.roots, Intermediates: ca.self, CurrentTime: now,
-			KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+			KeyUsages: []x509.ExtKeyUsage{usage},
 		})
 		if err != nil {
 			reason = err

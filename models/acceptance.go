@@ -12,4 +12,5 @@ type Acceptance struct {
 	Expires             time.Time
 	PurgeAfterConfirmed bool
 	Grace               time.Duration
+	Reminders           []time.Duration // before Expires, to who has not confirmed
 }

@@ -41,6 +41,19 @@ func (l AccessList) Audited() map[string]any {
 	return map[string]any{"identifier": l.ID, "name": l.Name, "description": l.Description}
 }
 
+// DeletedAccessList is a list as it was when it was deleted.
+type DeletedAccessList struct {
+	AccessList
+	Members []AccessListMember
+}
+
+// Audited implements Audited.
+func (d DeletedAccessList) Audited() map[string]any {
+	f := d.AccessList.Audited()
+	f["members"] = validities(d.Members)
+	return f
+}
+
 // AccessListMember is an organisation in a list.
 type AccessListMember struct {
 	Owner        Party  `gorm:"primaryKey"`
@@ -67,11 +80,24 @@ type MemberChange struct {
 
 // Audited implements Audited.
 func (m MemberChange) Audited() map[string]any {
-	put := map[Party]any{}
-	for _, p := range m.Put {
-		put[p.Organisation] = map[string]any{"validFrom": p.ValidFrom, "validTo": p.ValidTo}
+	return map[string]any{"put": validities(m.Put), "removed": slices.Sorted(slices.Values(m.Remove)), "replaced": m.Replace}
+}
+
+func validities(members []AccessListMember) map[Party]any {
+	out := make(map[Party]any, len(members))
+	for _, m := range members {
+		out[m.Organisation] = map[string]any{"validFrom": m.ValidFrom, "validTo": m.ValidTo}
 	}
-	return map[string]any{"put": put, "removed": slices.Sorted(slices.Values(m.Remove)), "replaced": m.Replace}
+	return out
+}
+
+// Named is every organisation that the change names.
+func (m MemberChange) Named() []Party {
+	out := slices.Clone(m.Remove)
+	for _, p := range m.Put {
+		out = append(out, p.Organisation)
+	}
+	return out
 }
 
 // Difference is what the change really changes in a list that has these members: those concerned as they were,

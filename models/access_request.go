@@ -14,6 +14,8 @@ const (
 	RequestPending  RequestState = "pending"
 	RequestApproved RequestState = "approved"
 	RequestDenied   RequestState = "denied"
+	// RequestWithdrawn is a request that who asked took back before it was answered.
+	RequestWithdrawn RequestState = "withdrawn"
 )
 
 // AccessRequest is an organisation's wish for rights in a service, which the service's owner approves or denies.
@@ -78,15 +80,19 @@ func (r AccessRequest) Grant(a AccessAnswer) Grant {
 	}
 }
 
-// Joined keeps what an organisation was allowed before beside what is new. A block is lifted.
-func (g Grant) Joined(before Grant) Grant {
-	if before.Effect != EffectAllow {
-		return g
+// Joined is the grant of an approved request beside what the organisation has: what was allowed stays, and what has
+// ended stays ended. ErrGrantInTheWay when one grant cannot say both: a block, another validity, or a supplier of its own.
+func (g Grant) Joined(before Grant, at time.Time) (Grant, error) {
+	if before.Organisation == "" || before.ValidTo != nil && !before.ValidTo.After(at) {
+		return g, nil
+	}
+	if before.Effect != EffectAllow || before.Supplier != "" || !sameTime(before.ValidFrom, g.ValidFrom) || !sameTime(before.ValidTo, g.ValidTo) {
+		return g, ErrGrantInTheWay
 	}
 	g.ReplyOnly = before.ReplyOnly && !g.MaySend
-	g.AcceptsReplies, g.Supplier = before.AcceptsReplies, before.Supplier
+	g.AcceptsReplies, g.Note = before.AcceptsReplies, before.Note
 	g.MaySend, g.MayReceive = g.MaySend || before.MaySend, g.MayReceive || before.MayReceive
-	return g
+	return g, nil
 }
 
 // AccessRequestQuery asks for access requests, oldest first.

@@ -65,5 +65,6 @@ func NewAuditText(by Caller, at time.Time, c Change) (string, error) {
 // AuditPage bounds a question for audit entries.
 type AuditPage struct {
 	After int64 // sequence number
-	Limit int
+	Limit int   // entries
+	Bytes int   // the page ends after the entry that reaches them; 0: 4 MiB
 }

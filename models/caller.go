@@ -7,10 +7,11 @@ const (
 	ScopeWrite        = "altinn:broker.write"
 	ScopeRead         = "altinn:broker.read"
 	ScopeServiceOwner = "altinn:serviceowner"
+	ScopeEvents       = "altinn:events.subscribe"
 )
 
 // AllScopes is every scope there is.
-func AllScopes() []string { return []string{ScopeWrite, ScopeRead, ScopeServiceOwner} }
+func AllScopes() []string { return []string{ScopeWrite, ScopeRead, ScopeServiceOwner, ScopeEvents} }
 
 // LoginMethod is how an organisation proved who it is.
 type LoginMethod string
@@ -36,11 +37,6 @@ type Credential struct {
 	// Thumbprint is the base64url SHA-256 of the certificate (x5t#S256, RFC 8705) or of the registered key
 	// (RFC 7638); empty for external tokens.
 	Thumbprint string
-}
-
-// ByCertificate tells that the organisation used its enterprise certificate, directly or for a token.
-func (c Credential) ByCertificate() bool {
-	return c.Method == LoginCertificate || c.Method == LoginCertificateToken
 }
 
 // String names the credential for people and logs.

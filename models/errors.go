@@ -10,24 +10,26 @@ type Kind int
 
 // The kinds of failure. Their order is of no meaning; they are never stored.
 const (
-	KindInternal      Kind = iota // a fault of ours: no text of it leaves the process
-	KindInvalid                   // the request breaks a rule; Fields names where
-	KindUnauthorized              // the credential does not carry the right
-	KindForbidden                 // known caller, not allowed in this state or scope
-	KindNotFound                  // unknown to this caller
-	KindConflict                  // the state does not allow it
-	KindRange                     // byte range outside the file
-	KindMismatchedKey             // an Idempotency-Key was used before with another request
-	KindUnavailable               // something we need is down: the same request may succeed later
-	KindStorageFull               // no room for the bytes
-	KindTimeout                   // the caller stood still for too long
-	KindTooLarge                  // a request larger than the operation takes
-	KindMediaType                 // a request in another form than the operation takes
-	KindNoCondition               // something would be changed without a condition on what is there
-	KindCondition                 // what is there is not what the caller's condition says
-	KindChecksum                  // bytes are not what the checksum beside them says
-	KindGone                      // it was there, and is no more
-	KindVersion                   // another version of the protocol than the one spoken here
+	KindInternal          Kind = iota // a fault of ours: no text of it leaves the process
+	KindInvalid                       // the request breaks a rule; Fields names where
+	KindUnauthorized                  // the credential does not carry the right
+	KindForbidden                     // known caller, not allowed in this state or scope
+	KindNotFound                      // unknown to this caller
+	KindConflict                      // the state does not allow it
+	KindRange                         // byte range outside the file
+	KindMismatchedContent             // what the caller says of the content is not so
+	KindMismatchedKey                 // an Idempotency-Key was used before with another request
+	KindUnavailable                   // something we need is down: the same request may succeed later
+	KindStorageFull                   // no room for the bytes
+	KindTimeout                       // the caller stood still for too long
+	KindTooLarge                      // a request larger than the operation takes
+	KindMediaType                     // a request in another form than the operation takes
+	KindNoCondition                   // something would be changed without a condition on what is there
+	KindCondition                     // what is there is not what the caller's condition says
+	KindTooMany                       // the caller has as many of these under way as it may
+	KindChecksum                      // bytes are not what the checksum beside them says
+	KindGone                          // it was there, and is no more
+	KindVersion                       // another version of the protocol than the one spoken here
 )
 
 // FieldError names one field of a request and what is wrong with it.
@@ -59,7 +61,7 @@ func (e *Error) Is(target error) bool {
 
 // Retryable tells whether the same request may succeed later without a change.
 func (e *Error) Retryable() bool {
-	return e.Kind == KindUnavailable || e.Kind == KindStorageFull
+	return e.Kind == KindUnavailable || e.Kind == KindStorageFull || e.Kind == KindTooMany
 }
 
 // Exceeded returns a copy of e that tells the limit and the value that exceeded it.
@@ -154,12 +156,26 @@ var (
 	ErrServiceClosed        = &Error{Kind: KindForbidden, Code: "FMD-00027", Message: "The service is closed for new transfers."}
 	ErrLoginMethodRefused   = &Error{Kind: KindForbidden, Code: "FMD-00028", Message: "The service does not accept this way of logging in."}
 	ErrSupplierRefused      = &Error{Kind: KindForbidden, Code: "FMD-00029", Message: "The service does not accept this supplier."}
+	ErrGrantInTheWay        = &Error{Kind: KindConflict, Code: "FMD-00059", Message: "The organisation has a grant or a block in this service that the approval would change beyond what was asked for. Write the grant as it shall be, then answer the request."}
 	ErrOwnCertificate       = &Error{Kind: KindForbidden, Code: "FMD-00031", Message: "Only the organisation itself may do this, with its own certificate."}
 	ErrNotForSuppliers      = &Error{Kind: KindForbidden, Code: "FMD-00032", Message: "Only the organisation itself may do this, not a supplier that acts for it."}
 	ErrAnswered             = &Error{Kind: KindConflict, Code: "FMD-00033", Message: "The access request was answered before."}
 	ErrLocksOut             = &Error{Kind: KindConflict, Code: "FMD-00034", Message: "The lock would refuse the very credential that sets it."}
 	ErrNotApplied           = &Error{Kind: KindConflict, Code: "FMD-00036", Message: "Nothing of the batch was applied, because another row was refused."}
 	ErrRequestPending       = &Error{Kind: KindConflict, Code: "FMD-00035", Message: "An access request of yours for this service is waiting for its answer."}
+
+	ErrNoSuchEvent      = &Error{Kind: KindInvalid, Code: "FMD-00070", Message: "You were told of no event with this id. Leave out after to read from the first event."}
+	ErrTooManyListeners = &Error{Kind: KindUnavailable, Code: "FMD-00071", Message: "Too many clients wait for events right now. Ask again later, or without wait."}
+
+	ErrSubscriptionNotFound  = &Error{Kind: KindNotFound, Code: "FMD-00080", Message: "There is no such subscription."}
+	ErrTestRunning           = &Error{Kind: KindConflict, Code: "FMD-00081", Message: "A test event is on its way to this endpoint. Ask again when it was answered."}
+	ErrOtherContent          = &Error{Kind: KindMismatchedContent, Code: "FMD-00050", Message: "The SHA-256 is not that of the file. Nothing was confirmed; a receipt says what you found."}
+	ErrProofInvalid          = &Error{Kind: KindMismatchedContent, Code: "FMD-00051", Message: "The proof is not a signature of this content by your organisation's own enterprise certificate."}
+	ErrNoProofs              = &Error{Kind: KindForbidden, Code: "FMD-00052", Message: "This installation trusts no enterprise certificates, so it can take no proofs."}
+	ErrSaidEnough            = &Error{Kind: KindConflict, Code: "FMD-00054", Message: "You have said as much about this transfer as is kept."}
+	ErrNotLogged             = &Error{Kind: KindNotFound, Code: "FMD-00053", Message: "The log does not hold this, or not yet."}
+	ErrTooManyUploadsOfOne   = &Error{Kind: KindTooMany, Code: "FMD-00055", Message: "Your organisation has as many uploads running as it may at once. Send the file again when one of them has ended."}
+	ErrTooManyDownloadsOfOne = &Error{Kind: KindTooMany, Code: "FMD-00056", Message: "Your organisation has as many downloads running as it may at once. Ask again when one of them has ended."}
 
 	// Of uploads in several requests (tus).
 	ErrUploadOffset   = &Error{Kind: KindConflict, Code: "FMD-00060", Message: "The Upload-Offset is not where the upload stands. Ask with HEAD, and go on from there."}

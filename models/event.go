@@ -1,6 +1,9 @@
 package models
 
 import (
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -20,11 +23,23 @@ const (
 	EventPurged            EventType = "filepurged"
 	EventNeverConfirmed    EventType = "fileneverconfirmeddownloaded"
 	EventCancelled         EventType = "cancelled"
+	EventReminder          EventType = "confirmationreminder"
 	eventTypePrefix                  = "no.altinn.broker."
 )
 
+// EventTypes is every type there is.
+func EventTypes() []EventType {
+	return []EventType{
+		EventInitialized, EventUploadProcessing, EventPublished, EventUploadFailed, EventDownloadConfirmed,
+		EventAllConfirmed, EventPurged, EventNeverConfirmed, EventCancelled, EventReminder, EventSubscriptionDisabled,
+	}
+}
+
 // FullType is the type as CloudEvents consumers know it.
 func (t EventType) FullType() string { return eventTypePrefix + string(t) }
+
+// ShortType is the last part of a type, given in full or short.
+func ShortType(t string) EventType { return EventType(strings.TrimPrefix(t, eventTypePrefix)) }
 
 // Role is what a party is in a transfer.
 type Role string
@@ -36,7 +51,7 @@ const (
 )
 
 // Event tells one party of one change. Seq counts each party's events from 1 without gaps; it is
-// given in the same database transaction as the change.
+// given in the same database transaction as the change. Events are kept for ever.
 type Event struct {
 	Party      Party `gorm:"primaryKey"`
 	Seq        int64 `gorm:"primaryKey"`
@@ -46,4 +61,37 @@ type Event struct {
 	ResourceID string
 	Role       Role
 	At         time.Time
+	Detail     string // of EventUploadFailed: a FailureReason; of EventReminder: the time left, ISO 8601; of EventSubscriptionDisabled: the subscription
+}
+
+// EventFilter chooses among the events of one party; empty fields choose all. What passes keeps its order.
+type EventFilter struct {
+	Types     []string // in full or their last part
+	Resource  string   // a service, its id or URN
+	Subject   string   // an organisation in any form; another than the party itself has no events there
+	Resources []string // of these services only; nil: of all
+}
+
+// Check says which field names something that no event can have.
+func (f EventFilter) Check() error {
+	var bad []FieldError
+	for _, t := range f.Types {
+		if !slices.Contains(EventTypes(), ShortType(t)) {
+			bad = append(bad, FieldError{"type", fmt.Sprintf("A type must be one of %v, or one of these after %s", EventTypes(), eventTypePrefix)})
+			break
+		}
+	}
+	if f.Resource != "" && CheckResourceID(f.Resource) != nil {
+		bad = append(bad, FieldError{"resource", "Invalid Resource identifier format"})
+	}
+	if _, err := ParseOrganisation(f.Subject); f.Subject != "" && err != nil {
+		bad = append(bad, FieldError{"subject", PartyRule})
+	}
+	return Invalid(bad)
+}
+
+// Concerns tells whether the filter's subject may be the party.
+func (f EventFilter) Concerns(p Party) bool {
+	subject, err := ParseOrganisation(f.Subject)
+	return f.Subject == "" || err == nil && subject == p
 }

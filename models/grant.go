@@ -94,7 +94,8 @@ func (g Grant) Audited() map[string]any {
 // GrantChange is one row of a batch.
 type GrantChange struct {
 	Grant     Grant
-	Delete    bool // only the organisation of Grant counts then
+	Delete    bool  // only the organisation of Grant counts then
+	Unread    error // why the row cannot even be tried; nil: it can
 	Condition Condition
 }
 

@@ -10,11 +10,13 @@ type Quotas struct {
 	Requests    int64 // pending, of one organisation
 	Delegations int64 // of one principal
 	Clients     int64 // of one organisation
+	// Subscriptions of one organisation.
+	Subscriptions int64
 }
 
 // DefaultQuotas hold unless an installation sets others.
 func DefaultQuotas() Quotas {
-	return Quotas{Services: 100, Grants: 100_000, Lists: 100, Members: 100_000, Connections: 20, Requests: 50, Delegations: 1000, Clients: 20}
+	return Quotas{Services: 100, Grants: 100_000, Lists: 100, Members: 100_000, Connections: 20, Requests: 50, Delegations: 1000, Clients: 20, Subscriptions: 20}
 }
 
 // ErrQuota tells that a quota is used up. Limit and Actual are in entries.

@@ -47,6 +47,9 @@ type Resource struct {
 	Suppliers              SupplierPolicy // who may act for senders and recipients
 	AcceptedSuppliers      []Party        `gorm:"serializer:json"` // for SuppliersListed
 	Closed                 *time.Time     // nil: new transfers are taken
+	ComputeMD5             bool           `gorm:"column:compute_md5"` // of every file, beside SHA-256
+
+	ConfirmationReminders []time.Duration `gorm:"serializer:json"` // before expiry, to who has not confirmed; the longest first
 
 	Version int64 // of the audit entry that wrote the policy
 	Created time.Time
@@ -90,6 +93,15 @@ type ResourcePatch struct {
 	Suppliers              *string
 	AcceptedSuppliers      *[]string
 	Closed                 *bool
+	ComputeMD5             *bool
+
+	ConfirmationReminders *[]string // ISO 8601
+}
+
+// OfReference tells that the patch changes nothing but what Altinn's clients know, who send no conditions.
+func (p ResourcePatch) OfReference() bool {
+	return p.MaxRecipients == nil && p.RecipientsSeeEachOther == nil && p.LoginMethods == nil && p.VirusScan == nil &&
+		p.Suppliers == nil && p.AcceptedSuppliers == nil && p.Closed == nil && p.ComputeMD5 == nil && p.ConfirmationReminders == nil
 }
 
 // NewResource returns a service with the default policy.
@@ -98,13 +110,14 @@ func NewResource(id string, owner Party) Resource {
 		ID: id, Owner: owner, MaxFileSize: MaxFileSizeLimit, TimeToLive: DefaultTimeToLive,
 		PurgeAfterConfirmed: true, Grace: DefaultGrace, LoginMethods: []LoginMethod{},
 		VirusScan: ScanOff, Suppliers: SuppliersAny, AcceptedSuppliers: []Party{},
+		ConfirmationReminders: []time.Duration{}, ComputeMD5: true,
 	}
 }
 
 // Apply returns the policy with the patch's fields in place, or the error of the first bad field.
 // Rules and codes are the reference's (section 1.5); where it accepted durations below zero, we refuse.
 func (r Resource) Apply(p ResourcePatch, now time.Time) (Resource, error) {
-	steps := []func(*Resource, ResourcePatch) error{applySize, applyTimeToLive, applyGrace, applyShim, applyRequiredParty, applyParties, applyLogin, applyScan, applySuppliers}
+	steps := []func(*Resource, ResourcePatch) error{applySize, applyTimeToLive, applyGrace, applyShim, applyRequiredParty, applyParties, applyLogin, applyScan, applySuppliers, applyReminders}
 	for _, step := range steps {
 		if err := step(&r, p); err != nil {
 			return Resource{}, err
@@ -112,6 +125,9 @@ func (r Resource) Apply(p ResourcePatch, now time.Time) (Resource, error) {
 	}
 	if p.PurgeAfterConfirmed != nil {
 		r.PurgeAfterConfirmed = *p.PurgeAfterConfirmed
+	}
+	if p.ComputeMD5 != nil {
+		r.ComputeMD5 = *p.ComputeMD5
 	}
 	switch {
 	case p.Closed == nil:
@@ -200,9 +216,9 @@ func applyRequiredParty(r *Resource, p ResourcePatch) error {
 		r.RequiredParty = ""
 		return nil
 	}
-	party, err := ParseOrganisation(*p.RequiredParty) // the reference's clients send the bare number too
+	party, err := ParseRegistered("requiredParty", *p.RequiredParty) // the reference's clients send the bare number too
 	if err != nil {
-		return InvalidField("requiredParty", PartyRule)
+		return err
 	}
 	r.RequiredParty = party
 	return nil
@@ -265,13 +281,21 @@ func applySuppliers(r *Resource, p ResourcePatch) error {
 	}
 	r.AcceptedSuppliers = []Party{}
 	for i, given := range *p.AcceptedSuppliers {
-		party, err := ParseOrganisation(given)
+		party, err := ParseRegistered(fmt.Sprintf("acceptedSuppliers[%d]", i), given)
 		if err != nil {
-			return InvalidField(fmt.Sprintf("acceptedSuppliers[%d]", i), PartyRule)
+			return err
 		}
 		r.AcceptedSuppliers = append(r.AcceptedSuppliers, party)
 	}
 	return nil
+}
+
+// CheckDeclared refuses a declared MD5 that nobody would compute.
+func (r Resource) CheckDeclared(md5 string) error {
+	if md5 == "" || r.ComputeMD5 {
+		return nil
+	}
+	return InvalidField("checksum", "The service computes no MD5 (computeMd5 is false). Leave checksum out; sha256 may be declared.")
 }
 
 // Audited implements Audited.
@@ -283,5 +307,6 @@ func (r Resource) Audited() map[string]any {
 		"externalServiceEditionCodeLegacy": r.EditionCode, "maxRecipients": r.MaxRecipients,
 		"recipientsSeeEachOther": r.RecipientsSeeEachOther, "loginMethods": r.LoginMethods, "virusScan": r.VirusScan,
 		"suppliers": r.Suppliers, "acceptedSuppliers": r.AcceptedSuppliers, "closed": r.Closed,
+		"confirmationReminders": ISODurations(r.ConfirmationReminders), "computeMd5": r.ComputeMD5,
 	}
 }

@@ -1,6 +1,7 @@
 package models
 
 import (
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -21,6 +22,22 @@ type Search struct {
 	Ascending        bool
 	Limit            int
 	After            *SearchPosition // continue behind this
+}
+
+// Within narrows a search to roles in which the caller may look: ErrNoAccess for a search in another one.
+func (q Search) Within(roles []Role) (Search, error) {
+	asked := q.Role
+	if q.RecipientStatus != nil {
+		asked = RoleRecipient
+	}
+	if asked == "" && len(roles) == 1 {
+		q.Role = roles[0]
+		return q, nil
+	}
+	if asked != "" && !slices.Contains(roles, asked) {
+		return q, ErrNoAccess
+	}
+	return q, nil
 }
 
 // SearchPosition is where a page of results ended.

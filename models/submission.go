@@ -60,9 +60,11 @@ type Submission struct {
 
 var (
 	resourcePattern = regexp.MustCompile(`^(?:urn:altinn:resource:)?[^:]{1,255}$`)
-	md5Pattern      = regexp.MustCompile(`^[0-9a-f]{32}$`)
-	sha256Pattern   = regexp.MustCompile(`^[0-9a-f]{64}$`)
-	keyPattern      = regexp.MustCompile(`^[\x21-\x7e]{1,255}$`)
+	// newResourcePattern is narrower than what Altinn's clients may ask for, and wide enough for what its registry holds.
+	newResourcePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$`)
+	md5Pattern         = regexp.MustCompile(`^[0-9a-f]{32}$`)
+	sha256Pattern      = regexp.MustCompile(`^[0-9a-f]{64}$`)
+	keyPattern         = regexp.MustCompile(`^[\x21-\x7e]{1,255}$`)
 )
 
 const resourceURN = "urn:altinn:resource:"
@@ -91,6 +93,15 @@ func CheckResourceID(id string) error {
 	var c checker
 	c.resource(id)
 	return Invalid(c.found)
+}
+
+// CheckNewResourceID refuses what no new service may be called: names belong for ever to who took them first, so
+// none may look like another.
+func CheckNewResourceID(id string) error {
+	if !newResourcePattern.MatchString(id) {
+		return InvalidField("resourceId", "A new service's id must be letters of a-z and A-Z, digits, -, _ and ., and begin with a letter or digit.")
+	}
+	return nil
 }
 
 // CheckText refuses what a database cannot hold as text.

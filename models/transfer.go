@@ -28,6 +28,7 @@ type Transfer struct {
 	RequestHash      string
 	RunID            string // of the workflow run that accepted it
 	MaxFileSize      int64  // bytes, of the service's policy when it was accepted
+	ComputeMD5       bool   `gorm:"column:compute_md5"` // likewise
 
 	Status        TransferStatus // never 1 or 2: those follow from facts, see Facts
 	StatusText    string         // empty: the default text of the status
@@ -52,6 +53,14 @@ func (t Transfer) Content() Content {
 		Key: t.ContentKey, Generation: t.ContentGeneration, Size: t.ContentSize,
 		MD5: t.ContentMD5, SHA256: t.ContentSHA256, CRC32C: t.ContentCRC32C,
 	}
+}
+
+// LeftOut are the hashes that are not computed of this transfer's bytes.
+func (t Transfer) LeftOut() []Hash {
+	if t.ComputeMD5 {
+		return nil
+	}
+	return []Hash{HashMD5}
 }
 
 // Recipient is one addressee of a transfer, as the database keeps it.
@@ -86,6 +95,7 @@ type StatusChange struct {
 type UploadAttempt struct {
 	ID             uuid.UUID  `gorm:"primaryKey"`
 	TransferID     *uuid.UUID // nil while the file came before the transfer it is for
+	Party          Party      // whose uploads it counts among
 	ObjectKey      string
 	IdempotencyKey *string
 	Started        time.Time
@@ -103,6 +113,8 @@ type StagedContent struct {
 	SHA256     string `gorm:"column:sha256"`
 	CRC32C     uint32 `gorm:"column:crc32c"`
 	Staged     time.Time
+	Actor      *ReceiptActor `gorm:"serializer:json"` // who uploaded; nil: from before it was kept
+	Permit     *ReceiptRight `gorm:"serializer:json"` // what let it
 }
 
 // ContentAccess is a fact of the data plane: which bytes were served to whom, from when to when.
@@ -115,7 +127,20 @@ type ContentAccess struct {
 	Started    time.Time
 	Ended      *time.Time
 	BytesSent  int64
-	Complete   bool // all bytes asked for were sent
+	Complete   bool          // all bytes asked for were sent
+	Actor      *ReceiptActor `gorm:"serializer:json"` // whose credential; nil: from before it was kept
+	Permit     *ReceiptRight `gorm:"serializer:json"` // what let it
+	ReceiptSeq *int          // of the receipt that tells of it; nil: none yet, 0: from before there were receipts
+}
+
+// ServedContent is what all accesses of a recipient come to.
+type ServedContent struct {
+	TransferID uuid.UUID `gorm:"primaryKey"`
+	Party      Party     `gorm:"primaryKey"`
+	Ranges     Ranges    `gorm:"serializer:json"`
+	Bytes      int64     // of the file, each counted once
+	Complete   bool      // every byte was served
+	Updated    time.Time
 }
 
 // ReferenceDigest stands for a sender's reference where it is only compared: references may be long, and
@@ -165,10 +190,20 @@ type TransferView struct {
 	Staged        *time.Time
 }
 
+// HasParty tells whether an organisation has a role in the transfer, as far as the view shows it.
+func (v TransferView) HasParty(p Party, as Role) bool {
+	if as == RoleSender {
+		return v.Sender == p
+	}
+	return slices.ContainsFunc(v.Recipients, func(r RecipientView) bool { return r.Party == p })
+}
+
 // RecipientView is a recipient with the facts of its downloads.
 type RecipientView struct {
 	Recipient
 	FirstAccess *time.Time
+	BytesServed int64 // of the file, each counted once; read with the details only
+	Complete    bool  // every byte was served; likewise
 }
 
 // Status tells how far the recipient has come.

@@ -11,8 +11,13 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
+	"cloud.google.com/go/storage"
 	"github.com/stretchr/testify/require"
+
+	"github.com/formidling/formidling/internal/gcsemu"
+	"github.com/formidling/formidling/models"
 )
 
 // BenchmarkLocalPut1GiB measures a durable Put of 1 GiB. Compare with BenchmarkBareCopy1GiB.
@@ -126,5 +131,40 @@ func BenchmarkGCSPut(b *testing.B) {
 				b.StartTimer()
 			}
 		})
+	}
+}
+
+// BenchmarkGCSWay compares the two ways of sending a large body to Cloud Storage, as far from it as the emulator's model
+// says: segments in parallel and compose, which Put does, and one resumable session whose chunks have the size of a
+// segment. Each request is bounded, as one connection to Cloud Storage is.
+func BenchmarkGCSWay(b *testing.B) {
+	const size = 256 * mib
+	put := func(b *testing.B, g *gcs, key string) {
+		b.Helper()
+		_, err := g.Put(b.Context(), key, newPattern(size), noLimit, models.HashMD5)
+		require.NoError(b, err)
+	}
+	session := func(b *testing.B, g *gcs, key string) {
+		b.Helper()
+		w := g.bucket.Object(key).If(storage.Conditions{DoesNotExist: true}).NewWriter(b.Context())
+		w.ChunkSize = segmentBytes
+		require.NoError(b, stream(b.Context(), newPattern(size), noLimit, newDigest(models.HashMD5), func(p []byte) error {
+			_, err := w.Write(p)
+			return err
+		}))
+		require.NoError(b, w.Close())
+	}
+	for _, n := range []gcsemu.Network{{BytesPerSecond: 50_000_000, Latency: 30 * time.Millisecond}, {BytesPerSecond: 100_000_000, Latency: 10 * time.Millisecond}, {}} {
+		for name, way := range map[string]func(*testing.B, *gcs, string){"parallel parts": put, "one session": session} {
+			b.Run(fmt.Sprintf("%s/%d MB per s and request, %s", name, n.BytesPerSecond/1_000_000, n.Latency), func(b *testing.B) {
+				emu, url := startEmulator(b)
+				emu.SetNetwork(n)
+				g := dial(b, url)
+				b.SetBytes(size)
+				for i := 0; b.Loop(); i++ {
+					way(b, g, fmt.Sprintf("ft/%d/object", i))
+				}
+			})
+		}
 	}
 }

@@ -47,6 +47,7 @@ func conform(t *testing.T, b bench) {
 		test func(*testing.T, bench, string)
 	}{
 		{"PutThenOpenGivesTheSameBytes", testRoundTrip},
+		{"HashesMayBeLeftOut", testLeftOut},
 		{"EightPutsOnOneKeyHaveOneWinner", testOneWinner},
 		{"ExistingKeyIsRefusedAndKept", testExisting},
 		{"BodyOverTheLimitLeavesNothing", testLimit},
@@ -105,6 +106,24 @@ func testRoundTrip(t *testing.T, b bench, prefix string) {
 		require.Equal(t, c, contentOf(r, key, c.Generation), size)
 		require.NoError(t, r.Close())
 		require.Equal(t, []string{key}, b.list(t, key), "nothing but the object")
+	}
+}
+
+func testLeftOut(t *testing.T, b bench, prefix string) {
+	t.Helper()
+	sizes := []int64{0, smallBytes, 3 * mib}
+	if b.large {
+		sizes = append(sizes, 70*mib)
+	}
+	for _, size := range sizes {
+		key := fmt.Sprintf("%s/%d", prefix, size)
+		c, err := b.store.Put(t.Context(), key, newPattern(size), noLimit, models.HashMD5)
+		require.NoError(t, err, size)
+		want := contentOf(newPattern(size), key, c.Generation)
+		want.MD5 = ""
+		require.Equal(t, want, c, size)
+		got := read(t, b, c)
+		require.Equal(t, c.SHA256, got.SHA256)
 	}
 }
 

@@ -18,7 +18,7 @@
 // Put writes a file without a name (O_TMPFILE), starts its write-back in windows of 32 MiB while it
 // still receives, flushes it, and links it under its key, which fails if the key exists. A crash
 // leaves nothing behind. Where the file system has no such files, a named one beside the object
-// serves; DeleteAll of the prefix collects it after a crash. The generation of a file is its
+// serves; DeleteAll of the object or of its prefix collects it after a crash. The generation of a file is its
 // modification time in nanoseconds, set by Put to a value it has not used before; unlike an inode
 // number it survives a backup and its restore.
 //

@@ -36,7 +36,7 @@ type limits struct {
 	compose  time.Duration // one compose with all its retries
 	transfer time.Duration // one try of sending up to 16 MiB; a larger object gets a multiple
 	retry    time.Duration // all tries of sending up to 16 MiB; likewise
-	stall    time.Duration // a download without a byte
+	stall    time.Duration // a download without a byte, before it is taken up again
 	attempts int           // tries of anything
 }
 
@@ -45,7 +45,7 @@ var defaultLimits = limits{
 	compose:  time.Minute,
 	transfer: time.Minute,
 	retry:    3 * time.Minute,
-	stall:    time.Minute,
+	stall:    15 * time.Second,
 	attempts: 5,
 }
 
@@ -105,8 +105,8 @@ func http1() *http.Transport {
 		MaxIdleConnsPerHost:   256,
 		IdleConnTimeout:       90 * time.Second,
 		ExpectContinueTimeout: time.Second,
-		DisableCompression:    true, // bytes are stored as they are, and their length must be known
-		ReadBufferSize:        256 << 10,
+		DisableCompression:    true,     // bytes are stored as they are, and their length must be known
+		ReadBufferSize:        32 << 10, // blocks are read past it
 		WriteBufferSize:       256 << 10,
 	}
 }

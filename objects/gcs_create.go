@@ -57,6 +57,9 @@ func (g *gcs) create(ctx context.Context, d draftObject) (*part, error) {
 		if coded := gcsError(ctx, err); errors.Is(coded, models.ErrObjectExists) {
 			return g.settle(ctx, d.name, d.mark, d.size, &d.crc32c)
 		}
+		if damaged(err) { // of whatever kind, it is no fault of the sender's
+			err = fmt.Errorf("%w: %w", models.ErrUnavailable, err)
+		}
 		if attempt == g.limits.attempts || !worthRetrying(err) {
 			return nil, fmt.Errorf("create after %d tries: %w", attempt, bucketError(ctx, err))
 		}

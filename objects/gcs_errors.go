@@ -48,8 +48,15 @@ func bucketError(ctx context.Context, err error) error {
 	return err
 }
 
-// worthRetrying tells whether sending again may help: the client's own rule, and a try that ran
-// into its time limit.
+// worthRetrying tells whether sending again may help: the client's own rule, a try that ran into its
+// time limit, and bytes that were damaged on their way.
 func worthRetrying(err error) bool {
-	return storage.ShouldRetry(err) || errors.Is(err, context.DeadlineExceeded)
+	return storage.ShouldRetry(err) || errors.Is(err, context.DeadlineExceeded) || damaged(err)
+}
+
+// damaged tells whether storage refused an object. All we send is made the same way, so what it objects to
+// is that the bytes have not the checksum that went ahead of them.
+func damaged(err error) bool {
+	var answer *googleapi.Error
+	return errors.As(err, &answer) && answer.Code == http.StatusBadRequest
 }

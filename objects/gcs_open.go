@@ -8,12 +8,14 @@ import (
 	"time"
 
 	"cloud.google.com/go/storage"
+	"github.com/googleapis/gax-go/v2"
 
 	"github.com/formidling/formidling/models"
 )
 
-// Open implements Store. A download that breaks is taken up again by the client where it broke; one
-// that stands still for a minute is given up.
+// Open implements Store. The bytes are read ahead of the caller (read_ahead.go). A transfer that breaks or stands
+// still is taken up again where it stopped, from the same generation; only when that does not help several times in
+// a row does the caller hear of it.
 func (g *gcs) Open(ctx context.Context, c models.Content, offset, length int64) (io.ReadCloser, error) {
 	if err := checkKey(c.Key); err != nil {
 		return nil, fmt.Errorf("open: %w", err)
@@ -37,65 +39,126 @@ func (g *gcs) open(ctx context.Context, c models.Content, offset, length int64) 
 		_, err := object.Attrs(bounded)
 		return io.NopCloser(eof{}), gcsError(ctx, err)
 	}
-	if offset == 0 && length == c.Size {
-		length = -1 // no Range header: only then does the client check the CRC32C
-	}
 	reading, cancel := context.WithCancel(ctx)
-	opening := time.AfterFunc(g.limits.meta, cancel)
-	r, err := object.NewRangeReader(reading, offset, length)
-	if !opening.Stop() && err == nil {
-		err = errors.Join(context.DeadlineExceeded, r.Close())
-	}
-	if err != nil {
+	d := &download{ctx: reading, store: g, object: object, content: c, at: offset, end: offset + length}
+	if err := d.open(); err != nil { //nolint:contextcheck // its ctx comes from ctx
 		cancel()
 		return nil, gcsError(ctx, err)
 	}
-	if length == -1 {
-		length = c.Size
+	var check *uint32
+	if length == c.Size {
+		check = &c.CRC32C
 	}
-	if r.Remain() != length {
-		cancel()
-		_ = r.Close()
-		return nil, fmt.Errorf("expect %d bytes, storage has %d: %w", length, r.Remain(), models.ErrObjectNotFound)
-	}
-	stall := time.AfterFunc(g.limits.stall, cancel)
-	stall.Stop()
-	return &download{ctx: ctx, r: r, cancel: cancel, stall: stall, limit: g.limits.stall, remain: length}, nil
+	return newReadAhead(d, cancel, check), nil
 }
 
-// download is a range of an object on its way here.
+// download is a range of one generation on its way here.
 type download struct {
-	ctx    context.Context // the caller's
-	r      *storage.Reader
-	cancel context.CancelFunc // ends the transfer
-	stall  *time.Timer        // calls cancel; runs only inside Read, so a slow recipient is no stall
-	limit  time.Duration
-	remain int64 // bytes
+	ctx     context.Context // ends with the caller's, or when the reader is closed
+	store   *gcs
+	object  *storage.ObjectHandle // with the generation
+	content models.Content
+	at, end int64 // bytes of the object that are to come
+
+	in    *storage.Reader // nil: to be opened again
+	drop  context.CancelFunc
+	tries int // in a row that brought nothing
+}
+
+// open asks for what is still to come, and checks that it is what was asked for: of nothing else may a byte go out.
+func (d *download) open() error {
+	ctx, drop := context.WithCancel(d.ctx)
+	opening := time.AfterFunc(d.store.limits.meta, drop)
+	r, err := d.object.NewRangeReader(ctx, d.at, d.end-d.at)
+	if !opening.Stop() && err == nil {
+		err = errors.Join(context.DeadlineExceeded, r.Close())
+	}
+	if err == nil {
+		if err = d.check(r); err != nil {
+			_ = r.Close()
+		}
+	}
+	if err != nil {
+		drop()
+		return err
+	}
+	d.in, d.drop = r, drop
+	return nil
+}
+
+func (d *download) check(r *storage.Reader) error {
+	switch a := r.Attrs; {
+	case r.Remain() != d.end-d.at, a.StartOffset != d.at:
+		return fmt.Errorf("expect %d bytes at %d, storage has %d at %d: %w", d.end-d.at, d.at, r.Remain(), a.StartOffset, models.ErrObjectNotFound)
+	case a.Size != d.content.Size, a.CRC32C != 0 && a.CRC32C != d.content.CRC32C:
+		return fmt.Errorf("expect %d bytes with CRC32C %08x, storage has %d with %08x: %w",
+			d.content.Size, d.content.CRC32C, a.Size, a.CRC32C, models.ErrObjectNotFound)
+	}
+	return nil
 }
 
 // Read implements io.Reader.
 func (d *download) Read(p []byte) (int, error) {
-	d.stall.Reset(d.limit)
-	n, err := d.r.Read(p)
-	d.stall.Stop()
-	d.remain -= int64(n)
-	switch {
-	case err == nil:
-		return n, nil
-	case !errors.Is(err, io.EOF):
-		return n, fmt.Errorf("read object: %w", gcsError(d.ctx, err))
-	case d.remain != 0:
-		return n, fmt.Errorf("read object: %w: %d bytes are missing: %w", models.ErrUnavailable, d.remain, io.ErrUnexpectedEOF)
+	for d.at < d.end {
+		if d.in == nil {
+			if err := d.open(); err != nil {
+				if err := d.again(err); err != nil {
+					return 0, err
+				}
+				continue
+			}
+		}
+		stall := time.AfterFunc(d.store.limits.stall, d.drop) // runs only here, so a slow recipient is no stall
+		n, err := d.in.Read(p[:min(int64(len(p)), d.end-d.at)])
+		stall.Stop()
+		if d.at += int64(n); n > 0 {
+			d.tries = 0
+		}
+		if err != nil && d.at < d.end {
+			d.close()
+			if n == 0 {
+				err = d.again(err)
+			} else {
+				err = nil // what is there goes on its way; the next Read opens again
+			}
+		} else {
+			err = nil
+		}
+		if n > 0 || err != nil {
+			return n, err
+		}
 	}
-	return n, io.EOF
+	return 0, io.EOF
 }
 
-// Close implements io.Closer. It never fails: what went wrong, Read has told.
-func (d *download) Close() error {
-	d.stall.Stop()
-	d.cancel()
-	_ = d.r.Close() // would repeat the error of the last Read
+// again waits before the next try, or returns why there is none.
+func (d *download) again(cause error) error {
+	if errors.Is(cause, io.EOF) {
+		cause = io.ErrUnexpectedEOF // storage said that it was done, and was not
+	}
+	err := fmt.Errorf("read object: %w", gcsError(d.ctx, cause))
+	d.tries++
+	if d.ctx.Err() != nil || !errors.Is(err, models.ErrUnavailable) || d.tries >= d.store.limits.attempts {
+		return err
+	}
+	pause := gax.Backoff{Initial: 100 * time.Millisecond, Max: 2 * time.Second, Multiplier: 2}
+	for range d.tries - 1 {
+		pause.Pause()
+	}
+	if gax.Sleep(d.ctx, pause.Pause()) != nil {
+		return err
+	}
 	return nil
+}
+
+// close ends the transfer under way.
+func (d *download) close() {
+	if d.in == nil {
+		return
+	}
+	d.drop()
+	_ = d.in.Close() // would repeat the error of the last Read
+	d.in = nil
 }
 
 // eof is the content of an empty range.

@@ -34,7 +34,7 @@ type upload struct {
 const cleanupTime = 5 * time.Second
 
 // Put implements Store.
-func (g *gcs) Put(ctx context.Context, key string, body io.Reader, limit int64) (models.Content, error) {
+func (g *gcs) Put(ctx context.Context, key string, body io.Reader, limit int64, without ...models.Hash) (models.Content, error) {
 	if err := checkKey(key); err != nil {
 		return models.Content{}, fmt.Errorf("put: %w", err)
 	}
@@ -47,15 +47,15 @@ func (g *gcs) Put(ctx context.Context, key string, body io.Reader, limit int64) 
 		group: group,
 		slots: make(chan struct{}, partsPerPut),
 	}
-	c, err := u.run(ctx, body, limit)
+	c, err := u.run(ctx, body, limit, newDigest(without...))
 	if err != nil {
 		return models.Content{}, fmt.Errorf("put %s: %w", key, err)
 	}
 	return c, nil
 }
 
-func (u *upload) run(ctx context.Context, body io.Reader, limit int64) (models.Content, error) {
-	sum, err := stream(u.ctx, body, limit, u.collect) //nolint:contextcheck // u.ctx comes from ctx and ends with a failed part too
+func (u *upload) run(ctx context.Context, body io.Reader, limit int64, sum *digest) (models.Content, error) {
+	err := stream(u.ctx, body, limit, sum, u.collect) //nolint:contextcheck // u.ctx comes from ctx and ends with a failed part too
 	var made *part
 	if err == nil {
 		made, err = u.finish(ctx, sum)
@@ -175,7 +175,7 @@ func (u *upload) finish(ctx context.Context, sum *digest) (*part, error) {
 		for _, s := range u.held {
 			data = append(data, s.buf)
 		}
-		return u.store.create(ctx, draftObject{name: u.key, mark: u.mark, data: data, md5: sum.md5.Sum(nil)})
+		return u.store.create(ctx, draftObject{name: u.key, mark: u.mark, data: data, md5: sum.md5Sum()})
 	}
 	if err := u.spill(); err != nil {
 		return nil, err

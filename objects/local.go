@@ -56,18 +56,18 @@ func connectLocal(dir string, opts Options) (*local, error) {
 }
 
 // Put implements Store.
-func (l *local) Put(ctx context.Context, key string, body io.Reader, limit int64) (models.Content, error) {
+func (l *local) Put(ctx context.Context, key string, body io.Reader, limit int64, without ...models.Hash) (models.Content, error) {
 	if err := checkKey(key); err != nil {
 		return models.Content{}, fmt.Errorf("put: %w", err)
 	}
-	c, err := l.put(ctx, key, body, limit)
+	c, err := l.put(ctx, key, body, limit, newDigest(without...))
 	if err != nil {
 		return models.Content{}, fmt.Errorf("put %s: %w", key, err)
 	}
 	return c, nil
 }
 
-func (l *local) put(ctx context.Context, key string, body io.Reader, limit int64) (models.Content, error) {
+func (l *local) put(ctx context.Context, key string, body io.Reader, limit int64, sum *digest) (models.Content, error) {
 	path := l.path(key)
 	if _, err := os.Lstat(path); err == nil { //nolint:gosec // checked key; spares reading the body, the link decides
 		return models.Content{}, models.ErrObjectExists
@@ -78,13 +78,12 @@ func (l *local) put(ctx context.Context, key string, body io.Reader, limit int64
 	if err := l.mkdir(filepath.Dir(path)); err != nil {
 		return models.Content{}, localError(err)
 	}
-	d, err := l.newDraft(filepath.Dir(path))
+	d, err := l.newDraft(filepath.Split(path))
 	if err != nil {
 		return models.Content{}, localError(err)
 	}
 	defer d.discard()
-	sum, err := stream(ctx, body, limit, func(p []byte) error { return localError(d.append(p)) })
-	if err != nil {
+	if err := stream(ctx, body, limit, sum, func(p []byte) error { return localError(d.append(p)) }); err != nil {
 		return models.Content{}, err
 	}
 	generation, err := d.commit(path)
@@ -147,7 +146,7 @@ func (l *local) Stat(ctx context.Context, key string) (models.StoredObject, erro
 	return models.StoredObject{Generation: info.ModTime().UnixNano(), Size: info.Size()}, nil
 }
 
-// DeleteAll implements Store. Named leftovers lie in the directory of the prefix and go with it.
+// DeleteAll implements Store. Named leftovers of an object lie beside it.
 func (l *local) DeleteAll(ctx context.Context, prefix string) error {
 	if err := checkKey(prefix); err != nil {
 		return fmt.Errorf("delete all: %w", err)
@@ -162,6 +161,9 @@ func (l *local) DeleteAll(ctx context.Context, prefix string) error {
 }
 
 func (l *local) deleteAll(dir string) error {
+	if err := os.RemoveAll(draftsOf(dir)); err != nil {
+		return localError(err)
+	}
 	if _, err := os.Lstat(dir); err != nil {
 		// A root that is gone is no proof that the objects are: a disk may not be mounted.
 		if err = l.absence(err); errors.Is(err, models.ErrObjectNotFound) {
@@ -227,7 +229,7 @@ func (l *local) join() (p *probing, mine bool) {
 }
 
 func (l *local) probe() error {
-	d, err := l.newDraft(l.root)
+	d, err := l.newDraft(l.root, "ready")
 	if err != nil {
 		return localError(err)
 	}

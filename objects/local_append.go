@@ -216,7 +216,7 @@ func (l *local) assemble(ctx context.Context, a models.TusAssembly, size int64) 
 		d.started = d.size
 		defer closeQuietly(f)
 	} else {
-		if d, err = l.newDraft(filepath.Dir(path)); err != nil {
+		if d, err = l.newDraft(filepath.Dir(path), filepath.Base(path)); err != nil {
 			return err
 		}
 		defer d.discard()

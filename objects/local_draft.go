@@ -1,6 +1,8 @@
 package objects
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -28,8 +30,16 @@ type draft struct {
 	started int64  // bytes whose write-back has been started
 }
 
-// newDraft makes a draft in dir, where its object will be, so that it can be linked there.
-func (l *local) newDraft(dir string) (*draft, error) {
+// draftsOf is the directory of the named drafts of an object, beside it, so that whoever removes the object finds
+// what a killed process left. Its name is a digest because a name has at most 255 bytes.
+func draftsOf(object string) string {
+	dir, name := filepath.Split(object)
+	sum := sha256.Sum256([]byte(name))
+	return filepath.Join(dir, ".tmp-"+hex.EncodeToString(sum[:8]))
+}
+
+// newDraft makes a draft in dir, where its object will be, so that it can be linked there under the name of object.
+func (l *local) newDraft(dir, object string) (*draft, error) {
 	if err := l.checkRoom(); err != nil {
 		return nil, err
 	}
@@ -40,10 +50,24 @@ func (l *local) newDraft(dir string) (*draft, error) {
 	if !errors.Is(err, errNoAnonymous) {
 		return nil, err
 	}
-	if f, err = os.CreateTemp(dir, ".tmp-*"); err != nil {
+	if f, err = createNamed(draftsOf(filepath.Join(dir, object))); err != nil {
 		return nil, err
 	}
 	return &draft{store: l, file: f, temp: f.Name()}, nil
+}
+
+// createNamed makes a file in dir, and dir below an existing parent. Another draft of the same object may be taking
+// dir away just now, having been the last in it.
+func createNamed(dir string) (f *os.File, err error) {
+	for range 100 {
+		if err = os.Mkdir(dir, 0o750); err != nil && !errors.Is(err, fs.ErrExist) { //nolint:gosec // from a checked key
+			return nil, err
+		}
+		if f, err = os.CreateTemp(dir, "*"); !errors.Is(err, fs.ErrNotExist) {
+			return f, err
+		}
+	}
+	return nil, err
 }
 
 // append writes p at the end. After each window it starts the write-back of that window and waits
@@ -111,7 +135,8 @@ func (d *draft) link(path string) error {
 func (d *draft) discard() {
 	_ = d.file.Close()
 	if d.temp != "" {
-		_ = os.Remove(d.temp) //nolint:gosec // named by this store
+		_ = os.Remove(d.temp)               //nolint:gosec // named by this store
+		_ = os.Remove(filepath.Dir(d.temp)) //nolint:gosec // as long as others are in it, it stays
 		d.temp = ""
 	}
 }

@@ -206,3 +206,25 @@ func TestConnect_RefusesWhatItDoesNotKnow(t *testing.T) {
 		require.Error(t, err, location)
 	}
 }
+
+// The collector knows the key of an abandoned upload, and must find what its process left where there are no files
+// without a name.
+func TestLocal_NamedDraftsOfAKilledUploadGoWithItsKey(t *testing.T) {
+	t.Parallel()
+	l, b := newLocal(t, true)
+	put(t, b, "ft/a/other", 10)
+	killed, err := l.newDraft(l.path("ft/a"), "attempt")
+	require.NoError(t, err)
+	require.NoError(t, killed.append([]byte("half")))
+	running, err := l.newDraft(l.path("ft/a"), "running")
+	require.NoError(t, err)
+	require.Len(t, filesBelow(t, l, "ft/a"), 3)
+
+	require.NoError(t, l.DeleteAll(t.Context(), "ft/a/attempt"))
+	require.Len(t, filesBelow(t, l, "ft/a"), 2)
+	running.discard()
+	require.Equal(t, []string{"ft/a/other"}, filesBelow(t, l, "ft/a"), "those of others stay")
+	entries, err := os.ReadDir(l.path("ft/a"))
+	require.NoError(t, err)
+	require.Len(t, entries, 1, "nor is an empty directory left")
+}

@@ -1,7 +1,6 @@
 package objects
 
 import (
-	"hash/crc32"
 	"io"
 	"sync"
 	"sync/atomic"
@@ -75,9 +74,9 @@ func (r *ring) start(d *digest) {
 	if r.lanes != nil {
 		return
 	}
-	r.lane(func(p []byte) { d.sha256.Write(p) })
-	r.lane(func(p []byte) { d.md5.Write(p) })
-	r.lane(func(p []byte) { d.crc32c = crc32.Update(d.crc32c, castagnoli, p) })
+	for _, hash := range d.lanes() {
+		r.lane(hash)
+	}
 }
 
 func (r *ring) lane(consume func([]byte)) {

@@ -26,8 +26,9 @@ type Store interface {
 	// the limit and the bytes seen so far. An existing key gives models.ErrObjectExists, a full
 	// disk models.ErrStorageFull. An error of body comes back wrapped and is not reclassified.
 	// After any error, and after cancellation of ctx, nothing is visible under key (but see the
-	// package comment on Cloud Storage). Put reads body from the calling goroutine only.
-	Put(ctx context.Context, key string, body io.Reader, limit int64) (models.Content, error)
+	// package comment on Cloud Storage). Put reads body from the calling goroutine only. Hashes in
+	// without are not computed, and are empty in the Content.
+	Put(ctx context.Context, key string, body io.Reader, limit int64, without ...models.Hash) (models.Content, error)
 	// Open reads length bytes (-1 = to the end) from offset of exactly the generation in c. When
 	// that generation is not there the error is models.ErrObjectNotFound, when the range leaves
 	// the Size in c it is models.ErrRange. ctx bounds the reading too. The local store returns an

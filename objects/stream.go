@@ -9,6 +9,7 @@ import (
 	"hash"
 	"hash/crc32"
 	"io"
+	"slices"
 	"sync"
 
 	"github.com/formidling/formidling/models"
@@ -22,16 +23,41 @@ var (
 	smallPool  = sync.Pool{New: func() any { return new([smallBytes]byte) }}
 )
 
-// digest is what has been read so far, hashed three ways.
+// digest is what has been read so far, hashed up to three ways.
 type digest struct {
 	size   int64
 	sha256 hash.Hash
-	md5    hash.Hash
+	md5    hash.Hash // nil: left out
 	crc32c uint32
 }
 
-func newDigest() *digest {
-	return &digest{sha256: sha256.New(), md5: md5.New()} //nolint:gosec // see the import
+// newDigest is the one place that decides which hashes are computed.
+func newDigest(without ...models.Hash) *digest {
+	d := &digest{sha256: sha256.New()}
+	if !slices.Contains(without, models.HashMD5) {
+		d.md5 = md5.New() //nolint:gosec // see the import
+	}
+	return d
+}
+
+// lanes are the hashes, each to be fed with every byte in order, by one goroutine at a time.
+func (d *digest) lanes() []func([]byte) {
+	all := []func([]byte){
+		func(p []byte) { d.sha256.Write(p) },
+		func(p []byte) { d.crc32c = crc32.Update(d.crc32c, castagnoli, p) },
+	}
+	if d.md5 != nil {
+		all = append(all, func(p []byte) { d.md5.Write(p) })
+	}
+	return all
+}
+
+// md5Sum is nil when MD5 is left out.
+func (d *digest) md5Sum() []byte {
+	if d.md5 == nil {
+		return nil
+	}
+	return d.md5.Sum(nil)
 }
 
 // content names the digest's bytes as generation of key.
@@ -40,38 +66,37 @@ func (d *digest) content(key string, generation int64) models.Content {
 		Key:        key,
 		Generation: generation,
 		Size:       d.size,
-		MD5:        hex.EncodeToString(d.md5.Sum(nil)),
+		MD5:        hex.EncodeToString(d.md5Sum()),
 		SHA256:     hex.EncodeToString(d.sha256.Sum(nil)),
 		CRC32C:     d.crc32c,
 	}
 }
 
-// stream reads body to its end, hands it to sink piece by piece and returns what it hashed to. The
-// pieces come in order, from the calling goroutine, and are valid only during the call. It stops at
-// the first error of body or sink, when more than limit bytes were seen, and when ctx ends.
-func stream(ctx context.Context, body io.Reader, limit int64, sink func([]byte) error) (*digest, error) {
+// stream reads body to its end, hands it to sink piece by piece and hashes it into d. The pieces
+// come in order, from the calling goroutine, and are valid only during the call. It stops at the
+// first error of body or sink, when more than limit bytes were seen, and when ctx ends.
+func stream(ctx context.Context, body io.Reader, limit int64, d *digest, sink func([]byte) error) error {
 	in := &gauge{ctx: ctx, body: body, limit: limit}
-	d := newDigest()
 	small, _ := smallPool.Get().(*[smallBytes]byte)
 	defer smallPool.Put(small)
 	n, end := fill(in, small[:])
 	if n > 0 && (end == nil || isEnd(end)) {
 		piece := small[:n]
-		d.sha256.Write(piece)
-		d.md5.Write(piece)
-		d.crc32c = crc32.Update(d.crc32c, castagnoli, piece)
+		for _, hash := range d.lanes() {
+			hash(piece)
+		}
 		if err := sink(piece); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if end == nil {
 		end = pump(in, d, sink)
 	}
 	if !isEnd(end) {
-		return nil, end
+		return end
 	}
-	d.size = in.seen
-	return d, ctx.Err()
+	d.size += in.seen
+	return ctx.Err()
 }
 
 // gauge reads body, counts, and stops it at the limit or when ctx has ended.

@@ -41,8 +41,11 @@ func (s *Store) AcceptTransfer(ctx context.Context, sub models.Submission, runID
 		if err := s.permit(tx, resource, q); err != nil {
 			return err
 		}
+		if err := resource.CheckDeclared(sub.MD5); err != nil {
+			return err
+		}
 		accepted = acceptance(t, resource, len(sub.Recipients))
-		return insertTransfer(tx, t, sub.Recipients)
+		return s.insertTransfer(tx, t, sub)
 	})
 	return accepted, err
 }
@@ -71,7 +74,7 @@ func newTransfer(sub models.Submission, r models.Resource, runID string, now tim
 		ID: sub.ID, ResourceID: sub.ResourceID, Sender: sub.Sender.Party, SenderAsGiven: sub.Sender.AsGiven,
 		SendersReference: sub.SendersReference, ReferenceDigest: models.ReferenceDigest(sub.SendersReference), FileName: sub.FileName, PropertyList: sub.PropertyList,
 		DeclaredMD5: sub.MD5, DeclaredSHA256: sub.SHA256, DisableVirusScan: sub.DisableVirusScan,
-		RequestHash: sub.RequestHash, RunID: runID, MaxFileSize: r.MaxFileSize,
+		RequestHash: sub.RequestHash, RunID: runID, MaxFileSize: r.MaxFileSize, ComputeMD5: r.ComputeMD5,
 		Status: models.TransferInitialized, StatusChanged: now, Created: now, Expires: now.Add(r.TimeToLive),
 	}
 	t.UploadDeadline = now.Add(min(uploadWindow, r.TimeToLive))
@@ -87,14 +90,15 @@ func newTransfer(sub models.Submission, r models.Resource, runID string, now tim
 func acceptance(t models.Transfer, r models.Resource, recipients int) models.Acceptance {
 	return models.Acceptance{
 		Recipients: recipients, UploadDeadline: t.UploadDeadline.UTC(), Expires: t.Expires.UTC(),
-		PurgeAfterConfirmed: r.PurgeAfterConfirmed, Grace: r.Grace,
+		PurgeAfterConfirmed: r.PurgeAfterConfirmed, Grace: r.Grace, Reminders: r.ConfirmationReminders,
 	}
 }
 
 // insertBatch keeps one INSERT below the parameter limits of both databases.
 const insertBatch = 500
 
-func insertTransfer(tx *gorm.DB, t models.Transfer, to []models.Addressee) error {
+func (s *Store) insertTransfer(tx *gorm.DB, t models.Transfer, sub models.Submission) error {
+	to := sub.Recipients
 	if err := tx.Create(&t).Error; err != nil {
 		return err
 	}
@@ -109,6 +113,15 @@ func insertTransfer(tx *gorm.DB, t models.Transfer, to []models.Addressee) error
 		return err
 	}
 	if err := appendHistory(tx, t, change{t.Status, "", t.Created}); err != nil {
+		return err
+	}
+	d := receiptOf(t, models.ReceiptAuthorized, t.Created)
+	d.To, d.Actor = models.NewReceiptParties(to), models.NewReceiptActor(actingFor(sub))
+	var err error
+	if d.Right, err = s.permitOf(tx, t.ResourceID, t.Sender, sub.By.Supplier, models.ActionSend); err != nil {
+		return err
+	}
+	if err := writeReceipts(tx, t, d); err != nil {
 		return err
 	}
 	return appendEvents(tx, t, t.Created, []notice{{t.Sender, models.RoleSender, models.EventInitialized}})

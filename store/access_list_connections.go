@@ -68,7 +68,7 @@ func (s *Store) DeleteAccessListConnection(ctx context.Context, by models.Caller
 func (s *Store) changeConnection(ctx context.Context, by models.Caller, n models.AccessListConnection, cond models.Condition,
 	judge func(*gorm.DB, *models.AccessListConnection) (models.Change, error), write func(tx *gorm.DB, version int64) error,
 ) error {
-	return s.change(ctx, "change connection", func(tx *gorm.DB) error {
+	return s.change(ctx, "change connection", by, func(tx *gorm.DB) error {
 		_, exists, err := lockList(tx, by.Party, n.ListID)
 		if err == nil && !exists {
 			err = models.ErrEntryNotFound

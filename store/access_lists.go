@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"encoding/json"
+	"strings"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
@@ -30,9 +32,8 @@ func (s *Store) AccessLists(ctx context.Context, owner models.Party, after strin
 // PutAccessList makes a list of the caller, or changes its name and description.
 func (s *Store) PutAccessList(ctx context.Context, by models.Caller, l models.AccessList, cond models.Condition) (put models.AccessList, created bool, err error) {
 	l.Owner = by.Party
-	err = s.change(ctx, "put access list", func(tx *gorm.DB) error {
-		owner, err := s.lockOwner(tx, by.Party)
-		if err != nil {
+	err = s.change(ctx, "put access list", by, func(tx *gorm.DB) error {
+		if err := lockOwner(tx, by.Party); err != nil {
 			return err
 		}
 		before, exists, err := lockList(tx, by.Party, l.ID)
@@ -45,11 +46,11 @@ func (s *Store) PutAccessList(ctx context.Context, by models.Caller, l models.Ac
 		if err := l.Check(); err != nil {
 			return err
 		}
-		c := models.Change{Chain: owner, Action: "access-list.put", Subject: "access-list/" + l.ID, After: l}
+		c := models.Change{Chain: by.Party, Action: "access-list.put", Subject: "access-list/" + l.ID, After: l}
 		l.Created, created = s.clock(), !exists
 		if exists {
 			c.Before, l.Created = before, before.Created
-		} else if err := underQuota(tx.Model(&models.AccessList{}).Where("owner = ?", owner), "access lists", s.quotas.Lists, 1); err != nil {
+		} else if err := underQuota(tx.Model(&models.AccessList{}).Where("owner = ?", by.Party), "access lists", s.quotas.Lists, 1); err != nil {
 			return err
 		}
 		if l.Version, err = s.record(tx, by, c); err != nil {
@@ -62,13 +63,13 @@ func (s *Store) PutAccessList(ctx context.Context, by models.Caller, l models.Ac
 }
 
 // lockOwner holds the row of a service owner: models.ErrOwnerNotConfigured for who is none.
-func (s *Store) lockOwner(tx *gorm.DB, owner models.Party) (models.Party, error) {
+func lockOwner(tx *gorm.DB, owner models.Party) error {
 	var found []models.ServiceOwner
 	err := tx.Clauses(clause.Locking{Strength: "UPDATE"}).Limit(1).Find(&found, "organisation = ?", owner).Error
 	if err == nil && len(found) == 0 {
 		err = models.ErrOwnerNotConfigured
 	}
-	return owner, err
+	return err
 }
 
 func lockList(tx *gorm.DB, owner models.Party, id string) (l models.AccessList, exists bool, err error) {
@@ -94,8 +95,10 @@ func (s *Store) holdConnected(tx *gorm.DB, owner models.Party, list string) erro
 }
 
 // changeList runs fn on a list of the caller whose version fits, and writes its new version. fn says what it changed.
-func (s *Store) changeList(ctx context.Context, by models.Caller, id string, cond models.Condition, fn func(tx *gorm.DB) (models.Change, error)) (version int64, err error) {
-	err = s.change(ctx, "change access list", func(tx *gorm.DB) error {
+func (s *Store) changeList(ctx context.Context, by models.Caller, id string, cond models.Condition,
+	fn func(tx *gorm.DB, l models.AccessList) ([]models.Change, error),
+) (version int64, err error) {
+	err = s.change(ctx, "change access list", by, func(tx *gorm.DB) error {
 		l, exists, err := lockList(tx, by.Party, id)
 		if err == nil && !exists {
 			err = models.ErrEntryNotFound
@@ -109,14 +112,18 @@ func (s *Store) changeList(ctx context.Context, by models.Caller, id string, con
 		if err != nil {
 			return err
 		}
-		c, err := fn(tx)
+		changes, err := fn(tx, l)
 		if err != nil {
 			return err
 		}
-		c.Chain, c.Subject = by.Party, "access-list/"+id
-		if version, err = s.record(tx, by, c); err != nil {
+		for i := range changes {
+			changes[i].Chain, changes[i].Subject = by.Party, "access-list/"+id
+		}
+		first, err := s.record(tx, by, changes...)
+		if err != nil {
 			return err
 		}
+		version = first + int64(len(changes)) - 1
 		return tx.Model(&models.AccessList{}).Where("owner = ? AND id = ?", by.Party, id).
 			Updates(map[string]any{"version": version, "updated": s.clock()}).Error
 	})
@@ -125,8 +132,13 @@ func (s *Store) changeList(ctx context.Context, by models.Caller, id string, con
 
 // DeleteAccessList deletes a list of the caller with its members and its connections.
 func (s *Store) DeleteAccessList(ctx context.Context, by models.Caller, id string, cond models.Condition) error {
-	_, err := s.changeList(ctx, by, id, cond, func(tx *gorm.DB) (models.Change, error) {
-		before, _, err := lockList(tx, by.Party, id)
+	_, err := s.changeList(ctx, by, id, cond, func(tx *gorm.DB, l models.AccessList) ([]models.Change, error) {
+		gone := models.DeletedAccessList{AccessList: l}
+		var connected []models.AccessListConnection
+		err := tx.Order("organisation").Find(&gone.Members, "owner = ? AND list_id = ?", by.Party, id).Error
+		if err == nil {
+			err = tx.Order("resource_id").Find(&connected, "owner = ? AND list_id = ?", by.Party, id).Error
+		}
 		for _, rows := range []any{&models.AccessListConnection{}, &models.AccessListMember{}} {
 			if err == nil {
 				err = tx.Delete(rows, "owner = ? AND list_id = ?", by.Party, id).Error
@@ -135,7 +147,11 @@ func (s *Store) DeleteAccessList(ctx context.Context, by models.Caller, id strin
 		if err == nil {
 			err = tx.Delete(&models.AccessList{}, "owner = ? AND id = ?", by.Party, id).Error
 		}
-		return models.Change{Action: "access-list.delete", Before: before}, err
+		var changes []models.Change
+		for _, n := range connected {
+			changes = append(changes, models.Change{Action: "access-list.disconnect", ResourceID: n.ResourceID, Before: n})
+		}
+		return append(changes, models.Change{Action: "access-list.delete", Before: gone}), err
 	})
 	return err
 }
@@ -160,25 +176,50 @@ func (s *Store) ChangeMembers(ctx context.Context, by models.Caller, id string, 
 			return 0, err
 		}
 	}
-	return s.changeList(ctx, by, id, cond, func(tx *gorm.DB) (models.Change, error) {
-		var have []models.AccessListMember
-		if err := tx.Order("organisation").Find(&have, "owner = ? AND list_id = ?", by.Party, id).Error; err != nil {
-			return models.Change{}, err
+	return s.changeList(ctx, by, id, cond, func(tx *gorm.DB, _ models.AccessList) ([]models.Change, error) {
+		have, total, err := s.membersConcerned(tx, by.Party, id, m)
+		if err != nil {
+			return nil, err
 		}
 		before, after := m.Difference(have)
-		if total := int64(len(have) - len(before.Put) + len(after.Put)); total > s.quotas.Members {
-			return models.Change{}, models.ErrQuota("members", s.quotas.Members, total)
+		if total += int64(len(after.Put) - len(before.Put)); total > s.quotas.Members {
+			return nil, models.ErrQuota("members", s.quotas.Members, total)
 		}
 		c := models.Change{Action: "access-list.members", Before: before, After: after}
-		return c, s.writeMembers(tx, by.Party, id, after)
+		return []models.Change{c}, s.writeMembers(tx, by.Party, id, after)
 	})
 }
 
+// membersConcerned reads those members that a change may concern, and counts all: a list may be long.
+func (s *Store) membersConcerned(tx *gorm.DB, owner models.Party, id string, m models.MemberChange) (have []models.AccessListMember, total int64, err error) {
+	of := tx.Where("owner = ? AND list_id = ?", owner, id)
+	if err := of.Session(&gorm.Session{}).Model(&models.AccessListMember{}).Count(&total).Error; err != nil {
+		return nil, 0, err
+	}
+	named := of.Session(&gorm.Session{}).Order("organisation")
+	if !m.Replace {
+		among, err := s.among(m.Named())
+		if err != nil {
+			return nil, 0, err
+		}
+		named = named.Where(among)
+	}
+	return have, total, named.Find(&have).Error
+}
+
+// among tells in SQL that a row's organisation is one of these, however many they are.
+func (s *Store) among(parties []models.Party) (clause.Expr, error) {
+	list, err := json.Marshal(parties)
+	return gorm.Expr("organisation IN (SELECT organisation FROM ("+strings.ReplaceAll(asked[s.dialect], "@parties", "?")+") named)", string(list)), err
+}
+
 func (s *Store) writeMembers(tx *gorm.DB, owner models.Party, id string, m models.MemberChange) error {
-	for rest := m.Remove; len(rest) > 0; {
-		batch := rest[:min(len(rest), insertBatch)]
-		rest = rest[len(batch):]
-		if err := tx.Delete(&models.AccessListMember{}, "owner = ? AND list_id = ? AND organisation IN ?", owner, id, batch).Error; err != nil {
+	if len(m.Remove) > 0 {
+		among, err := s.among(m.Remove)
+		if err != nil {
+			return err
+		}
+		if err := tx.Where(among).Delete(&models.AccessListMember{}, "owner = ? AND list_id = ?", owner, id).Error; err != nil {
 			return err
 		}
 	}

@@ -15,7 +15,7 @@ import (
 // waits, models.ErrResourceNotConfigured for an unknown service.
 func (s *Store) RequestAccess(ctx context.Context, by models.Caller, r models.AccessRequest) (models.AccessRequest, error) {
 	r.Organisation, r.State = by.Party, models.RequestPending
-	err := s.change(ctx, "request access", func(tx *gorm.DB) error {
+	err := s.changeOwn(ctx, "request access", by, func(tx *gorm.DB) error {
 		of, err := resource(tx, r.ResourceID)
 		if err != nil {
 			return err
@@ -85,11 +85,45 @@ func (s *Store) AccessRequestFor(ctx context.Context, viewer models.Party, id uu
 	return r, unavailable("read access request", absent(err, models.ErrEntryNotFound))
 }
 
+// WithdrawAccessRequest takes a request of the caller back. models.ErrAnswered when it was answered before.
+func (s *Store) WithdrawAccessRequest(ctx context.Context, by models.Caller, id uuid.UUID, cond models.Condition) error {
+	return s.changeOwn(ctx, "withdraw access request", by, func(tx *gorm.DB) error {
+		var r models.AccessRequest
+		if err := absent(tx.Take(&r, "id = ? AND organisation = ?", id, by.Party).Error, models.ErrEntryNotFound); err != nil {
+			return err
+		}
+		if err := s.alone(tx, resourceHold(r.ResourceID)); err != nil { // the hold orders it with the answers
+			return err
+		}
+		if err := tx.Take(&r, "id = ?", id).Error; err != nil {
+			return err
+		}
+		of, err := resource(tx, r.ResourceID)
+		if err == nil {
+			err = cond.Check(r.Version)
+		}
+		if err == nil && r.State != models.RequestPending {
+			err = models.ErrAnswered
+		}
+		if err != nil {
+			return err
+		}
+		now := s.clock()
+		before := r
+		r.State, r.Answered = models.RequestWithdrawn, &now
+		c := models.Change{Chain: of.Owner, ResourceID: of.ID, Action: "access-request.withdraw", Subject: "access-request/" + id.String(), Before: before, After: r}
+		if r.Version, err = s.record(tx, by, c); err != nil {
+			return err
+		}
+		return tx.Save(&r).Error
+	})
+}
+
 // AnswerAccessRequest approves or denies a request for a service of the caller, once. Approval writes a grant
-// with these terms. models.ErrAnswered for the second answer.
+// with these terms. models.ErrAnswered for the second answer, models.ErrGrantInTheWay of Grant.Joined.
 func (s *Store) AnswerAccessRequest(ctx context.Context, by models.Caller, id uuid.UUID, a models.AccessAnswer, cond models.Condition) (models.AccessRequest, error) {
 	var r models.AccessRequest
-	err := s.change(ctx, "answer access request", func(tx *gorm.DB) error {
+	err := s.change(ctx, "answer access request", by, func(tx *gorm.DB) error {
 		if err := absent(tx.Take(&r, "id = ?", id).Error, models.ErrEntryNotFound); err != nil {
 			return err
 		}
@@ -130,7 +164,9 @@ func (s *Store) approve(tx *gorm.DB, by models.Caller, r models.AccessRequest, a
 	if err != nil {
 		return err
 	}
-	row[0].Grant = row[0].Grant.Joined(before[r.Organisation])
+	if row[0].Grant, err = row[0].Grant.Joined(before[r.Organisation], s.clock()); err != nil {
+		return err
+	}
 	out, apply, added := judge(row, before)
 	if out[0].Err != nil {
 		return out[0].Err

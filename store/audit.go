@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -43,26 +44,47 @@ func (s *Store) record(tx *gorm.DB, by models.Caller, changes ...models.Change) 
 	return last - int64(len(changes)) + 1, nil
 }
 
-// AuditOf lists an organisation's chain, oldest first.
-func (s *Store) AuditOf(ctx context.Context, chain models.Party, page models.AuditPage) ([]models.AuditEntry, error) {
+// auditPageBytes bounds a page: one entry of a large access list is some MiB.
+const auditPageBytes = 4 << 20
+
+// AuditOf lists an organisation's chain, oldest first, up to the page's limit and some MiB; more tells that there are
+// further entries.
+func (s *Store) AuditOf(ctx context.Context, chain models.Party, page models.AuditPage) (entries []models.AuditEntry, more bool, err error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	var out []models.AuditEntry
-	err := s.read.WithContext(ctx).Order("seq").Limit(page.Limit).Find(&out, "chain = ? AND seq > ?", chain, page.After).Error
-	return out, unavailable("list audit", err)
+	return auditPage(s.read.WithContext(ctx).Where("chain = ? AND seq > ?", chain, page.After), page)
 }
 
-// AuditOfResource lists what changed in a service and in the access lists of its owner, oldest first.
-func (s *Store) AuditOfResource(ctx context.Context, owner models.Party, resource string, page models.AuditPage) ([]models.AuditEntry, error) {
+// AuditOfResource lists what changed in a service and in the access lists of its owner, oldest first, as AuditOf does.
+func (s *Store) AuditOfResource(ctx context.Context, owner models.Party, resource string, page models.AuditPage) (entries []models.AuditEntry, more bool, err error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	if err := s.ownResource(ctx, owner, resource); err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	var out []models.AuditEntry
-	err := s.read.WithContext(ctx).Order("seq").Limit(page.Limit).
-		Find(&out, "chain = ? AND seq > ? AND (resource_id = ? OR (resource_id = '' AND subject LIKE 'access-list/%'))", owner, page.After, resource).Error
-	return out, unavailable("list audit", err)
+	return auditPage(s.read.WithContext(ctx).
+		Where("chain = ? AND seq > ? AND (resource_id = ? OR (resource_id = '' AND subject LIKE 'access-list/%'))", owner, page.After, resource), page)
+}
+
+// auditPage reads entries one by one, so that large ones are never in memory all together.
+func auditPage(of *gorm.DB, page models.AuditPage) (entries []models.AuditEntry, more bool, err error) {
+	rows, err := of.Model(&models.AuditEntry{}).Order("seq").Limit(page.Limit + 1).Rows()
+	if err != nil {
+		return nil, false, unavailable("list audit", err)
+	}
+	defer func() { _ = rows.Close() }()
+	size := 0
+	for rows.Next() {
+		if len(entries) == page.Limit || size >= cmp.Or(page.Bytes, auditPageBytes) {
+			return entries, true, nil
+		}
+		var e models.AuditEntry
+		if err := of.ScanRows(rows, &e); err != nil {
+			return nil, false, unavailable("list audit", err)
+		}
+		entries, size = append(entries, e), size+len(e.Entry)
+	}
+	return entries, false, unavailable("list audit", rows.Err())
 }
 
 // AuditError is the first thing that is wrong with a chain.
@@ -75,15 +97,17 @@ type AuditError struct {
 // Error implements error.
 func (f AuditError) Error() string { return fmt.Sprintf("%s, entry %d: %s", f.Chain, f.Seq, f.Text) }
 
+// auditHead is where a chain ends, as the database keeps it.
+type auditHead struct {
+	Chain models.Party
+	Seq   int64
+	Hash  string
+}
+
 // VerifyAudit computes every link of every chain anew, and returns how many chains and entries are right. A
 // chain that was changed, cut or reordered by somebody with access to the database gives an AuditError.
 func (s *Store) VerifyAudit(ctx context.Context) (chains int, entries int64, err error) {
-	type head struct {
-		Chain models.Party
-		Seq   int64
-		Hash  string
-	}
-	var heads []head
+	var heads []auditHead
 	if err := s.read.WithContext(ctx).Table("audit_heads").Order("chain").Find(&heads).Error; err != nil {
 		return 0, 0, unavailable("read audit heads", err)
 	}
@@ -96,32 +120,45 @@ func (s *Store) VerifyAudit(ctx context.Context) (chains int, entries int64, err
 		return 0, 0, AuditError{orphan.Chain, orphan.Seq, "the chain has no head"}
 	}
 	for _, h := range heads {
-		last := models.AuditEntry{Chain: h.Chain}
-		for {
-			page, err := s.AuditOf(ctx, h.Chain, models.AuditPage{After: last.Seq, Limit: 1000})
-			if err != nil {
-				return chains, entries, err
-			}
-			for _, e := range page {
-				if last.Seq == h.Seq {
-					break // added since the heads were read
-				}
-				if err := follows(last, e); err != nil {
-					return chains, entries, err
-				}
-				last = e
-				entries++
-			}
-			if len(page) == 0 || last.Seq == h.Seq {
-				break
-			}
-		}
-		if last.Seq != h.Seq || last.Hash != h.Hash {
-			return chains, entries, AuditError{h.Chain, last.Seq + 1, "the end of the chain is missing"}
+		n, err := s.verifyChain(ctx, h)
+		entries += n
+		if err != nil {
+			return chains, entries, err
 		}
 		chains++
 	}
 	return chains, entries, nil
+}
+
+// verifyChain walks a chain to its end, which must lie at its head or, when entries were added meanwhile, beyond the
+// head as it was and not beyond the head as it is.
+func (s *Store) verifyChain(ctx context.Context, h auditHead) (entries int64, err error) {
+	last, passed := models.AuditEntry{Chain: h.Chain}, false
+	for more := true; more; {
+		var page []models.AuditEntry
+		if page, more, err = s.AuditOf(ctx, h.Chain, models.AuditPage{After: last.Seq, Limit: 1000}); err != nil {
+			return entries, err
+		}
+		for _, e := range page {
+			if err := follows(last, e); err != nil {
+				return entries, err
+			}
+			last = e
+			entries++
+			passed = passed || e.Seq == h.Seq && e.Hash == h.Hash
+		}
+	}
+	if !passed {
+		return entries, AuditError{h.Chain, last.Seq + 1, "the end of the chain is missing"}
+	}
+	var now auditHead
+	if err := s.read.WithContext(ctx).Table("audit_heads").Take(&now, "chain = ?", h.Chain).Error; err != nil {
+		return entries, unavailable("read audit heads", err)
+	}
+	if now.Seq < last.Seq {
+		return entries, AuditError{h.Chain, now.Seq + 1, "the head of the chain was set back"}
+	}
+	return entries, nil
 }
 
 // follows checks that an entry is the next link after another, and that its columns say what its text says.

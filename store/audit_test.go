@@ -15,7 +15,7 @@ import (
 
 func (b *bundle) chain(t testing.TB, p models.Party) []models.AuditEntry {
 	t.Helper()
-	out, err := b.AuditOf(background, p, models.AuditPage{Limit: 1000})
+	out, _, err := b.AuditOf(background, p, models.AuditPage{Limit: 1000})
 	require.NoError(t, err)
 	return out
 }
@@ -90,6 +90,7 @@ func TestAudit_IsNeverChangedThroughTheDatabase(t *testing.T) {
 		statements := []string{
 			"UPDATE audit_entries SET entry = 'x' WHERE seq = 2", "UPDATE audit_entries SET seq = seq + 1", "DELETE FROM audit_entries",
 			"DELETE FROM audit_entries WHERE seq = 1", "DELETE FROM audit_heads",
+			"UPDATE audit_heads SET seq = 1", "UPDATE audit_heads SET hash = 'x'",
 		}
 		if b.dialect == dialectPostgres {
 			statements = append(statements, "TRUNCATE audit_entries", "TRUNCATE audit_heads")
@@ -116,6 +117,7 @@ func TestVerifyAudit_FindsWhatSomebodyChangedAllTheSame(t *testing.T) {
 		"a forged link":     "UPDATE audit_entries SET prev = hash WHERE seq = 3",
 		"a head elsewhere":  "UPDATE audit_heads SET hash = 'x'",
 		"a head further on": "UPDATE audit_heads SET seq = seq + 1",
+		"a head set back":   "UPDATE audit_heads SET seq = 2, hash = (SELECT hash FROM audit_entries e WHERE e.chain = audit_heads.chain AND e.seq = 2)",
 	} {
 		t.Run(name, func(t *testing.T) {
 			onBoth(t, func(t *testing.T, b *bundle) {
@@ -123,7 +125,7 @@ func TestVerifyAudit_FindsWhatSomebodyChangedAllTheSame(t *testing.T) {
 				require.NoError(t, err)
 				off := "ALTER TABLE audit_entries DISABLE TRIGGER ALL; ALTER TABLE audit_heads DISABLE TRIGGER ALL"
 				if b.dialect == dialectSQLite {
-					off = "DROP TRIGGER audit_entries_keep_changed; DROP TRIGGER audit_entries_keep_deleted; DROP TRIGGER audit_heads_keep_deleted"
+					off = "DROP TRIGGER audit_entries_keep_changed; DROP TRIGGER audit_entries_keep_deleted; DROP TRIGGER audit_heads_keep_deleted; DROP TRIGGER audit_heads_forward"
 				}
 				require.NoError(t, b.write.Exec(off).Error)
 				require.NoError(t, b.write.Exec(forge).Error)
@@ -156,12 +158,13 @@ func TestAuditOfResource_HasItsListsToo(t *testing.T) {
 		require.NoError(t, err)
 		_, _, err = b.PutAccessList(ctx, as(owner), models.AccessList{ID: "partners", Name: "Partners"}, always)
 		require.NoError(t, err)
-		entries, err := b.AuditOfResource(ctx, owner, "other", models.AuditPage{Limit: 10})
+		entries, more, err := b.AuditOfResource(ctx, owner, "other", models.AuditPage{Limit: 10})
 		require.NoError(t, err)
+		require.False(t, more)
 		require.Len(t, entries, 2)
 		require.Equal(t, "resource/other", entries[0].Subject)
 		require.Equal(t, "access-list/partners", entries[1].Subject)
-		_, err = b.AuditOfResource(ctx, bob, "other", models.AuditPage{Limit: 10})
+		_, _, err = b.AuditOfResource(ctx, bob, "other", models.AuditPage{Limit: 10})
 		require.ErrorIs(t, err, models.ErrNoAccess)
 	})
 }
@@ -245,5 +248,28 @@ func TestUseAssertion_SpendsItOnce(t *testing.T) {
 		b.clock.advance(1e12 * 120)
 		require.NoError(t, b.ForgetAssertions(t.Context()))
 		require.NoError(t, b.UseAssertion(t.Context(), alice, "jti", until))
+	})
+}
+
+func TestAuditOf_BoundsAPageByItsBytes(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *bundle) {
+		want := b.chain(t, owner)
+		const bytes = 1000 // some three entries
+		var got []models.AuditEntry
+		for after, more := int64(0), true; more; after = got[len(got)-1].Seq {
+			var page []models.AuditEntry
+			var err error
+			page, more, err = b.AuditOf(t.Context(), owner, models.AuditPage{After: after, Limit: 1000, Bytes: bytes})
+			require.NoError(t, err)
+			require.NotEmpty(t, page)
+			require.Less(t, len(page), len(want))
+			size := 0
+			for _, e := range page[:len(page)-1] {
+				size += len(e.Entry)
+			}
+			require.Less(t, size, bytes)
+			got = append(got, page...)
+		}
+		require.Equal(t, want, got)
 	})
 }

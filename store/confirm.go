@@ -55,6 +55,13 @@ func (s *Store) confirm(tx *gorm.DB, t *models.Transfer, r *models.Recipient) (a
 	if err := tx.Model(r).Update("confirmed", now).Error; err != nil {
 		return false, err
 	}
+	receipts, err := s.confirmedReceipts(tx, *t, r.Party, now)
+	if err != nil {
+		return false, err
+	}
+	if err := writeReceipts(tx, *t, receipts...); err != nil {
+		return false, err
+	}
 	notices := []notice{
 		{t.Sender, models.RoleSender, models.EventDownloadConfirmed},
 		{r.Party, models.RoleRecipient, models.EventDownloadConfirmed},

@@ -35,7 +35,7 @@ func (s *Store) ClientsOf(ctx context.Context, organisation models.Party) ([]mod
 // unknown: models.ErrClientNotFound.
 func (s *Store) PutClient(ctx context.Context, by models.Caller, c models.Client, cond models.Condition) (models.Client, error) {
 	c.Organisation = by.Party
-	err := s.change(ctx, "put client", func(tx *gorm.DB) error {
+	err := s.changeOwn(ctx, "put client", by, func(tx *gorm.DB) error {
 		before, exists, err := lockClient(tx, by, c.ID)
 		if err == nil {
 			err = cond.Check(before.Version)
@@ -60,7 +60,7 @@ func (s *Store) PutClient(ctx context.Context, by models.Caller, c models.Client
 
 // DeleteClient takes keys of the caller out of use. Tokens that they bought live for at most five minutes more.
 func (s *Store) DeleteClient(ctx context.Context, by models.Caller, id string, cond models.Condition) error {
-	return s.change(ctx, "delete client", func(tx *gorm.DB) error {
+	return s.changeOwn(ctx, "delete client", by, func(tx *gorm.DB) error {
 		before, exists, err := lockClient(tx, by, id)
 		if err == nil {
 			err = cond.Check(before.Version)
@@ -139,10 +139,7 @@ func (s *Store) DeleteCredentialLock(ctx context.Context, by models.Caller, cond
 func (s *Store) changeLock(ctx context.Context, by models.Caller, cond models.Condition,
 	judge func(*gorm.DB, *models.CredentialLock) (models.Change, error), write func(tx *gorm.DB, version int64) error,
 ) error {
-	return s.change(ctx, "change credential lock", func(tx *gorm.DB) error {
-		if err := s.alone(tx, organisationHold(by.Party)); err != nil {
-			return err
-		}
+	return s.changeOwn(ctx, "change credential lock", by, func(tx *gorm.DB) error {
 		var found []models.CredentialLock
 		if err := tx.Limit(1).Find(&found, "organisation = ?", by.Party).Error; err != nil {
 			return err

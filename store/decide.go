@@ -207,34 +207,44 @@ func (s *Store) RightsOf(ctx context.Context, id string, organisation models.Par
 	return send, receive, nil
 }
 
-// MayLook refuses a supplier that looks at transfers of its principal in a service that does not accept it, or for which
-// nothing was delegated to it: models.ErrNoAccess. An organisation may always look at its own.
-func (s *Store) MayLook(ctx context.Context, id string, by models.Caller) error {
+// LookAs tells in which roles a caller may look at transfers of its organisation in a service: the organisation itself
+// in both, a supplier in those that were delegated to it. models.ErrNoAccess for none, models.ErrSupplierRefused where
+// the service accepts no such supplier.
+func (s *Store) LookAs(ctx context.Context, id string, by models.Caller) ([]models.Role, error) {
 	if by.Supplier == "" {
-		return nil
+		return []models.Role{models.RoleSender, models.RoleRecipient}, nil
 	}
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	r, err := s.ResourceByID(ctx, id)
 	if errors.Is(err, models.ErrResourceNotConfigured) {
-		return models.ErrNoAccess
+		return nil, models.ErrNoAccess
 	} else if err != nil {
-		return err
+		return nil, err
 	}
-	f := models.Findings{Actor: true}
-	for _, action := range []models.Action{models.ActionUpload, models.ActionReceive} {
-		q := models.Question{Action: action, By: by, At: s.clock()}
-		if f.Delegated = !q.NeedsDelegation(); f.Delegated {
-			break
+	var roles []models.Role
+	var refusal error
+	for _, as := range []struct {
+		role   models.Role
+		action models.Action
+	}{{models.RoleSender, models.ActionUpload}, {models.RoleRecipient, models.ActionReceive}} {
+		q := models.Question{Action: as.action, By: by, At: s.clock()}
+		f := models.Findings{Actor: true, Delegated: !q.NeedsDelegation()}
+		if !f.Delegated {
+			if f.Delegated, err = delegated(s.read.WithContext(ctx), id, q); err != nil {
+				return nil, unavailable("check delegation", err)
+			}
 		}
-		if f.Delegated, err = delegated(s.read.WithContext(ctx), id, q); err != nil || f.Delegated {
-			break
+		if refused := r.Verdict(q, f); refused != nil {
+			refusal = refused
+			continue
 		}
+		roles = append(roles, as.role)
 	}
-	if err != nil {
-		return unavailable("check delegation", err)
+	if len(roles) > 0 {
+		return roles, nil
 	}
-	return r.Verdict(models.Question{Action: models.ActionUpload, By: by}, f)
+	return nil, refusal
 }
 
 // lockPermits refuses a credential that the organisation it is of does not let act (models.CredentialLock).

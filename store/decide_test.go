@@ -322,24 +322,30 @@ func TestCheckCaller_AsksForADelegationUnlessAnIssuerStatesIt(t *testing.T) {
 	})
 }
 
-func TestMayLook_IsForSuppliersOnlyWhereSomethingWasDelegated(t *testing.T) {
+func TestLookAs_IsForSuppliersWhatWasDelegated(t *testing.T) {
 	onBoth(t, func(t *testing.T, b *bundle) {
 		by := models.Caller{Party: alice, Supplier: carol}
-		require.NoError(t, b.MayLook(t.Context(), "anything", as(alice)))
-		require.ErrorIs(t, b.MayLook(t.Context(), svc, by), models.ErrNoAccess)
+		mayLook := func(resource string, by models.Caller) error {
+			_, err := b.LookAs(t.Context(), resource, by)
+			return err
+		}
+		require.NoError(t, mayLook("anything", as(alice)))
+		require.ErrorIs(t, mayLook(svc, by), models.ErrNoAccess)
 		_, _, err := b.PutDelegation(t.Context(), as(alice), models.Delegation{Supplier: carol, ResourceID: "other", MaySend: true, MayReceive: true}, always)
 		require.NoError(t, err)
-		require.ErrorIs(t, b.MayLook(t.Context(), svc, by), models.ErrNoAccess, "it was delegated elsewhere")
+		require.ErrorIs(t, mayLook(svc, by), models.ErrNoAccess, "it was delegated elsewhere")
 		_, _, err = b.PutDelegation(t.Context(), as(alice), models.Delegation{Supplier: carol, ResourceID: svc, MayReceive: true}, always)
 		require.NoError(t, err)
-		require.NoError(t, b.MayLook(t.Context(), svc, by))
-		require.ErrorIs(t, b.MayLook(t.Context(), "unknown", by), models.ErrNoAccess)
+		roles, err := b.LookAs(t.Context(), svc, by)
+		require.NoError(t, err)
+		require.Equal(t, []models.Role{models.RoleRecipient}, roles)
+		require.ErrorIs(t, mayLook("unknown", by), models.ErrNoAccess)
 		none := string(models.SuppliersNone)
 		_, err = b.PutResource(t.Context(), as(owner), svc, models.ResourcePatch{Suppliers: &none}, always)
 		require.NoError(t, err)
-		require.ErrorIs(t, b.MayLook(t.Context(), svc, by), models.ErrSupplierRefused)
+		require.ErrorIs(t, mayLook(svc, by), models.ErrSupplierRefused)
 		stated := by
 		stated.DelegationStated = true
-		require.ErrorIs(t, b.MayLook(t.Context(), svc, stated), models.ErrSupplierRefused, "whoever vouches for it")
+		require.ErrorIs(t, mayLook(svc, stated), models.ErrSupplierRefused, "whoever vouches for it")
 	})
 }

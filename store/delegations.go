@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
 
 	"github.com/formidling/formidling/models"
 )
@@ -40,8 +41,8 @@ func (s *Store) delegations(ctx context.Context, where string, of models.Party) 
 // PutDelegation lets a supplier act for the caller.
 func (s *Store) PutDelegation(ctx context.Context, by models.Caller, d models.Delegation, cond models.Condition) (put models.Delegation, created bool, err error) {
 	d.Principal = by.Party
-	err = s.change(ctx, "put delegation", func(tx *gorm.DB) error {
-		before, exists, err := s.holdDelegation(tx, d)
+	err = s.changeOwn(ctx, "put delegation", by, func(tx *gorm.DB) error {
+		before, exists, err := delegationNow(tx, d)
 		if err == nil {
 			err = cond.Check(before.Version)
 		}
@@ -61,7 +62,7 @@ func (s *Store) PutDelegation(ctx context.Context, by models.Caller, d models.De
 			return err
 		}
 		d.Updated = s.clock()
-		return tx.Save(&d).Error
+		return tx.Clauses(clause.OnConflict{UpdateAll: true}).Create(&d).Error // Save takes an empty resource for no key
 	})
 	return d, created, err
 }
@@ -69,8 +70,8 @@ func (s *Store) PutDelegation(ctx context.Context, by models.Caller, d models.De
 // DeleteDelegation takes a delegation back. It waits for acceptances that use it; later ones do not see it.
 func (s *Store) DeleteDelegation(ctx context.Context, by models.Caller, d models.Delegation, cond models.Condition) error {
 	d.Principal = by.Party
-	return s.change(ctx, "delete delegation", func(tx *gorm.DB) error {
-		before, exists, err := s.holdDelegation(tx, d)
+	return s.changeOwn(ctx, "delete delegation", by, func(tx *gorm.DB) error {
+		before, exists, err := delegationNow(tx, d)
 		if err == nil {
 			err = cond.Check(before.Version)
 		}
@@ -88,11 +89,8 @@ func (s *Store) DeleteDelegation(ctx context.Context, by models.Caller, d models
 	})
 }
 
-// holdDelegation reads a delegation for change; nobody decides by those of its principal meanwhile.
-func (s *Store) holdDelegation(tx *gorm.DB, d models.Delegation) (before models.Delegation, exists bool, err error) {
-	if err := s.alone(tx, organisationHold(d.Principal)); err != nil {
-		return before, false, err
-	}
+// delegationNow reads a delegation for change.
+func delegationNow(tx *gorm.DB, d models.Delegation) (before models.Delegation, exists bool, err error) {
 	err = tx.Take(&before, "principal = ? AND supplier = ? AND resource_id = ?", d.Principal, d.Supplier, d.ResourceID).Error
 	if errors.Is(err, gorm.ErrRecordNotFound) {
 		return before, false, nil

@@ -20,10 +20,13 @@ func (s *Store) DeliverTransfer(ctx context.Context, id, attempt uuid.UUID, grou
 		}
 		now := s.clock()
 		var notices []notice
+		var receipts []receiptDraft
 		if t.Status == models.TransferInitialized {
-			if err := publish(tx, &t, attempt, s); err != nil {
+			accepted, err := publish(tx, &t, attempt, s)
+			if err != nil {
 				return err
 			}
+			receipts = append(receipts, accepted)
 			notices = append(notices, notice{t.Sender, models.RoleSender, models.EventPublished})
 		}
 		if !t.Status.Downloadable() || t.ContentKey != models.AttemptKey(id, attempt) {
@@ -39,20 +42,29 @@ func (s *Store) DeliverTransfer(ctx context.Context, id, attempt uuid.UUID, grou
 		}
 		for _, p := range waiting {
 			notices = append(notices, notice{p, models.RoleRecipient, models.EventPublished})
+			consigned := receiptOf(t, models.ReceiptConsigned, now).withFile(t)
+			consigned.Recipient = p
+			receipts = append(receipts, consigned)
+		}
+		if err := writeReceipts(tx, t, receipts...); err != nil {
+			return err
 		}
 		return appendEvents(tx, t, now, notices)
 	})
 }
 
 // publish binds the staged content of the attempt to a locked transfer.
-func publish(tx *gorm.DB, t *models.Transfer, attempt uuid.UUID, s *Store) error {
+func publish(tx *gorm.DB, t *models.Transfer, attempt uuid.UUID, s *Store) (receiptDraft, error) {
 	var c models.StagedContent
 	if err := tx.Take(&c, "attempt_id = ? AND transfer_id = ?", attempt, t.ID).Error; err != nil {
-		return err
+		return receiptDraft{}, err
 	}
 	now := s.clock()
 	t.Published = &now
 	t.ContentKey, t.ContentGeneration, t.ContentSize = models.AttemptKey(t.ID, attempt), c.Generation, c.Size
 	t.ContentMD5, t.ContentSHA256, t.ContentCRC32C = c.MD5, c.SHA256, c.CRC32C
-	return moveTransfer(tx, t, models.TransferPublished, "", now)
+	if err := moveTransfer(tx, t, models.TransferPublished, "", now); err != nil {
+		return receiptDraft{}, err
+	}
+	return acceptedReceipt(tx, *t, c, now)
 }

@@ -69,11 +69,18 @@ func (s *Store) end(ctx context.Context, what string, id uuid.UUID, to models.Tr
 		if err != nil {
 			return err
 		}
-		now := s.clock()
+		now, from := s.clock(), t.Status
 		if err := moveTransfer(tx, &t, to, text, now); err != nil {
 			return err
 		}
-		return appendEvents(tx, t, now, append(notices, more...))
+		receipts, err := endReceipts(tx, t, from, now)
+		if err != nil {
+			return err
+		}
+		if err := writeReceipts(tx, t, receipts...); err != nil {
+			return err
+		}
+		return appendDetailed(tx, t, now, models.FailureReason(text), append(notices, more...))
 	})
 }
 

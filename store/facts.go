@@ -62,7 +62,8 @@ func (f facts) effective(t models.Transfer) (models.TransferStatus, time.Time) {
 
 // BeginUpload records that an upload attempt runs, for as long as its lease is renewed. An attempt may
 // begin before its transfer exists (the file comes first in a form) and is adopted later.
-// models.ErrAlreadyUploaded when the transfer no longer awaits content.
+// models.ErrAlreadyUploaded when the transfer no longer awaits content, models.ErrTooManyUploadsOfOne when the
+// attempt's organisation has Options.UploadsPerOrganisation of them running already, at whatever replica.
 func (s *Store) BeginUpload(ctx context.Context, a models.UploadAttempt, lease time.Duration) error {
 	return s.transact(ctx, "begin upload", func(tx *gorm.DB) error {
 		if a.TransferID != nil {
@@ -70,10 +71,30 @@ func (s *Store) BeginUpload(ctx context.Context, a models.UploadAttempt, lease t
 				return err
 			}
 		}
+		if err := s.mayUploadMore(tx, a.Party); err != nil {
+			return err
+		}
 		a.Started = s.clock()
 		a.LeaseUntil = a.Started.Add(lease)
 		return tx.Create(&a).Error
 	})
+}
+
+// mayUploadMore counts the leases of an organisation, which it holds so that two replicas do not pass together.
+// Those of a process that died count until they have run out.
+func (s *Store) mayUploadMore(tx *gorm.DB, p models.Party) error {
+	if s.uploads <= 0 || p == "" {
+		return nil
+	}
+	if err := s.alone(tx, "uploads/"+string(p)); err != nil {
+		return err
+	}
+	var running int64
+	err := tx.Model(&models.UploadAttempt{}).Where("party = ? AND ended IS NULL AND lease_until > ?", p, s.clock()).Count(&running).Error
+	if err == nil && running >= int64(s.uploads) {
+		return models.ErrTooManyUploadsOfOne.Exceeded(int64(s.uploads), running+1)
+	}
+	return err
 }
 
 // AdoptUpload gives a running attempt to the transfer that it was for.
@@ -149,7 +170,12 @@ func (s *Store) StageContent(ctx context.Context, transfer, attempt uuid.UUID, c
 		if err := lostUnless(running); err != nil {
 			return err
 		}
+		permit, err := s.permitOf(tx, t.ResourceID, t.Sender, by.Supplier, models.ActionUpload)
+		if err != nil {
+			return err
+		}
 		return tx.Create(&models.StagedContent{
+			Actor: models.NewReceiptActor(by), Permit: permit,
 			AttemptID: attempt, TransferID: transfer, Generation: c.Generation, Size: c.Size,
 			MD5: c.MD5, SHA256: c.SHA256, CRC32C: c.CRC32C, Staged: now,
 		}).Error
@@ -268,17 +294,13 @@ func (s *Store) BeginAccess(ctx context.Context, transfer uuid.UUID, by models.C
 		if err := s.permitHeld(tx, t.ResourceID, models.Question{Action: models.ActionReceive, From: t.Sender, By: by}); err != nil {
 			return err
 		}
+		permit, err := s.permitOf(tx, t.ResourceID, by.Party, by.Supplier, models.ActionReceive)
+		if err != nil {
+			return err
+		}
 		return tx.Create(&models.ContentAccess{
+			Actor: models.NewReceiptActor(by), Permit: permit,
 			ID: id, TransferID: transfer, Party: by.Party, FirstByte: first, Length: length, Started: s.clock(),
-		}).Error
-	})
-}
-
-// EndAccess records how many bytes of an access were sent.
-func (s *Store) EndAccess(ctx context.Context, access uuid.UUID, sent int64) error {
-	return s.transact(ctx, "end download", func(tx *gorm.DB) error {
-		return tx.Model(&models.ContentAccess{}).Where("id = ?", access).Updates(map[string]any{
-			"ended": s.clock(), "bytes_sent": sent, "complete": gorm.Expr("length = ?", sent),
 		}).Error
 	})
 }

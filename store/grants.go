@@ -59,7 +59,7 @@ func (s *Store) DeleteGrant(ctx context.Context, by models.Caller, resource stri
 // come twice.
 func (s *Store) PutGrants(ctx context.Context, by models.Caller, resource string, changes []models.GrantChange, allOrNothing bool) ([]models.GrantResult, error) {
 	var out []models.GrantResult
-	err := s.change(ctx, "change grants", func(tx *gorm.DB) error {
+	err := s.change(ctx, "change grants", by, func(tx *gorm.DB) error {
 		if _, err := s.holdResource(tx, by.Party, resource); err != nil {
 			return err
 		}
@@ -103,7 +103,10 @@ func judge(changes []models.GrantChange, before map[models.Party]models.Grant) (
 	out = make([]models.GrantResult, len(changes))
 	for i, c := range changes {
 		old, exists := before[c.Grant.Organisation]
-		err := c.Condition.Check(old.Version)
+		err := c.Unread
+		if err == nil {
+			err = c.Condition.Check(old.Version)
+		}
 		if err == nil && c.Delete && !exists {
 			err = models.ErrEntryNotFound
 		}

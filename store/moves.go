@@ -90,6 +90,11 @@ type notice struct {
 // appendEvents numbers and inserts events. A transaction calls it once, last, because it locks the
 // parties' sequences: in order of party, so that two transactions never wait for each other.
 func appendEvents(tx *gorm.DB, t models.Transfer, now time.Time, notices []notice) error {
+	return appendDetailed(tx, t, now, "", notices)
+}
+
+// appendDetailed is appendEvents with the same detail in each event.
+func appendDetailed(tx *gorm.DB, t models.Transfer, now time.Time, detail string, notices []notice) error {
 	slices.SortStableFunc(notices, func(a, b notice) int { return cmp.Compare(a.to, b.to) })
 	for batch := range slices.Chunk(notices, insertBatch) {
 		last, err := advanceSequences(tx, batch)
@@ -105,12 +110,13 @@ func appendEvents(tx *gorm.DB, t models.Transfer, now time.Time, notices []notic
 			last[n.to]++
 			rows[i] = models.Event{
 				Party: n.to, Seq: last[n.to], ID: id, Type: n.kind, TransferID: t.ID,
-				ResourceID: t.ResourceID, Role: n.role, At: now,
+				ResourceID: t.ResourceID, Role: n.role, At: now, Detail: detail,
 			}
 		}
 		if err := tx.Create(&rows).Error; err != nil {
 			return err
 		}
+		announce(tx, batch)
 	}
 	return nil
 }

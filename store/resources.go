@@ -11,16 +11,34 @@ import (
 )
 
 // change runs fn in one transaction of the registry. It has connections of its own, so that taking a right
-// away never waits behind uploads.
-func (s *Store) change(ctx context.Context, what string, fn func(tx *gorm.DB) error) error {
+// away never waits behind uploads. The credential must still be one that its organisation lets act: whoever
+// holds a request's body back must not outlive a lock that was set meanwhile.
+func (s *Store) change(ctx context.Context, what string, by models.Caller, fn func(tx *gorm.DB) error) error {
+	return s.changeHolding(ctx, what, by, heldShared, fn)
+}
+
+// changeOwn is change for what the organisation says of itself: nobody decides by it, or changes it, meanwhile.
+func (s *Store) changeOwn(ctx context.Context, what string, by models.Caller, fn func(tx *gorm.DB) error) error {
+	return s.changeHolding(ctx, what, by, heldAlone, fn)
+}
+
+func (s *Store) changeHolding(ctx context.Context, what string, by models.Caller, lock string, fn func(tx *gorm.DB) error) error {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	return unavailable(what, s.registry.WithContext(ctx).Transaction(fn))
+	return unavailable(what, s.registry.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		if err := s.hold(tx, lock, []string{organisationHold(by.Holder())}); err != nil {
+			return err
+		}
+		if err := lockPermits(tx, by); err != nil {
+			return err
+		}
+		return fn(tx)
+	}))
 }
 
 // InsertServiceOwner registers the caller's organisation as a service owner. models.ErrOwnerExists for the second time.
 func (s *Store) InsertServiceOwner(ctx context.Context, by models.Caller, name string) error {
-	return s.change(ctx, "insert service owner", func(tx *gorm.DB) error {
+	return s.change(ctx, "insert service owner", by, func(tx *gorm.DB) error {
 		o := models.ServiceOwner{Organisation: by.Party, Name: name, Created: s.clock()}
 		done := tx.Clauses(clause.OnConflict{DoNothing: true}).Create(&o)
 		if done.Error == nil && done.RowsAffected == 0 {
@@ -79,7 +97,7 @@ func (s *Store) ResourcesOf(ctx context.Context, owner models.Party, after strin
 // service owner yet.
 func (s *Store) PutResource(ctx context.Context, by models.Caller, id string, patch models.ResourcePatch, cond models.Condition) (models.Resource, error) {
 	var out models.Resource
-	err := s.change(ctx, "put resource", func(tx *gorm.DB) error {
+	err := s.change(ctx, "put resource", by, func(tx *gorm.DB) error {
 		before, err := s.holdResource(tx, by.Party, id)
 		if errors.Is(err, models.ErrResourceNotConfigured) {
 			before, err = s.newResource(tx, by.Party, id)
@@ -109,23 +127,25 @@ func (s *Store) PutResource(ctx context.Context, by models.Caller, id string, pa
 // newResource inserts a service, unless somebody else did meanwhile. The owner's row is held, so that two new
 // services at once do not pass the quota together.
 func (s *Store) newResource(tx *gorm.DB, owner models.Party, id string) (models.Resource, error) {
-	var owners []models.ServiceOwner
 	made := models.NewResource(id, owner)
-	if err := tx.Clauses(clause.Locking{Strength: "UPDATE"}).Limit(1).Find(&owners, "organisation = ?", owner).Error; err != nil {
+	if err := models.CheckNewResourceID(id); err != nil {
 		return made, err
 	}
-	if len(owners) == 0 {
-		return made, models.ErrOwnerNotConfigured
+	if err := lockOwner(tx, owner); err != nil {
+		return made, err
 	}
 	if err := underQuota(tx.Model(&models.Resource{}).Where("owner = ?", owner), "services", s.quotas.Services, 1); err != nil {
 		return made, err
 	}
 	made.Created, made.Updated = s.clock(), s.clock()
 	done := tx.Clauses(clause.OnConflict{DoNothing: true}).Create(&made)
-	if done.Error == nil && done.RowsAffected == 0 {
-		return s.holdResource(tx, owner, id)
+	if done.Error != nil || done.RowsAffected > 0 {
+		return made, done.Error
 	}
-	return made, done.Error
+	if made, err := s.holdResource(tx, owner, id); !errors.Is(err, models.ErrResourceNotConfigured) {
+		return made, err
+	}
+	return made, models.InvalidField("resourceId", "There is a service of this name; small and capital letters make no difference.")
 }
 
 // underQuota refuses to add more rows to a query than a quota allows.

@@ -28,6 +28,13 @@ type Store struct {
 	dialect     dialect
 	now         func() time.Time
 	quotas      models.Quotas
+
+	watchers watchers // who waits for events
+	outbox   outbox
+	notifier *gorm.DB // one connection of its own on PostgreSQL; nil on SQLite
+	url      string
+	told     chan []models.Party // who has new events, see Told
+	uploads  int                 // of one organisation at once, at all replicas; 0: no bound
 }
 
 // Options set what differs between installations and tests.
@@ -35,6 +42,8 @@ type Options struct {
 	MaxConns int              // of PostgreSQL, per process; 0: 20
 	Now      func() time.Time // the clock; nil: the system's
 	Quotas   *models.Quotas   // nil: the default
+	// UploadsPerOrganisation run at once, at all replicas together; 0: no bound.
+	UploadsPerOrganisation int
 }
 
 // registryConns is how many connections to PostgreSQL are kept for changes of the registry alone.
@@ -43,7 +52,7 @@ const registryConns = 4
 // Open connects to postgres://… or sqlite:FILE. It does not dial PostgreSQL before the first use,
 // so a process can start while the database is down; use Ready.
 func Open(url string, o Options) (*Store, error) {
-	s := &Store{now: o.Now, quotas: models.DefaultQuotas()}
+	s := &Store{url: url, now: o.Now, quotas: models.DefaultQuotas(), told: make(chan []models.Party, toldBuffer), uploads: o.UploadsPerOrganisation}
 	if o.Quotas != nil {
 		s.quotas = *o.Quotas
 	}
@@ -58,6 +67,9 @@ func Open(url string, o Options) (*Store, error) {
 		s.read = s.write
 		if err == nil {
 			s.registry, err = openPostgres(url, registryConns)
+		}
+		if err == nil {
+			s.notifier, err = openPostgres(url, 1)
 		}
 	case strings.HasPrefix(url, "sqlite:"):
 		s.dialect = dialectSQLite
@@ -103,8 +115,12 @@ func openPostgres(url string, maxConns int) (*gorm.DB, error) {
 
 // Close ends all connections.
 func (s *Store) Close() error {
+	s.outbox.group.Wait()
 	var errs []error
-	for _, db := range []*gorm.DB{s.read, s.write, s.registry} {
+	for _, db := range []*gorm.DB{s.read, s.write, s.registry, s.notifier} {
+		if db == nil {
+			continue
+		}
 		if pool, err := db.DB(); err != nil {
 			errs = append(errs, err)
 		} else {
@@ -137,7 +153,12 @@ func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
 func (s *Store) transact(ctx context.Context, what string, fn func(tx *gorm.DB) error) error {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	return unavailable(what, s.write.WithContext(ctx).Transaction(fn))
+	t := &told{parties: map[models.Party]bool{}}
+	err := s.write.WithContext(context.WithValue(ctx, toldKey{}, t)).Transaction(fn)
+	if err == nil {
+		s.committed(t)
+	}
+	return unavailable(what, err)
 }
 
 // pool is for the migrator, which speaks database/sql.

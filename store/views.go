@@ -29,6 +29,9 @@ func (s *Store) TransferDetails(ctx context.Context, id uuid.UUID, viewer models
 		return db.Where(`party = ? OR EXISTS (SELECT 1 FROM transfers t JOIN resources s ON s.id = t.resource_id
 			WHERE t.id = recipients.transfer_id AND (t.sender = ? OR s.recipients_see_each_other))`, viewer, viewer)
 	})
+	if err == nil {
+		err = servedTo(s.read.WithContext(ctx), id, v.Recipients)
+	}
 	if err != nil {
 		return v, unavailable("read transfer", err)
 	}

@@ -2,6 +2,7 @@
 package worker
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -28,6 +29,8 @@ type ActivityRegistry interface {
 func RegisterWorkflows(r Registry) {
 	r.RegisterWorkflowWithOptions(workflows.Transfer, workflow.RegisterOptions{})
 	r.RegisterWorkflowWithOptions(workflows.DeliveryGroup, workflow.RegisterOptions{})
+	r.RegisterWorkflowWithOptions(workflows.Subscription, workflow.RegisterOptions{})
+	r.RegisterWorkflowWithOptions(workflows.ReceiptLog, workflow.RegisterOptions{})
 }
 
 // RegisterActivities makes the activities known.
@@ -35,18 +38,25 @@ func RegisterActivities(r ActivityRegistry, a *activities.Activities) {
 	r.RegisterActivityWithOptions(a, activity.RegisterOptions{})
 }
 
+// RegisterWebhooks makes the activities of subscriptions known.
+func RegisterWebhooks(r ActivityRegistry, w *activities.Webhooks) {
+	r.RegisterActivityWithOptions(w, activity.RegisterOptions{})
+}
+
 // Options bound what one process takes on.
 type Options struct {
-	MaxWorkflowTasks int           // at once; 0: the SDK's default
-	MaxPurges        int           // at once on the bytes queue; 0: 4
-	StopTimeout      time.Duration // for what runs when the process is told to stop; 0: 30 s
-	BuildID          string        // with Versioned: the version of this program
+	Webhooks         *activities.Webhooks // nil: this process pushes no events
+	MaxWebhooks      int                  // subscriptions pushed at once; 0: 256
+	MaxWorkflowTasks int                  // at once; 0: the SDK's default
+	MaxPurges        int                  // at once on the bytes queue; 0: 4
+	StopTimeout      time.Duration        // for what runs when the process is told to stop; 0: 30 s
+	BuildID          string               // with Versioned: the version of this program
 	DeploymentName   string
 	Versioned        bool // nothing is dispatched to a new version until it is made current
 }
 
-// Pair is the workers of both task queues.
-type Pair struct{ transfers, bytes worker.Worker }
+// Pair is the workers of both task queues, and that of webhooks if there is one.
+type Pair struct{ transfers, bytes, webhooks worker.Worker }
 
 // New prepares the workers on a connection to Temporal.
 func New(c client.Client, a *activities.Activities, o Options) *Pair {
@@ -79,6 +89,13 @@ func New(c client.Client, a *activities.Activities, o Options) *Pair {
 	RegisterWorkflows(p.transfers)
 	RegisterActivities(p.transfers, a)
 	RegisterActivities(p.bytes, a)
+	if o.Webhooks != nil {
+		webhooks := common
+		webhooks.DisableWorkflowWorker = true
+		webhooks.MaxConcurrentActivityExecutionSize = cmp.Or(o.MaxWebhooks, 256)
+		p.webhooks = worker.New(c, workflows.QueueWebhooks, webhooks)
+		RegisterWebhooks(p.webhooks, o.Webhooks)
+	}
 	return p
 }
 
@@ -91,11 +108,22 @@ func (p *Pair) Start() error {
 		p.transfers.Stop()
 		return fmt.Errorf("start worker: %w", err)
 	}
+	if p.webhooks == nil {
+		return nil
+	}
+	if err := p.webhooks.Start(); err != nil {
+		p.bytes.Stop()
+		p.transfers.Stop()
+		return fmt.Errorf("start worker: %w", err)
+	}
 	return nil
 }
 
 // Stop stops polling and waits for what runs, at most Options.StopTimeout.
 func (p *Pair) Stop() {
+	if p.webhooks != nil {
+		p.webhooks.Stop()
+	}
 	p.bytes.Stop()
 	p.transfers.Stop()
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/formidling/formidling/models"
 	"github.com/formidling/formidling/objects"
 	"github.com/formidling/formidling/store"
+	"github.com/formidling/formidling/webhook"
 	"github.com/formidling/formidling/worker"
 	"github.com/formidling/formidling/workflows"
 )
@@ -43,6 +44,8 @@ type real struct {
 	objects  objects.Store
 	stop     func()
 	acts     *activities.Activities
+	hooks    *activities.Webhooks
+	keys     *webhook.Keys
 }
 
 func setupReal(t *testing.T, o client.Options) *real {
@@ -57,6 +60,7 @@ func setupReal(t *testing.T, o client.Options) *real {
 	c, err := client.Dial(o)
 	require.NoError(t, err)
 	r := &real{Store: s, temporal: c, door: workflows.NewClient(c), objects: files, acts: activities.New(s, s, files, time.Hour)}
+	r.prepareWebhooks(t)
 	t.Cleanup(func() {
 		r.stop()
 		c.Close()
@@ -82,7 +86,7 @@ func grant(t *testing.T, s *store.Store, p models.Party, terms models.Terms) {
 
 func (r *real) work(t *testing.T) {
 	t.Helper()
-	pair := worker.New(r.temporal, r.acts, worker.Options{StopTimeout: time.Second})
+	pair := worker.New(r.temporal, r.acts, worker.Options{StopTimeout: time.Second, Webhooks: r.hooks})
 	require.NoError(t, pair.Start())
 	r.stop = pair.Stop
 }

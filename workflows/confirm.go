@@ -13,7 +13,7 @@ func (t *transfer) awaitConfirmations(ctx workflow.Context) error {
 	if t.state.Status != models.TransferPublished {
 		return nil
 	}
-	_, err := t.alarm.wait(ctx, t.state.Terms.Expires, "expiry", func() bool {
+	err := t.remindUntil(ctx, func() bool {
 		return t.all || t.state.Status.Ended() || t.tooLong(ctx)
 	})
 	switch {

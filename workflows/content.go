@@ -34,7 +34,7 @@ func (t *transfer) awaitContent(ctx workflow.Context) error {
 			case found.RunningUntil.After(workflow.Now(ctx)) && workflow.Now(ctx).Before(t.state.Terms.Expires):
 				deadline = found.RunningUntil // who is uploading may finish, but not outlive the transfer
 			default:
-				err = t.fail(ctx, "No file was uploaded before the deadline")
+				err = t.fail(ctx, models.FaultNoUpload)
 			}
 		}
 		if err != nil {

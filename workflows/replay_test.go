@@ -84,6 +84,7 @@ func recordHistories(t *testing.T) {
 	}
 	finish("grouped", grouped)
 	write("group", r.history(t, workflows.GroupID(grouped.ID, 2)))
+	write("subscription", recordSubscription(t, r))
 }
 
 // TestNames_AreGolden: what stands in recorded histories must not be renamed.
@@ -95,7 +96,8 @@ func TestNames_AreGolden(t *testing.T) {
 		"update " + workflows.UpdateConfirm, "update " + workflows.UpdateCancel,
 		"signal " + workflows.SignalContentReceived, "signal " + workflows.SignalGroupDelivered,
 		"signal " + workflows.SignalAllConfirmed, "signal " + workflows.SignalTransferEnded,
-		"query " + workflows.QueryState, "workflow Transfer", "workflow DeliveryGroup",
+		"query " + workflows.QueryState, "workflow Transfer", "workflow DeliveryGroup", "workflow ReceiptLog",
+		"queue " + workflows.QueueWebhooks, "update " + workflows.UpdateSendTest, "signal " + workflows.SignalWake, "workflow Subscription",
 	}
 	for name := range workflows.SearchAttributes() {
 		names = append(names, "search attribute "+name)
@@ -103,6 +105,10 @@ func TestNames_AreGolden(t *testing.T) {
 	acts := reflect.TypeFor[*activities.Activities]()
 	for i := range acts.NumMethod() {
 		names = append(names, "activity "+acts.Method(i).Name)
+	}
+	hooks := reflect.TypeFor[*activities.Webhooks]()
+	for i := range hooks.NumMethod() {
+		names = append(names, "activity "+hooks.Method(i).Name)
 	}
 	sort.Strings(names)
 	got := strings.Join(names, "\n") + "\n"

@@ -32,6 +32,7 @@ type TransferState struct {
 	Confirmed []models.Party
 	All       bool      // every recipient has confirmed, which Status may not tell yet
 	Since     time.Time // when it entered Status
+	Reminded  time.Time // the moment of the last reminder that was due
 }
 
 // TransferResult tells how a transfer ended.

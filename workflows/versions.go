@@ -11,3 +11,6 @@ package workflows
 //
 // testdata/ holds recorded histories of released code, which replay_test.go runs against the code as it
 // is now. There is no such question yet.
+//
+// What an activity newly answers may set off new commands without one: a history under way has its old answer. So it
+// is with reminders (remind.go), which a transfer has only if Acceptance says so.

@@ -70,6 +70,11 @@ func (w *world) FailTransfer(_ context.Context, _ uuid.UUID, text string) error 
 	return w.fail()
 }
 
+func (w *world) RemindOfTransfer(_ context.Context, _ uuid.UUID, left time.Duration) error {
+	w.note("remind %s", left)
+	return nil
+}
+
 func (w *world) PurgeTransfer(context.Context, uuid.UUID) error { w.note("purge"); return w.purge() }
 
 func (w *world) Staged(_ context.Context, t, attempt uuid.UUID) (models.Transfer, models.Content, error) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"sync"
 
 	"github.com/spf13/cobra"
 )
@@ -29,6 +30,9 @@ func workerCommand() *cobra.Command {
 				return err
 			}
 			defer p.close()
+			var listening sync.WaitGroup
+			defer listening.Wait()
+			listening.Go(func() { p.listenForEvents(ctx) }) // of other workers, while a webhook waits for more
 			return p.work(ctx, func() {})
 		}),
 	}

@@ -36,8 +36,13 @@ type config struct {
 	Environment                   string
 	UploadDeadline, ShutdownGrace time.Duration
 	UploadSlots, MaxRecipients    int
-	MaxPurges                     int
+	MaxPurges, EventListeners     int
+	MaxWebhooks                   int
+	WebhookExceptions             []string
+	UploadsEach, DownloadsEach    int // of one organisation
 	WorkerVersion                 string
+	ReceiptKeys                   string
+	LogInterval                   time.Duration
 	LogLevel                      slog.Level
 	LogJSON                       bool
 
@@ -76,13 +81,20 @@ var settings = []setting{
 	{"FORMIDLING_SEID1", "no", "yes: accept organisation numbers of the old SEID v1 profile too", yes(func(c *config) *bool { return &c.SEID1 })},
 	{"FORMIDLING_TOKEN_KEYS", "", "file with the private JSON Web Key Set that signs our tokens, the same at all replicas; empty: no token endpoint", text(func(c *config) *string { return &c.TokenKeys })},
 	{"FORMIDLING_TOKEN_AUDIENCES", "", "further values of aud in assertions, by comma; FORMIDLING_PUBLIC_URL always counts", list(func(c *config) *[]string { return &c.TokenAudiences })},
+	{"FORMIDLING_RECEIPT_KEYS", "", "file with the private JSON Web Key Set that signs receipts and the log, the same at all replicas, API and worker (docs/receipts.md); run and demo make one in FORMIDLING_DATA; empty elsewhere: receipts are written down and wait", text(func(c *config) *string { return &c.ReceiptKeys })},
+	{"FORMIDLING_LOG_INTERVAL", "PT10S", "how often the log of receipts is sealed, ISO 8601", duration(func(c *config) *time.Duration { return &c.LogInterval })},
 	{"FORMIDLING_ISSUERS", "", "JSON file that names external issuers whose tokens are accepted (docs/identity.md)", text(func(c *config) *string { return &c.Issuers })},
-	{"FORMIDLING_QUOTAS", "", "what one organisation may keep in the registry, such as services=100,grants=100000; the names are services, grants, lists, members, connections, requests, delegations, clients", quotas},
+	{"FORMIDLING_QUOTAS", "", "what one organisation may keep in the registry, such as services=100,grants=100000; the names are services, grants, lists, members, connections, requests, delegations, clients, subscriptions", quotas},
 	{"FORMIDLING_ENVIRONMENT", "development", "what GET /serviceowner calls this installation", text(func(c *config) *string { return &c.Environment })},
 	{"FORMIDLING_UPLOAD_DEADLINE", "P1D", "how long a sender has to upload after initialize, ISO 8601", duration(func(c *config) *time.Duration { return &c.UploadDeadline })},
 	{"FORMIDLING_UPLOAD_SLOTS", "64", "uploads at once in this process; more are told to come back", number(func(c *config) *int { return &c.UploadSlots })},
+	{"FORMIDLING_UPLOADS_PER_ORGANISATION", "48", "uploads at once of one organisation, at all replicas together; more are told to come back. Never all slots of a process", number(func(c *config) *int { return &c.UploadsEach })},
+	{"FORMIDLING_DOWNLOADS_PER_ORGANISATION", "1000", "downloads at once of one organisation in this process; more are told to come back", number(func(c *config) *int { return &c.DownloadsEach })},
 	{"FORMIDLING_MAX_RECIPIENTS", "10000", "recipients of one transfer, at most 20000", number(func(c *config) *int { return &c.MaxRecipients })},
+	{"FORMIDLING_EVENT_LISTENERS", "10000", "clients that wait for events at once in this process, a quarter of them of one organisation", number(func(c *config) *int { return &c.EventListeners })},
 	{"FORMIDLING_MAX_PURGES", "4", "files deleted at once by this worker", number(func(c *config) *int { return &c.MaxPurges })},
+	{"FORMIDLING_MAX_WEBHOOKS", "256", "subscriptions that this worker serves at once; at most 4 requests at once go to one host, and 8 are of one organisation", number(func(c *config) *int { return &c.MaxWebhooks })},
+	{"FORMIDLING_WEBHOOK_EXCEPTIONS", "", "hosts, addresses and networks such as 10.1.0.0/16 that webhooks may be sent to although they are not public, also by http, by comma; run and demo add loopback", list(func(c *config) *[]string { return &c.WebhookExceptions })},
 	{"FORMIDLING_WORKER_VERSION", "", "build id for Temporal's worker versioning; empty: off. Nothing runs on a new version until it is made current", text(func(c *config) *string { return &c.WorkerVersion })},
 	{"FORMIDLING_SHUTDOWN_GRACE", "PT30S", "how long requests and activities may finish after SIGTERM, ISO 8601", duration(func(c *config) *time.Duration { return &c.ShutdownGrace })},
 	{"FORMIDLING_LOG_LEVEL", "info", "lowest level logged: debug, info, warn, error", func(c *config, v string) error { return c.LogLevel.UnmarshalText([]byte(v)) }},
@@ -97,7 +109,7 @@ func readConfig(environ []string) (config, error) {
 	for _, entry := range environ {
 		name, value, _ := strings.Cut(entry, "=")
 		given[name] = value
-		if strings.HasPrefix(name, prefix) && !slices.ContainsFunc(settings, func(s setting) bool { return s.name == name }) {
+		if strings.HasPrefix(name, prefix) && !isSetting(name) {
 			errs = append(errs, fmt.Errorf("%s is not a setting; did you mean %s? `formidling config` lists all", name, nearest(name)))
 		}
 	}
@@ -157,6 +169,8 @@ func (c *config) completeIdentity() error {
 		return errors.New("FORMIDLING_MTLS_LISTEN: needs FORMIDLING_TRUST and FORMIDLING_MTLS_CERTIFICATE")
 	case c.TokenKeys != "" && !c.publicURLGiven && identity.RequireLoopback(c.Listen, c.PublicURL) != nil:
 		return errors.New("FORMIDLING_PUBLIC_URL: must be set, because tokens carry it")
+	case c.ReceiptKeys != "" && !c.publicURLGiven && identity.RequireLoopback(c.Listen, c.PublicURL) != nil:
+		return errors.New("FORMIDLING_PUBLIC_URL: must be set, because receipts carry it")
 	case c.Trust != "" && c.MTLSListen == "" && c.TokenKeys == "":
 		return errors.New("FORMIDLING_TRUST: nothing uses it without FORMIDLING_MTLS_LISTEN or FORMIDLING_TOKEN_KEYS")
 	}
@@ -240,6 +254,7 @@ func quotas(c *config, v string) error {
 	fields := map[string]*int64{
 		"services": &c.Quotas.Services, "grants": &c.Quotas.Grants, "lists": &c.Quotas.Lists, "members": &c.Quotas.Members,
 		"connections": &c.Quotas.Connections, "requests": &c.Quotas.Requests, "delegations": &c.Quotas.Delegations, "clients": &c.Quotas.Clients,
+		"subscriptions": &c.Quotas.Subscriptions,
 	}
 	for pair := range strings.SplitSeq(v, ",") {
 		name, number, _ := strings.Cut(strings.TrimSpace(pair), "=")
@@ -260,9 +275,23 @@ func logFormat(c *config, v string) error {
 	return nil
 }
 
+// isSetting tells whether a variable means something to a server or to a client command.
+func isSetting(name string) bool { return slices.Contains(settingNames(), name) }
+
+func settingNames() []string {
+	var names []string
+	for _, s := range settings {
+		names = append(names, s.name)
+	}
+	for _, s := range clientSettings {
+		names = append(names, s.name)
+	}
+	return names
+}
+
 // nearest is the setting with the fewest edits from a misspelt name.
 func nearest(name string) string {
-	return slices.MinFunc(settings, func(a, b setting) int { return cmp.Compare(edits(name, a.name), edits(name, b.name)) }).name
+	return slices.MinFunc(settingNames(), func(a, b string) int { return cmp.Compare(edits(name, a), edits(name, b)) })
 }
 
 // edits is the Levenshtein distance.

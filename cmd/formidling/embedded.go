@@ -46,7 +46,14 @@ func runEmbedded(ctx context.Context, c config, ports temporalPorts, serving fun
 	defer stopWorker()
 	working, serves := make(chan struct{}), make(chan struct{})
 	var background errgroup.Group
-	background.Go(func() error { return p.work(workerContext, func() { close(working) }) })
+	background.Go(func() error {
+		select {
+		case <-serves: // receipts and webhooks carry the address, which the system may have chosen
+		case <-workerContext.Done():
+			return nil
+		}
+		return p.work(workerContext, func() { close(working) })
+	})
 	group, groupContext := errgroup.WithContext(ctx)
 	groupContext, stop := context.WithCancel(groupContext)
 	group.Go(func() error { return p.serveAPI(groupContext, func() { close(serves) }) })

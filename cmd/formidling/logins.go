@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"fmt"
 	"path/filepath"
-	"slices"
 
 	"github.com/formidling/formidling/identity"
 	"github.com/formidling/formidling/identity/testpki"
@@ -52,16 +51,22 @@ func (p *parts) externalIssuers() ([]identity.Issuer, error) {
 		}
 		return identity.ReadIssuers(c.Issuers, p.now, p.log)
 	}
-	for _, listen := range slices.DeleteFunc([]string{c.Listen, c.MTLSListen}, func(s string) bool { return s == "" }) {
-		if err := identity.RequireLoopback(listen, c.PublicURL); err != nil {
-			return nil, err
-		}
+	if err := c.requireLoopback(); err != nil {
+		return nil, err
 	}
 	dev, err := identity.OpenDevIssuer(c.Data, p.now)
 	if err != nil {
 		return nil, err
 	}
 	return []identity.Issuer{dev.Issuer()}, nil
+}
+
+// requireLoopback refuses every address of ours that another machine could reach.
+func (c config) requireLoopback() error {
+	if err := identity.RequireLoopback(c.Listen, c.PublicURL); err != nil || c.MTLSListen == "" {
+		return err
+	}
+	return identity.RequireLoopback(c.MTLSListen, c.MTLSURL)
 }
 
 // pkiDirectory is where the development PKI lies.
@@ -101,7 +106,7 @@ func (p *parts) openTrust(ctx context.Context, l *logins) error {
 		return err
 	}
 	if l.trust.Development() {
-		if err := identity.RequireLoopback(c.Listen, c.PublicURL); err != nil {
+		if err := c.requireLoopback(); err != nil {
 			return fmt.Errorf("FORMIDLING_TRUST names a development PKI: %w", err)
 		}
 	}

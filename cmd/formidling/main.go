@@ -1,6 +1,7 @@
 // Command formidling is the whole broker in one binary: demo, run, api, worker, migrate, token, token-keys,
-// testpki, audit, config. main.go holds the commands, config.go the settings, wire.go connects the packages; the rest is
-// one file per command.
+// receipt-keys, receipt, testpki, audit, config; and its client: send, inbox, receive, status. main.go holds the commands,
+// config.go the settings, wire.go connects the packages, client_*.go is what the client commands share; the rest is one file
+// per command.
 package main
 
 import (
@@ -18,8 +19,8 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // the second signal ends the process at once
 	if err := root().ExecuteContext(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "formidling:", err)
-		os.Exit(1)
+		complain(os.Stderr, err)
+		os.Exit(exitCode(err))
 	}
 }
 
@@ -32,7 +33,8 @@ func root() *cobra.Command {
 			"All settings are environment variables; `formidling config` lists them.",
 		SilenceUsage: true, SilenceErrors: true,
 	}
-	cmd.AddCommand(demoCommand(), runCommand(), apiCommand(), workerCommand(), migrateCommand(), tokenCommand(), tokenKeysCommand(), testpkiCommand(), auditCommand(), configCommand())
+	cmd.AddCommand(demoCommand(), runCommand(), apiCommand(), workerCommand(), migrateCommand(), tokenCommand(), tokenKeysCommand(), receiptKeysCommand(), receiptCommand(), testpkiCommand(), auditCommand(), configCommand())
+	cmd.AddCommand(sendCommand(), inboxCommand(), receiveCommand(), statusCommand())
 	return cmd
 }
 
@@ -54,6 +56,9 @@ func configCommand() *cobra.Command {
 			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
 			for _, s := range settings {
 				fmt.Fprintf(w, "%s\t%s\t%s\n", s.name, orDash(s.fallback), s.meaning)
+			}
+			for _, s := range clientSettings {
+				fmt.Fprintf(w, "%s\t%s\tsend, inbox, receive, status: %s\n", s.name, orDash(s.fallback), s.meaning)
 			}
 			if err := w.Flush(); err != nil {
 				return err

@@ -99,7 +99,7 @@ func (i *trusting) operatorActions(before map[string]string, organisations ...st
 	require.NoError(i.t, err)
 	var theirs int64
 	for _, number := range organisations {
-		chain, err := s.AuditOf(i.t.Context(), models.Norwegian(number), models.AuditPage{Limit: 1000})
+		chain, _, err := s.AuditOf(i.t.Context(), models.Norwegian(number), models.AuditPage{Limit: 1000})
 		require.NoError(i.t, err)
 		for _, e := range chain {
 			var text models.AuditText

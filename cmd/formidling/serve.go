@@ -37,11 +37,12 @@ func (p *parts) serveAPI(ctx context.Context, ready func()) error {
 	if err != nil {
 		return err
 	}
-	handler, err := p.apiHandler(l)
+	group, ctx := errgroup.WithContext(ctx)
+	handler, err := p.apiHandler(ctx, l)
 	if err != nil {
 		return err
 	}
-	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { p.listenForEvents(ctx); return nil })
 	group.Go(func() error { return p.serve(ctx, "api", plain, handler) })
 	if l.server != nil {
 		group.Go(func() error {
@@ -59,6 +60,13 @@ func (p *parts) serveAPI(ctx context.Context, ready func()) error {
 	return group.Wait()
 }
 
+// listenForEvents wakes who waits in this process for events that others write, until ctx ends.
+func (p *parts) listenForEvents(ctx context.Context) {
+	p.store.ListenForEvents(ctx, func(err error) {
+		p.log.WarnContext(ctx, "events of other processes not heard; trying again", "error", err.Error())
+	})
+}
+
 // listen opens an address; when its port was left to the system, address and URL are told which it is.
 func listen(ctx context.Context, name string, address, publicURL *string) (net.Listener, error) {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", *address)
@@ -72,10 +80,8 @@ func listen(ctx context.Context, name string, address, publicURL *string) (net.L
 
 // serve serves a handler until ctx ends. Requests that take longer than the grace period are cut.
 func (p *parts) serve(ctx context.Context, name string, listener net.Listener, h http.Handler) error {
-	server := &http.Server{
-		Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
-		ErrorLog: slog.NewLogLogger(p.log.Handler(), slog.LevelInfo), // handshakes that were refused, with their reason
-	}
+	server := api.NewHTTPServer(h)
+	server.ErrorLog = slog.NewLogLogger(p.log.Handler(), slog.LevelInfo) // handshakes that were refused, with their reason
 	stopped := make(chan error, 1)
 	go func() {
 		<-ctx.Done()
@@ -154,8 +160,9 @@ func (p *parts) work(ctx context.Context, ready func()) error {
 		err := pair.Start()
 		if err == nil {
 			p.log.InfoContext(ctx, "working")
+			go p.keepReceiptLog(ctx)
 			ready()
-			<-ctx.Done()
+			p.wakeSubscriptions(ctx)
 			pair.Stop()
 			return nil
 		}

@@ -61,7 +61,7 @@ type slowClients struct {
 // process needs for them, and lets them finish. It is not parallel: it measures.
 func TestSlowClients_AThousandAtOnceCostLittle(t *testing.T) {
 	dir := t.TempDir()
-	i := installWith(t, "OBJECTS="+dir, "FORMIDLING_UPLOAD_SLOTS=1000")
+	i := installWith(t, "OBJECTS="+dir, "FORMIDLING_UPLOAD_SLOTS=1001", "FORMIDLING_UPLOADS_PER_ORGANISATION=1000")
 	i.makeService()
 	s := &slowClients{i: i, sender: i.as(demoSender), reader: i.as(demoRecipients[0]), content: newPattern(9), open: make(chan struct{}), http: &http.Client{Transport: &http.Transport{
 		DialContext: (&net.Dialer{Control: smallWindow}).DialContext, ReadBufferSize: 4 << 10, WriteBufferSize: 4 << 10,

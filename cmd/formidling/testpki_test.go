@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"log/slog"
@@ -92,4 +93,27 @@ func TestTestpki_RefusesWhatItCannotUse(t *testing.T) {
 	left, err := os.ReadDir(fresh)
 	require.NoError(t, err)
 	require.Empty(t, left)
+}
+
+// A test PKI's keys lie in a file: whoever has it is any organisation. What the bundle says of itself does not count.
+func TestAPI_ServesNoTestPKIInPublic(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	r := testenv.Run(t, "formidling", nil, "testpki", dir, "--org", "310000027")
+	require.Zero(t, r.Wait(), r.Out.String())
+	bundle, err := os.ReadFile(filepath.Join(dir, "trust.json"))
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "disguised.json"), bytes.Replace(bundle, []byte(`"development": true`), []byte(`"development": false`), 1), 0o600))
+	for _, file := range []string{"trust.json", "disguised.json"} {
+		for _, public := range []string{"FORMIDLING_MTLS_LISTEN=0.0.0.0:0", "FORMIDLING_MTLS_URL=https://broker.example", "FORMIDLING_LISTEN=0.0.0.0:0"} {
+			env := []string{
+				"FORMIDLING_DATA=" + t.TempDir(), "DATABASE_URL=sqlite:" + t.TempDir() + "/f.db", "OBJECTS=" + t.TempDir(),
+				"FORMIDLING_PAYLOAD_KEYS=k:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "FORMIDLING_TRUST=" + filepath.Join(dir, file),
+				"FORMIDLING_LISTEN=127.0.0.1:0", "FORMIDLING_MTLS_LISTEN=127.0.0.1:0", "FORMIDLING_MTLS_CERTIFICATE=" + filepath.Join(dir, "server.pem"), public,
+			}
+			r := testenv.Run(t, "formidling", env, "api")
+			require.Equal(t, 1, r.Wait(), "%s %s", file, public)
+			require.Contains(t, r.Out.String(), "loopback only", "%s %s", file, public)
+		}
+	}
 }

@@ -120,7 +120,7 @@ func (j judge) run(t *testing.T, told map[string]any) (v verdict, killed bool) {
 	require.NoError(t, err)
 	cmd := exec.CommandContext(t.Context(), j.program[0], append(append([]string{}, j.program[1:]...), string(raw))...)
 	cmd.Dir = filepath.Join("testdata", "tusjs")
-	require.DirExists(t, filepath.Join(cmd.Dir, "node_modules"), "run scripts/ensure-tus-clients")
+	require.DirExists(t, filepath.Join(cmd.Dir, "node_modules"), "run scripts/ensure-node and scripts/ensure-tuspy, as make test does")
 	var said bytes.Buffer
 	cmd.Stderr = &said
 	out, err := cmd.Output()

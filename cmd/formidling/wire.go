@@ -20,6 +20,7 @@ import (
 	"github.com/formidling/formidling/activities"
 	"github.com/formidling/formidling/api"
 	"github.com/formidling/formidling/objects"
+	"github.com/formidling/formidling/receipts"
 	"github.com/formidling/formidling/store"
 	"github.com/formidling/formidling/worker"
 	"github.com/formidling/formidling/workflows"
@@ -35,8 +36,10 @@ type parts struct {
 	// namespace of Temporal
 	namespace string
 	codec     *workflows.Encryption // nil: payloads in clear
+	webhooks  webhooks
 	now       func() time.Time
-	server    *api.Server // once there is a handler
+	receipts  *receipts.Keys // nil: nothing is signed
+	server    *api.Server    // once there is a handler
 }
 
 // errNoKeys keeps file names out of Temporal's database by default.
@@ -65,7 +68,10 @@ func connect(ctx context.Context, c config, demo bool) (*parts, error) {
 			return nil, err
 		}
 	}
-	if p.store, err = store.Open(c.DatabaseURL, store.Options{MaxConns: c.DatabaseConnections, Now: p.now, Quotas: &c.Quotas}); err != nil {
+	if p.webhooks, err = newWebhooks(&c, demo); err != nil {
+		return nil, err
+	}
+	if p.store, err = store.Open(c.DatabaseURL, store.Options{MaxConns: c.DatabaseConnections, Now: p.now, Quotas: &c.Quotas, UploadsPerOrganisation: c.UploadsEach}); err != nil {
 		return nil, err
 	}
 	o := objects.Options{PoolBytes: c.GCSBuffers, ReserveBytes: c.DiskReserve}
@@ -74,6 +80,10 @@ func connect(ctx context.Context, c config, demo bool) (*parts, error) {
 	}
 	if err = p.connectTemporal(); err != nil {
 		return nil, errors.Join(err, p.store.Close())
+	}
+	if err = p.openReceiptKeys(ctx, demo); err != nil {
+		p.close()
+		return nil, err
 	}
 	return p, nil
 }
@@ -125,23 +135,37 @@ func (p *parts) close() {
 }
 
 // apiHandler connects the API.
-func (p *parts) apiHandler(l *logins) (http.Handler, error) {
+func (p *parts) apiHandler(ctx context.Context, l *logins) (http.Handler, error) {
 	ports := api.Ports{
 		Authenticator: l.verifier, Transfers: workflows.NewClient(p.temporal), Views: p.store, Uploads: p.store, Resumables: p.store, Drafts: p.objects,
 		Downloads: p.store, Services: p.store, Rights: p.store, Registry: p.store, Contents: p.objects, Log: p.log, Now: p.now,
+		Feed: p.store, Closing: ctx.Done(),
+		Receipts: p.store,
+	}
+	if p.receipts != nil {
+		ports.Evidence = p.evidence()
+	}
+	if l.trust != nil {
+		ports.Proofs = l.trust
 	}
 	if l.exchange != nil {
 		ports.Tokens = l.exchange
 	}
-	server := api.New(ports, api.Settings{MaxRecipients: p.config.MaxRecipients, UploadSlots: p.config.UploadSlots, Environment: p.config.Environment})
+	ports.Subscriptions, ports.Subscribers, ports.Webhooks = p.store, workflows.NewClient(p.temporal), p.webhooks
+	server := api.New(ports, api.Settings{
+		MaxRecipients: p.config.MaxRecipients, UploadSlots: p.config.UploadSlots, Environment: p.config.Environment,
+		PublicURL: p.config.PublicURL, MTLSURL: p.config.MTLSURL, EventListeners: p.config.EventListeners,
+		UploadsPerOrganisation: p.config.UploadsEach, DownloadsPerOrganisation: p.config.DownloadsEach,
+	})
 	p.server = server
 	return server.Handler()
 }
 
 // workers connects the activities and prepares the workers.
 func (p *parts) workers() *worker.Pair {
-	a := activities.New(p.store, p.store, p.objects, p.config.UploadDeadline)
+	a := activities.WithReceipts(activities.New(p.store, p.store, p.objects, p.config.UploadDeadline), p.receiptIssuer(), p.receiptLog())
 	return worker.New(p.temporal, a, worker.Options{
+		Webhooks: p.pusher(), MaxWebhooks: p.config.MaxWebhooks,
 		MaxPurges: p.config.MaxPurges, StopTimeout: p.config.ShutdownGrace,
 		Versioned: p.config.WorkerVersion != "", BuildID: p.config.WorkerVersion, DeploymentName: "formidling",
 	})

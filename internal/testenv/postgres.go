@@ -54,6 +54,9 @@ func Postgres(t testing.TB) string {
 // Main runs a package's tests and stops the servers that they started. Call it from TestMain.
 func Main(m *testing.M) {
 	code := m.Run()
+	if broker != nil {
+		broker.Stop()
+	}
 	if shared != nil {
 		shared.Stop()
 	}

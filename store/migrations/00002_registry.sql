@@ -7,6 +7,7 @@ ALTER TABLE resources ADD COLUMN virus_scan text NOT NULL DEFAULT 'off' CHECK (v
 ALTER TABLE resources ADD COLUMN suppliers text NOT NULL DEFAULT 'any' CHECK (suppliers IN ('any', 'none', 'listed'));
 ALTER TABLE resources ADD COLUMN accepted_suppliers text NOT NULL DEFAULT '[]';
 ALTER TABLE resources ADD COLUMN closed timestamptz;
+CREATE UNIQUE INDEX resources_by_name ON resources (lower(id)); -- no service looks like another's
 
 CREATE TABLE grants (
     resource_id     text NOT NULL REFERENCES resources (id),
@@ -100,7 +101,7 @@ CREATE TABLE access_requests (
     may_send     boolean NOT NULL,
     may_receive  boolean NOT NULL,
     text         text NOT NULL,
-    state        text NOT NULL CHECK (state IN ('pending', 'approved', 'denied')),
+    state        text NOT NULL CHECK (state IN ('pending', 'approved', 'denied', 'withdrawn')),
     answer       text NOT NULL,
     version      bigint NOT NULL,
     created      timestamptz NOT NULL,
@@ -160,6 +161,7 @@ CREATE TABLE rights (
 );
 INSERT INTO rights SELECT resource_id, organisation, may_send, may_receive FROM grants WHERE effect = 'allow';
 DROP TABLE grants;
+DROP INDEX resources_by_name;
 ALTER TABLE resources DROP COLUMN closed;
 ALTER TABLE resources DROP COLUMN accepted_suppliers;
 ALTER TABLE resources DROP COLUMN suppliers;

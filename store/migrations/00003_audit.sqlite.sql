@@ -43,6 +43,11 @@ CREATE TRIGGER audit_entries_keep_deleted BEFORE DELETE ON audit_entries BEGIN
 END;
 -- +goose StatementEnd
 -- +goose StatementBegin
+CREATE TRIGGER audit_heads_forward BEFORE UPDATE ON audit_heads WHEN NEW.chain <> OLD.chain OR NEW.seq <> OLD.seq + 1 BEGIN
+    SELECT RAISE(ABORT, 'the audit is never changed');
+END;
+-- +goose StatementEnd
+-- +goose StatementBegin
 CREATE TRIGGER audit_heads_keep_deleted BEFORE DELETE ON audit_heads BEGIN
     SELECT RAISE(ABORT, 'the audit is never changed');
 END;

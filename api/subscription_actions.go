@@ -1,0 +1,102 @@
+package api
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"github.com/google/uuid"
+
+	"github.com/formidling/formidling/models"
+)
+
+// TestSubscription sends a test event to the endpoint of a subscription and tells how it answered.
+func (s *Server) TestSubscription(c *gin.Context, id SubscriptionID) {
+	_, err := s.Subscriptions.SubscriptionOf(c.Request.Context(), caller(c), id)
+	var out models.TestResult
+	if err == nil {
+		out, err = s.Subscribers.TestSubscription(c.Request.Context(), id, uuid.New())
+	}
+	s.finish(c, err, func() {
+		answer := SubscriptionTest{EventID: out.EventID, Delivered: out.Delivered, Error: textOrNone(out.Error), TookMilliseconds: out.TookMillis}
+		if out.Status != 0 {
+			answer.Status = &out.Status
+		}
+		c.JSON(http.StatusOK, answer)
+	})
+}
+
+// EnableSubscription lets a subscription be tried again at once.
+func (s *Server) EnableSubscription(c *gin.Context, id SubscriptionID, params EnableSubscriptionParams) {
+	cond, err := maybe(params.IfMatch)
+	if err == nil {
+		_, err = s.Subscriptions.EnableSubscription(c.Request.Context(), actor(c), id, cond)
+	}
+	if err == nil {
+		s.wake(c, id)
+	}
+	s.finishSubscription(c, http.StatusOK, id, false, err)
+}
+
+// ReplaySubscription tells a subscription's endpoint again of an event and all that followed.
+func (s *Server) ReplaySubscription(c *gin.Context, id SubscriptionID, params ReplaySubscriptionParams) {
+	cond, err := maybe(params.IfMatch)
+	var body struct{ From string }
+	if err == nil {
+		err = readJSON(c, &body, true)
+	}
+	var from uuid.UUID
+	if err == nil {
+		if from, err = uuid.Parse(body.From); err != nil {
+			err = models.InvalidField("from", "It must be the id of an event, a UUID.")
+		}
+	}
+	if err == nil {
+		_, err = s.Subscriptions.ReplaySubscription(c.Request.Context(), actor(c), id, from, cond)
+	}
+	if errors.Is(err, models.ErrNoSuchEvent) {
+		err = models.InvalidField("from", "You were told of no event with this id.")
+	}
+	if err == nil {
+		s.wake(c, id)
+	}
+	s.finishSubscription(c, http.StatusOK, id, false, err)
+}
+
+// RotateSubscription gives a subscription a new secret. There is no need to wake its workflow: secrets are read for
+// each event.
+func (s *Server) RotateSubscription(c *gin.Context, id SubscriptionID, params RotateSubscriptionParams) {
+	cond, err := maybe(params.IfMatch)
+	overlap := models.DefaultOverlap
+	if err == nil {
+		overlap, err = readOverlap(c)
+	}
+	var sealed string
+	if err == nil {
+		_, sealed, err = s.Webhooks.NewSecret(caller(c))
+	}
+	if err == nil {
+		_, err = s.Subscriptions.RotateSubscription(c.Request.Context(), actor(c), id, sealed, overlap, cond)
+	}
+	s.finishSubscription(c, http.StatusOK, id, true, err)
+}
+
+// readOverlap reads how long the secret before signs too; no body means the default.
+func readOverlap(c *gin.Context) (time.Duration, error) {
+	if c.Request.ContentLength == 0 {
+		return models.DefaultOverlap, nil
+	}
+	var body struct{ Overlap *string }
+	if err := readJSON(c, &body, true); err != nil {
+		return 0, err
+	}
+	if body.Overlap == nil {
+		return models.DefaultOverlap, nil
+	}
+	d, err := models.ParseDuration(*body.Overlap)
+	if err != nil || d < 0 || d > models.MaxOverlap {
+		return 0, models.InvalidField("overlap", "It must be an ISO 8601 duration of at most seven days, such as P1D.")
+	}
+	return d, nil
+}

@@ -1,0 +1,91 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+)
+
+// Retry says how to go on when the broker cannot be reached or asks to come back. The zero value takes the defaults.
+type Retry struct {
+	// First and Longest bound the pauses: each is twice the one before, less a random part of up to a half. 250 ms
+	// and 15 s by default. A Retry-After that asks for more is honoured.
+	First, Longest time.Duration
+	// Patience is how long to go on without any progress, by default 2 minutes; negative: never try again.
+	Patience time.Duration
+	// Notify, when set, is told of each failure that is not the last one, and of the pause that follows.
+	Notify func(err error, pause time.Duration)
+}
+
+func (r Retry) withDefaults() Retry {
+	if r.First <= 0 {
+		r.First = 250 * time.Millisecond
+	}
+	if r.Longest <= 0 {
+		r.Longest = 15 * time.Second
+	}
+	if r.Patience == 0 {
+		r.Patience = 2 * time.Minute
+	}
+	return r
+}
+
+// patience is one row of attempts at the same thing.
+type patience struct {
+	Retry
+	last  time.Time // of progress
+	tries int       // since then
+}
+
+func (r Retry) begin() *patience { return &patience{Retry: r.withDefaults(), last: time.Now()} }
+
+// progressed starts the row anew.
+func (p *patience) progressed() { p.last, p.tries = time.Now(), 0 }
+
+// pause waits before the next attempt. It returns err at once when another attempt is of no use or patience is at its
+// end, and the context's error when that ends first.
+func (p *patience) pause(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	again, asked := transient(err)
+	if !again {
+		return err
+	}
+	wait := p.Longest
+	if p.tries < 20 {
+		wait = min(p.Longest, p.First<<p.tries)
+	}
+	wait -= rand.N(wait/2 + 1) //nolint:gosec // G404: no secret, only spread
+	wait = max(wait, asked)
+	p.tries++
+	if time.Since(p.last)+wait > p.Patience {
+		return err
+	}
+	if p.Notify != nil {
+		p.Notify(err, wait)
+	}
+	return sleep(ctx, wait)
+}
+
+// transient tells whether the same request may succeed later, and how long the broker asks to wait before it.
+func transient(err error) (again bool, asked time.Duration) {
+	var refused *Error
+	if errors.As(err, &refused) {
+		return refused.mayPass(), refused.RetryAfter
+	}
+	var broken *NetworkError
+	return errors.As(err, &broken) && !broken.untrusted(), 0
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-t.C:
+		return nil
+	}
+}

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"context"
+	"path/filepath"
+	"time"
+
+	"github.com/formidling/formidling/receipts"
+	"github.com/formidling/formidling/workflows"
+)
+
+// openReceiptKeys reads the keys that sign receipts; run and demo make them at the first time.
+func (p *parts) openReceiptKeys(ctx context.Context, demo bool) (err error) {
+	switch file := p.config.ReceiptKeys; {
+	case file != "":
+		p.receipts, err = receipts.OpenKeys(file)
+	case demo:
+		p.receipts, err = receipts.MakeKeys(filepath.Join(p.config.Data, "receipt-keys.json"))
+	default:
+		p.log.WarnContext(ctx, "FORMIDLING_RECEIPT_KEYS is empty: receipts are written down, and wait for keys to sign them")
+	}
+	return err
+}
+
+func (p *parts) receiptIssuer() *receipts.Issuer {
+	return &receipts.Issuer{Chains: p.store, Keys: p.receipts, Name: p.config.PublicURL, Log: p.log}
+}
+
+func (p *parts) receiptLog() *receipts.Log {
+	return &receipts.Log{Leaves: p.store, Tiles: p.objects, Keys: p.receipts, Name: p.config.PublicURL}
+}
+
+func (p *parts) evidence() *receipts.Evidence {
+	return &receipts.Evidence{
+		Bundler: receipts.Bundler{Archive: p.store, Log: p.receiptLog(), Keys: p.receipts, Name: p.config.PublicURL, Now: p.now},
+		Finder:  p.store,
+	}
+}
+
+// keepReceiptLog starts the log's workflow, and tries again until that is done.
+func (p *parts) keepReceiptLog(ctx context.Context) {
+	door := workflows.NewClient(p.temporal)
+	for {
+		attempt, cancel := context.WithTimeout(ctx, 10*time.Second)
+		err := door.KeepReceiptLog(attempt, p.config.LogInterval)
+		cancel()
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		p.log.WarnContext(ctx, "log of receipts not started; trying again", "error", err.Error())
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(5 * time.Second):
+		}
+	}
+}

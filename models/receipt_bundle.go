@@ -1,0 +1,54 @@
+package models
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// BundleFormat names the form of a ReceiptBundle.
+const BundleFormat = "formidling-receipts/1"
+
+// ReceiptBundle is all that is needed to check a party's receipts of one transfer without asking anybody.
+type ReceiptBundle struct {
+	Format     string           `json:"format"`
+	Statement  string           `json:"statement"` // a JWS: which receipts there are, see BundleStatement
+	Receipts   []BundledReceipt `json:"receipts"`
+	Proofs     []BundledProof   `json:"proofs"`
+	Checkpoint string           `json:"checkpoint,omitempty"` // of the log; empty before there is one
+	Keys       json.RawMessage  `json:"keys"`                 // the broker's JSON Web Key Set
+}
+
+// BundledReceipt is a receipt and the proof that the log holds it.
+type BundledReceipt struct {
+	JWS       string   `json:"jws"`
+	Leaf      *int64   `json:"leaf,omitempty"`      // place in the log; nil: not logged yet
+	Inclusion []string `json:"inclusion,omitempty"` // hashes in base64, from the leaf to the root
+}
+
+// BundledProof is a party's own signature for the content.
+type BundledProof struct {
+	Party  Party  `json:"party"`
+	SHA256 string `json:"sha256"` // of the content
+	JWS    string `json:"jws"`    // detached: its payload is ProofPayload
+}
+
+// BundleStatement says which receipts a party has at a moment, so that none can be left out.
+type BundleStatement struct {
+	Issuer   string            `json:"iss"`
+	Transfer uuid.UUID         `json:"transfer"`
+	Viewer   Party             `json:"viewer"`
+	Sender   Party             `json:"sender"`
+	At       time.Time         `json:"at"`
+	Receipts []StatementedItem `json:"receipts"`
+	LogSize  int64             `json:"logSize"`
+	LogRoot  string            `json:"logRoot,omitempty"`
+}
+
+// StatementedItem is one receipt in a BundleStatement.
+type StatementedItem struct {
+	Seq    int    `json:"seq"`
+	SHA256 string `json:"sha256"`
+	Leaf   *int64 `json:"leaf,omitempty"`
+}

@@ -1,0 +1,87 @@
+package receipts
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/formidling/formidling/models"
+)
+
+// Archive is where a party's receipts are read.
+type Archive interface {
+	ReceiptsOf(ctx context.Context, transfer uuid.UUID, viewer models.Party, after, limit int) (models.ReceiptChain, []models.IssuedReceipt, error)
+	ProofsOf(ctx context.Context, transfer uuid.UUID, viewer models.Party) ([]models.Statement, error)
+}
+
+// Bundler puts together what a party takes home.
+type Bundler struct {
+	Archive Archive
+	Log     *Log
+	Keys    *Keys
+	Name    string // of the issuer
+	Now     func() time.Time
+}
+
+// maxBundle bounds how many receipts one bundle holds: 20,000 recipients, with some to spare.
+const maxBundle = 100_000
+
+// Bundle puts together a party's receipts of a transfer, signed as being all that there are at the moment.
+func (b *Bundler) Bundle(ctx context.Context, transfer uuid.UUID, viewer models.Party) (models.ReceiptBundle, error) {
+	out := models.ReceiptBundle{Format: models.BundleFormat, Receipts: []models.BundledReceipt{}, Proofs: []models.BundledProof{}}
+	chain, rows, err := b.Archive.ReceiptsOf(ctx, transfer, viewer, 0, maxBundle)
+	if err != nil {
+		return out, err
+	}
+	statement := models.BundleStatement{
+		Issuer: b.Name, Transfer: transfer, Viewer: viewer, Sender: chain.Sender, At: b.Now().UTC().Truncate(time.Second),
+		Receipts: make([]models.StatementedItem, 0, len(rows)),
+	}
+	at, err := b.prove(ctx, rows, &out)
+	if err != nil {
+		return out, err
+	}
+	statement.LogSize, statement.LogRoot, out.Checkpoint = at.Size, at.Root, at.Note
+	for i, r := range rows {
+		statement.Receipts = append(statement.Receipts, models.StatementedItem{Seq: r.Seq, SHA256: r.Hash, Leaf: out.Receipts[i].Leaf})
+	}
+	proofs, err := b.Archive.ProofsOf(ctx, transfer, viewer)
+	if err != nil {
+		return out, err
+	}
+	for _, p := range proofs {
+		out.Proofs = append(out.Proofs, models.BundledProof{Party: p.Party, SHA256: p.SHA256, JWS: p.Proof})
+	}
+	if out.Keys, err = json.Marshal(b.Keys.KeySet()); err != nil {
+		return out, err
+	}
+	if out.Statement, err = b.Keys.sign(ctx, TypeBundle, statement); err != nil {
+		return out, fmt.Errorf("bundle receipts of %s: %w", transfer, err)
+	}
+	return out, nil
+}
+
+// prove finds every receipt in one signed state of the log; what that does not hold yet stays without proof.
+func (b *Bundler) prove(ctx context.Context, rows []models.IssuedReceipt, out *models.ReceiptBundle) (models.LogCheckpoint, error) {
+	leaves := make([]int64, 0, len(rows))
+	for _, r := range rows {
+		if r.Leaf != nil {
+			leaves = append(leaves, *r.Leaf)
+		}
+	}
+	at, proofs, err := b.Log.Inclusions(ctx, leaves)
+	if err != nil {
+		return at, err
+	}
+	for _, r := range rows {
+		one := models.BundledReceipt{JWS: r.JWS}
+		if r.Leaf != nil && *r.Leaf < at.Size {
+			one.Leaf, one.Inclusion = r.Leaf, proofs[*r.Leaf]
+		}
+		out.Receipts = append(out.Receipts, one)
+	}
+	return at, nil
+}

@@ -1,0 +1,95 @@
+package receipts
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/big"
+
+	"encoding/asn1"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"github.com/formidling/formidling/models"
+)
+
+// The types of what is signed, so that one is never taken for the other (RFC 8725, 3.11).
+const (
+	TypeReceipt = "receipt+jws"
+	TypeBundle  = "receipt-bundle+jws"
+)
+
+// header is the JOSE header. Its order is that of the fields.
+type header struct {
+	Algorithm string `json:"alg"`
+	KeyID     string `json:"kid"`
+	Type      string `json:"typ"`
+}
+
+// sign makes a compact JWS (RFC 7515, 7.1) of a payload.
+func (k *Keys) sign(ctx context.Context, typ string, payload any) (string, error) {
+	head, err := json.Marshal(header{Algorithm: string(jose.ES256), KeyID: k.kid, Type: typ})
+	if err != nil {
+		return "", err
+	}
+	body, err := json.Marshal(payload)
+	if err != nil {
+		return "", err
+	}
+	signed := base64.RawURLEncoding.EncodeToString(head) + "." + base64.RawURLEncoding.EncodeToString(body)
+	digest := sha256.Sum256([]byte(signed))
+	der, err := k.signer.SignDigest(ctx, digest[:])
+	if err != nil {
+		return "", fmt.Errorf("sign with %s: %w", k.kid, err)
+	}
+	signature, err := fixedForm(der)
+	if err != nil {
+		return "", fmt.Errorf("sign with %s: %w", k.kid, err)
+	}
+	return signed + "." + base64.RawURLEncoding.EncodeToString(signature), nil
+}
+
+// fixedForm is r and s of 32 bytes each, as RFC 7518, 3.4 has it.
+func fixedForm(der []byte) ([]byte, error) {
+	var rs struct{ R, S *big.Int }
+	if rest, err := asn1.Unmarshal(der, &rs); err != nil || len(rest) > 0 || rs.R.Sign() <= 0 || rs.S.Sign() <= 0 || rs.R.BitLen() > 256 || rs.S.BitLen() > 256 {
+		return nil, errors.New("the signature is no ECDSA P-256 signature in DER")
+	}
+	out := make([]byte, 64)
+	rs.R.FillBytes(out[:32])
+	rs.S.FillBytes(out[32:])
+	return out, nil
+}
+
+// open verifies a compact JWS of a type with one of the keys, and reads its payload.
+func open(keys []jose.JSONWebKey, typ, compact string, into any) error {
+	token, err := jose.ParseSignedCompact(compact, []jose.SignatureAlgorithm{jose.ES256})
+	if err != nil {
+		return errors.New("it is no JWS with ES256")
+	}
+	protected := token.Signatures[0].Protected
+	key, known := find(keys, protected.KeyID)
+	switch {
+	case protected.ExtraHeaders[jose.HeaderType] != typ:
+		return fmt.Errorf("it is not of the type %s", typ)
+	case !known || !isP256(key.Key):
+		return fmt.Errorf("no key %q is known", protected.KeyID)
+	}
+	payload, err := token.Verify(key.Key)
+	if err != nil {
+		return fmt.Errorf("its signature is not that of key %q", protected.KeyID)
+	}
+	if err := json.Unmarshal(payload, into); err != nil {
+		return errors.New("its payload cannot be read")
+	}
+	return nil
+}
+
+// Open verifies a receipt with published keys.
+func Open(keys jose.JSONWebKeySet, compact string) (models.Receipt, error) {
+	var r models.Receipt
+	return r, open(keys.Keys, TypeReceipt, compact, &r)
+}

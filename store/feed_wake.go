@@ -1,0 +1,288 @@
+package store
+
+import (
+	"context"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"gorm.io/gorm"
+
+	"github.com/formidling/formidling/models"
+)
+
+// Whoever waits for events costs no query: it is woken by the process that wrote them. On PostgreSQL that process
+// tells all others by NOTIFY, after the commit and not in it: within it, every commit of the installation would wait
+// for every other one (docs/adr/0007-notify-after-commit.md). What is lost, because a process died in between or a
+// connection broke, is found by one question for all that wait, every recheckEvery.
+const (
+	channel      = "formidling_events"
+	recheckEvery = 15 * time.Second
+	pingEvery    = 30 * time.Second // the listening connection may be dead without saying so
+	minBackoff   = 100 * time.Millisecond
+	maxBackoff   = 5 * time.Second
+	tellPatience = 5 * time.Second // of who tells other processes
+)
+
+// watchers are those who wait, by party.
+type watchers struct {
+	mu   sync.Mutex
+	of   map[models.Party]map[chan struct{}]struct{}
+	seen map[models.Party]int64 // last number of a watched party, as recheck found it
+}
+
+// WatchEvents returns a channel that receives after events of a party were written, once for any number of them, and
+// now and then for no reason. Watch first and then read, so that nothing falls between. Call stop when done.
+func (s *Store) WatchEvents(party models.Party) (wake <-chan struct{}, stop func()) {
+	w, c := &s.watchers, make(chan struct{}, 1)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.of == nil {
+		w.of, w.seen = map[models.Party]map[chan struct{}]struct{}{}, map[models.Party]int64{}
+	}
+	if w.of[party] == nil {
+		w.of[party] = map[chan struct{}]struct{}{}
+	}
+	w.of[party][c] = struct{}{}
+	return c, func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		delete(w.of[party], c)
+		if len(w.of[party]) == 0 {
+			delete(w.of, party)
+			delete(w.seen, party)
+		}
+	}
+}
+
+func (w *watchers) wake(parties ...models.Party) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, p := range parties {
+		for c := range w.of[p] {
+			select {
+			case c <- struct{}{}:
+			default: // it has not yet heard the last one
+			}
+		}
+	}
+}
+
+func (w *watchers) parties() []models.Party {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Collect(maps.Keys(w.of))
+}
+
+// found notes where a party's sequence is and tells whether that is news.
+func (w *watchers) found(p models.Party, last int64) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if _, watched := w.of[p]; !watched || w.seen[p] == last {
+		return false
+	}
+	w.seen[p] = last
+	return true
+}
+
+// told collects in a transaction's context who has to be woken when it is committed.
+type told struct{ parties map[models.Party]bool }
+
+type toldKey struct{}
+
+// announce notes who is told by a transaction.
+func announce(tx *gorm.DB, notices []notice) {
+	t, ok := tx.Statement.Context.Value(toldKey{}).(*told)
+	if !ok {
+		return // recheck finds it
+	}
+	for _, n := range notices {
+		t.parties[n.to] = true
+	}
+}
+
+// committed wakes who was told, here and in other processes.
+func (s *Store) committed(t *told) {
+	if len(t.parties) == 0 {
+		return
+	}
+	parties := slices.Collect(maps.Keys(t.parties))
+	s.watchers.wake(parties...)
+	s.tell(parties)
+	if s.dialect != dialectPostgres {
+		return
+	}
+	s.outbox.mu.Lock()
+	defer s.outbox.mu.Unlock()
+	if s.outbox.parties == nil {
+		s.outbox.parties = map[models.Party]bool{}
+	}
+	maps.Copy(s.outbox.parties, t.parties)
+	if !s.outbox.sending {
+		s.outbox.sending = true
+		s.outbox.group.Go(s.notify)
+	}
+}
+
+// outbox holds who is to be woken in other processes, while an earlier notification is on its way.
+type outbox struct {
+	mu      sync.Mutex
+	parties map[models.Party]bool
+	sending bool
+	group   sync.WaitGroup
+}
+
+func (o *outbox) take() []models.Party {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	parties := slices.Sorted(maps.Keys(o.parties))
+	o.parties = nil
+	o.sending = len(parties) > 0
+	return parties
+}
+
+// notify tells other processes until there is nobody left to tell. It tries again for a while, because the connection may
+// have been lost since it was last used; after that recheck finds the events.
+func (s *Store) notify() {
+	for parties := s.outbox.take(); len(parties) > 0; parties = s.outbox.take() {
+		ctx, cancel := context.WithTimeout(context.Background(), tellPatience)
+		for err := s.tellOthers(ctx, parties); err != nil && ctx.Err() == nil; err = s.tellOthers(ctx, parties) {
+			select {
+			case <-ctx.Done():
+			case <-time.After(minBackoff):
+			}
+		}
+		cancel()
+	}
+}
+
+func (s *Store) tellOthers(ctx context.Context, parties []models.Party) error {
+	return s.notifier.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		// there is nothing to lose in a crash, so nobody needs to wait for the disk
+		if err := tx.Exec("SET LOCAL synchronous_commit TO off").Error; err != nil {
+			return err
+		}
+		for batch := range slices.Chunk(parties, insertBatch) { // a message holds 8000 bytes
+			if err := tx.Exec("SELECT pg_notify(?, ?)", channel, joinParties(batch)).Error; err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func joinParties(parties []models.Party) string {
+	var out strings.Builder
+	for i, p := range parties {
+		if i > 0 {
+			out.WriteByte(',')
+		}
+		out.WriteString(string(p))
+	}
+	return out.String()
+}
+
+// ListenForEvents wakes who waits for events that other processes wrote, until ctx ends. On PostgreSQL it keeps one
+// connection to listen, and makes a new one when that is lost; lost is told the reason.
+func (s *Store) ListenForEvents(ctx context.Context, lost func(error)) {
+	var group sync.WaitGroup
+	defer group.Wait()
+	if s.dialect == dialectPostgres {
+		group.Go(func() { s.listen(ctx, lost) })
+	}
+	tick := time.NewTicker(recheckEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if err := s.recheck(ctx); err != nil && ctx.Err() == nil {
+				lost(err)
+			}
+		}
+	}
+}
+
+func (s *Store) listen(ctx context.Context, lost func(error)) {
+	for backoff := minBackoff; ; backoff = min(2*backoff, maxBackoff) {
+		listened, err := s.listenOnce(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		lost(err)
+		if listened {
+			backoff = minBackoff
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(backoff/2 + rand.N(backoff)): //nolint:gosec // G404: only to keep replicas apart
+		}
+	}
+}
+
+// listenOnce listens until the connection is lost, if it had one. What was written before it listened is found by all who wait.
+func (s *Store) listenOnce(ctx context.Context) (listened bool, err error) {
+	dial, cancel := bounded(ctx)
+	defer cancel()
+	conn, err := pgx.Connect(dial, s.url)
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	if _, err := conn.Exec(dial, "LISTEN "+channel); err != nil {
+		return false, err
+	}
+	s.watchers.wake(s.watchers.parties()...)
+	for {
+		wait, cancel := context.WithTimeout(ctx, pingEvery)
+		n, err := conn.WaitForNotification(wait)
+		cancel()
+		switch {
+		case err == nil:
+			for p := range strings.SplitSeq(n.Payload, ",") {
+				s.watchers.wake(models.Party(p))
+			}
+		case ctx.Err() != nil:
+			return true, ctx.Err()
+		case !pgconn.Timeout(err):
+			return true, err
+		default:
+			if err := ping(ctx, conn); err != nil {
+				return true, err
+			}
+		}
+	}
+}
+
+func ping(ctx context.Context, conn *pgx.Conn) error {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	return conn.Ping(ctx)
+}
+
+// recheck asks for all who wait at once whether there are events that nobody woke them for.
+func (s *Store) recheck(ctx context.Context) error {
+	for batch := range slices.Chunk(s.watchers.parties(), 10*insertBatch) {
+		ctx, cancel := bounded(ctx)
+		defer cancel()
+		var rows []struct {
+			Party models.Party
+			Last  int64
+		}
+		if err := s.read.WithContext(ctx).Raw("SELECT party, last FROM party_sequences WHERE party IN ?", batch).Scan(&rows).Error; err != nil {
+			return unavailable("look for events", err)
+		}
+		for _, r := range rows {
+			if s.watchers.found(r.Party, r.Last) {
+				s.watchers.wake(r.Party)
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,173 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"github.com/formidling/formidling/models"
+)
+
+// AssignLeaves gives the next places in the log to receipts that have none, and to the heads of the registry's audit
+// that moved on since they were logged; at most limit of each. It reports how many.
+func (s *Store) AssignLeaves(ctx context.Context, limit int) (assigned int, err error) {
+	err = s.transact(ctx, "assign leaves", func(tx *gorm.DB) error {
+		var size int64 // whoever holds this row alone assigns
+		if err := tx.Clauses(clause.Locking{Strength: "UPDATE"}).Table("log_states").Where("id = 1").Pluck("size", &size).Error; err != nil {
+			return err
+		}
+		var pending []models.LogPending
+		if err := tx.Order("kind, subject, seq").Limit(limit).Find(&pending).Error; err != nil {
+			return err
+		}
+		heads, err := movedHeads(tx, limit)
+		if err != nil {
+			return err
+		}
+		all := append(pending, heads...)
+		if assigned = len(all); assigned == 0 {
+			return nil
+		}
+		leaves := make([]models.LogLeaf, len(all))
+		for i, p := range all {
+			leaves[i] = models.LogLeaf{
+				Index: size + int64(i), Kind: p.Kind, Subject: p.Subject, Seq: p.Seq, Hash: p.Hash,
+				Sender: p.Sender, Recipient: p.Recipient, ReferenceDigest: p.ReferenceDigest,
+			}
+		}
+		if err := tx.CreateInBatches(leaves, insertBatch).Error; err != nil {
+			return err
+		}
+		if err := forgetPending(tx, pending, heads); err != nil {
+			return err
+		}
+		return tx.Exec("UPDATE log_states SET size = ? WHERE id = 1", size+int64(assigned)).Error
+	})
+	if err != nil {
+		return 0, err
+	}
+	return assigned, nil
+}
+
+// movedHeads are the audit's heads that no leaf stands for.
+func movedHeads(tx *gorm.DB, limit int) ([]models.LogPending, error) {
+	var out []models.LogPending
+	err := tx.Raw("SELECT 'audit' AS kind, h.chain AS subject, h.seq, h.hash FROM audit_heads h LEFT JOIN log_audits l ON l.chain = h.chain"+
+		" WHERE h.seq > coalesce(l.seq, 0) ORDER BY h.chain LIMIT ?", limit).Scan(&out).Error
+	return out, err
+}
+
+func forgetPending(tx *gorm.DB, receipts, heads []models.LogPending) error {
+	for len(receipts) > 0 {
+		batch := receipts[:min(len(receipts), insertBatch)]
+		receipts = receipts[len(batch):]
+		keys := make([][]any, len(batch))
+		for i, p := range batch {
+			keys[i] = []any{p.Kind, p.Subject, p.Seq}
+		}
+		if err := tx.Where("(kind, subject, seq) IN ?", keys).Delete(&models.LogPending{}).Error; err != nil {
+			return err
+		}
+	}
+	for _, h := range heads {
+		err := tx.Exec("INSERT INTO log_audits (chain, seq) VALUES (?, ?) ON CONFLICT (chain) DO UPDATE SET seq = excluded.seq", h.Subject, h.Seq).Error
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Leaves lists leaves of the log from a place, in order.
+func (s *Store) Leaves(ctx context.Context, from int64, limit int) ([]models.LogLeaf, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	var out []models.LogLeaf
+	err := s.read.WithContext(ctx).Order("idx").Limit(limit).Find(&out, "idx >= ?", from).Error
+	return out, unavailable("read log", err)
+}
+
+// LeafOf finds where in the log a receipt or an audit entry with a hash stands; models.ErrNotLogged when it does not.
+func (s *Store) LeafOf(ctx context.Context, hash string) (models.LogLeaf, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	var found []models.LogLeaf
+	err := s.read.WithContext(ctx).Order("idx").Limit(1).Find(&found, "hash = ?", hash).Error
+	if err == nil && len(found) == 0 {
+		return models.LogLeaf{}, models.ErrNotLogged
+	} else if err != nil {
+		return models.LogLeaf{}, unavailable("find leaf", err)
+	}
+	return found[0], nil
+}
+
+// LatestCheckpoint is the newest signed state of the log; its Size is 0 before the first.
+func (s *Store) LatestCheckpoint(ctx context.Context) (models.LogCheckpoint, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	var found []models.LogCheckpoint
+	err := s.read.WithContext(ctx).Order("size DESC").Limit(1).Find(&found).Error
+	if err != nil || len(found) == 0 {
+		return models.LogCheckpoint{}, unavailable("read checkpoint", err)
+	}
+	return found[0], nil
+}
+
+// InsertCheckpoint publishes a signed state of the log. One that somebody else published first stays.
+func (s *Store) InsertCheckpoint(ctx context.Context, c models.LogCheckpoint) error {
+	return s.transact(ctx, "insert checkpoint", func(tx *gorm.DB) error {
+		c.At = s.clock()
+		return tx.Clauses(clause.OnConflict{DoNothing: true}).Create(&c).Error
+	})
+}
+
+// CheckpointsAfter lists signed states of the log above a size, the smallest first.
+func (s *Store) CheckpointsAfter(ctx context.Context, size int64, limit int) ([]models.LogCheckpoint, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	var out []models.LogCheckpoint
+	err := s.read.WithContext(ctx).Order("size").Limit(limit).Find(&out, "size > ?", size).Error
+	return out, unavailable("list checkpoints", err)
+}
+
+// LogFault is the first thing in the database that is not as the log says.
+type LogFault struct{ What string }
+
+// Error implements error.
+func (f LogFault) Error() string { return f.What }
+
+// logQuestions find what the log and the tables do not agree about. Each gives a sentence for the first fault.
+var logQuestions = []struct{ text, query string }{
+	{"a leaf of the log is missing before place", "SELECT l.idx AS at FROM log_leaves l WHERE l.idx > 0 AND NOT EXISTS (SELECT 1 FROM log_leaves p WHERE p.idx = l.idx - 1) ORDER BY l.idx LIMIT 1"},
+	{"the log's leaves are fewer than were assigned; the last has place", "SELECT coalesce(max(l.idx), -1) AS at FROM log_leaves l HAVING coalesce(max(l.idx), -1) + 1 < (SELECT size FROM log_states WHERE id = 1)"},
+	{"a receipt that was logged is missing or was changed; its leaf has place", "SELECT l.idx AS at FROM log_leaves l LEFT JOIN signed_receipts r ON TRANSFER = l.subject AND r.seq = l.seq WHERE l.kind = 'receipt' AND (r.hash IS NULL OR r.hash <> l.hash) ORDER BY l.idx LIMIT 1"},
+	{"an audit entry that was logged is missing or was changed; its leaf has place", "SELECT l.idx AS at FROM log_leaves l LEFT JOIN audit_entries a ON a.chain = l.subject AND a.seq = l.seq WHERE l.kind = 'audit' AND (a.hash IS NULL OR a.hash <> l.hash) ORDER BY l.idx LIMIT 1"},
+	{"a receipt is neither in the log nor waiting for it; its number in its chain is", "SELECT r.seq AS at FROM signed_receipts r WHERE NOT EXISTS (SELECT 1 FROM log_leaves l WHERE l.kind = 'receipt' AND l.subject = TRANSFER AND l.seq = r.seq) AND NOT EXISTS (SELECT 1 FROM log_pendings p WHERE p.kind = 'receipt' AND p.subject = TRANSFER AND p.seq = r.seq) LIMIT 1"},
+	{"a chain does not end with the receipt that it should; that one's number is", "SELECT c.signed AS at FROM receipt_chains c LEFT JOIN signed_receipts r ON r.transfer_id = c.transfer_id AND r.seq = c.signed WHERE c.signed > 0 AND (r.hash IS NULL OR r.hash <> c.head) LIMIT 1"},
+}
+
+// VerifyLog compares the log's leaves with receipts and audit. What differs gives a LogFault. That the leaves are those
+// of the signed checkpoints, package receipts computes.
+func (s *Store) VerifyLog(ctx context.Context) error {
+	for _, q := range logQuestions {
+		query := strings.ReplaceAll(q.query, "TRANSFER", s.asText("r.transfer_id"))
+		var at []int64
+		if err := s.read.WithContext(ctx).Raw(query).Scan(&at).Error; err != nil {
+			return unavailable("verify log", err)
+		}
+		if len(at) > 0 {
+			return LogFault{fmt.Sprintf("%s %d", q.text, at[0])}
+		}
+	}
+	return nil
+}
+
+func (s *Store) asText(column string) string {
+	if s.dialect == dialectPostgres {
+		return column + "::text"
+	}
+	return column
+}

@@ -1,0 +1,230 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/google/uuid"
+	"gorm.io/gorm"
+
+	"github.com/formidling/formidling/models"
+)
+
+// TimelineFor tells all that happened to a transfer in one list, oldest first, with one entry for each change: as the
+// sender, a recipient or the service owner may see it. models.ErrTransferNotFound for everybody else.
+func (s *Store) TimelineFor(ctx context.Context, id uuid.UUID, viewer models.Party) (models.TimelineView, []models.TimelineEntry, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	b := timeline{db: s.read.WithContext(ctx), viewer: viewer}
+	if err := b.admit(id); err != nil {
+		return b.view, nil, unavailable("read timeline", err)
+	}
+	for _, part := range []func() error{b.statuses, b.uploads, b.recipients, b.events, b.notifications, b.accesses, b.statements, b.receipts} {
+		if err := part(); err != nil {
+			return b.view, nil, unavailable("read timeline", err)
+		}
+	}
+	order := map[models.TimelineKind]int{}
+	for n, k := range models.TimelineKinds() {
+		order[k] = n
+	}
+	slices.SortStableFunc(b.entries, func(x, y models.TimelineEntry) int {
+		if c := x.At.Compare(y.At); c != 0 {
+			return c
+		}
+		return order[x.Kind] - order[y.Kind]
+	})
+	return b.view, b.entries, nil
+}
+
+// timeline is a list in the making.
+type timeline struct {
+	db      *gorm.DB
+	viewer  models.Party
+	view    models.TimelineView
+	t       models.Transfer
+	entries []models.TimelineEntry
+}
+
+// admit finds out how the viewer takes part.
+func (b *timeline) admit(id uuid.UUID) error {
+	if err := b.db.Take(&b.t, "id = ?", id).Error; errors.Is(err, gorm.ErrRecordNotFound) {
+		return models.ErrTransferNotFound
+	} else if err != nil || b.t.Sender == b.viewer {
+		return err
+	}
+	var parties, owned int64
+	err := b.db.Model(&models.Recipient{}).Where("transfer_id = ? AND party = ?", id, b.viewer).Count(&parties).Error
+	if err == nil {
+		err = b.db.Model(&models.Resource{}).Where("id = ? AND owner = ?", b.t.ResourceID, b.viewer).Count(&owned).Error
+	}
+	switch {
+	case err != nil:
+		return err
+	case owned > 0 && parties == 0:
+		b.view = models.TimelineOfOwner
+	case parties > 0:
+		b.view = models.TimelineOfRecipient
+	default:
+		return models.ErrTransferNotFound
+	}
+	return nil
+}
+
+// of narrows a question about recipients to those that the viewer may see.
+func (b *timeline) of(column string, more ...any) *gorm.DB {
+	q := b.db.Where("transfer_id = ?", b.t.ID)
+	if b.view == models.TimelineOfRecipient {
+		q = q.Where(column+" IN ?", append([]any{b.viewer}, more...))
+	}
+	return q
+}
+
+func (b *timeline) add(e models.TimelineEntry) {
+	e.At = e.At.UTC()
+	b.entries = append(b.entries, e)
+}
+
+// written is what a party wrote; the service owner does not read it.
+func (b *timeline) written(text string) string {
+	if b.view == models.TimelineOfOwner {
+		return ""
+	}
+	return text
+}
+
+func (b *timeline) statuses() error {
+	var rows []models.StatusChange
+	if err := b.db.Order("seq").Find(&rows, "transfer_id = ?", b.t.ID).Error; err != nil {
+		return err
+	}
+	for _, r := range rows {
+		e := models.TimelineEntry{At: r.At, Kind: models.TimelineStatus, What: r.Status.String(), Cause: r.Text}
+		switch r.Status {
+		case models.TransferInitialized, models.TransferUploadStarted, models.TransferCancelled:
+			e.Actor = b.t.Sender
+		}
+		if e.Cause == "" {
+			e.Cause = r.Status.Text()
+		}
+		b.add(e)
+	}
+	return nil
+}
+
+func (b *timeline) uploads() error {
+	var rows []models.UploadAttempt
+	if err := b.db.Order("started").Find(&rows, "transfer_id = ?", b.t.ID).Error; err != nil {
+		return err
+	}
+	for _, r := range rows {
+		b.add(models.TimelineEntry{At: r.Started, Kind: models.TimelineUpload, What: "UploadBegan", Actor: b.t.Sender, Cause: "an upload attempt began"})
+	}
+	var staged []models.StagedContent
+	if err := b.db.Order("staged").Find(&staged, "transfer_id = ?", b.t.ID).Error; err != nil {
+		return err
+	}
+	for _, r := range staged {
+		b.add(models.TimelineEntry{At: r.Staged, Kind: models.TimelineUpload, What: "UploadStored", Actor: b.t.Sender, Cause: fmt.Sprintf("%d bytes are durable", r.Size)})
+	}
+	return nil
+}
+
+func (b *timeline) recipients() error {
+	var rows []models.Recipient
+	if err := b.of("party").Order("ordinal").Find(&rows).Error; err != nil {
+		return err
+	}
+	for _, r := range rows {
+		if r.Delivered != nil {
+			b.add(models.TimelineEntry{At: *r.Delivered, Kind: models.TimelineDelivery, What: "Delivered", Recipient: r.Party, Cause: "the file became visible to the recipient"})
+		}
+		if r.Confirmed != nil {
+			b.add(models.TimelineEntry{At: *r.Confirmed, Kind: models.TimelineConfirmation, What: "DownloadConfirmed", Actor: r.Party, Recipient: r.Party, Cause: "the recipient confirmed that it has the file"})
+		}
+	}
+	return nil
+}
+
+func (b *timeline) events() error {
+	var rows []models.Event
+	if err := b.of("party").Order("at, party, seq").Find(&rows).Error; err != nil {
+		return err
+	}
+	for _, r := range rows {
+		b.add(models.TimelineEntry{At: r.At, Kind: models.TimelineNotification, What: string(r.Type), Recipient: r.Party, Cause: fmt.Sprintf("event %d in the feed of %s", r.Seq, r.Party)})
+	}
+	return nil
+}
+
+func (b *timeline) notifications() error {
+	var rows []models.Notification
+	if err := b.of("party").Order("at, id").Find(&rows).Error; err != nil {
+		return err
+	}
+	for _, r := range rows {
+		e := models.TimelineEntry{At: r.At, Kind: models.TimelineNotification, What: "Notified", Recipient: r.Party, Cause: b.written(r.Channel)}
+		if r.Failed != "" {
+			e.What, e.Cause = "NotificationFailed", b.written(r.Channel+": "+r.Failed)
+		}
+		b.add(e)
+	}
+	return nil
+}
+
+func (b *timeline) accesses() error {
+	var rows []models.ContentAccess
+	if err := b.of("party").Order("started, id").Find(&rows).Error; err != nil {
+		return err
+	}
+	for _, r := range rows {
+		e := models.TimelineEntry{At: r.Started, Kind: models.TimelineAccess, What: "DownloadBegan", Actor: r.Party, Recipient: r.Party}
+		switch e.Cause = fmt.Sprintf("%d bytes from %d were asked for", r.Length, r.FirstByte); {
+		case r.Complete:
+			e.Cause += ", and all were sent"
+		case r.Ended != nil:
+			e.Cause += fmt.Sprintf(", and %d were sent", r.BytesSent)
+		}
+		b.add(e)
+	}
+	return nil
+}
+
+func (b *timeline) statements() error {
+	var rows []models.Statement
+	if err := b.of("party", b.t.Sender).Order("at, id").Find(&rows).Error; err != nil {
+		return err
+	}
+	for _, r := range rows {
+		if b.view == models.TimelineOfRecipient && r.Party != b.viewer && r.Kind != models.StatementCancellation {
+			continue
+		}
+		e := models.TimelineEntry{At: r.At, Kind: models.TimelineStatement, What: string(r.Kind), Actor: r.Party, Cause: r.Status}
+		if r.Party != b.t.Sender {
+			e.Recipient = r.Party
+		}
+		if text := b.written(r.Text); text != "" {
+			e.Cause = fmt.Sprintf("%s %s", r.Status, text)
+		}
+		b.add(e)
+	}
+	return nil
+}
+
+func (b *timeline) receipts() error {
+	var rows []models.SignedReceipt
+	if err := b.of("recipient").Order("seq").Find(&rows).Error; err != nil {
+		return err
+	}
+	for _, r := range rows {
+		said, err := models.ReadReceipt(r.JWS)
+		if err != nil {
+			return err
+		}
+		e := models.TimelineEntry{At: said.At, Kind: models.TimelineReceipt, What: said.Event.Name(), Recipient: r.Recipient, Cause: fmt.Sprintf("receipt %d, SHA-256 %s", r.Seq, r.Hash)}
+		b.add(e)
+	}
+	return nil
+}
