@@ -1,7 +1,7 @@
 # Formidling. `make` alone prints this help.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo run build test race bench check fmt generate replay-record tidy-check generate-check vet lint workflowcheck clean
+.PHONY: help demo run build test race bench bench-large check fmt generate replay-record tidy-check generate-check vet lint workflowcheck clean
 
 # The gRPC modules of the Cloud Storage client are not used: half the packages, two thirds of the binary.
 export GOFLAGS := -tags=disable_grpc_modules -trimpath
@@ -15,6 +15,9 @@ DEVSTACK_FILES := $(filter devstack/%,$(GO_FILES)) devstack/go.mod devstack/go.s
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 WORKFLOWCHECK := go.temporal.io/sdk/contrib/tools/workflowcheck@v0.6.0
 GOFUMPT := mvdan.cc/gofumpt@v0.12.0
+# Servers that the benchmarks compare with: programs of their own, whose modules do not enter ours.
+TUSD := github.com/tus/tusd/v2/cmd/tusd@v2.9.1
+MINIO := github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c
 
 help: ## print this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -37,20 +40,33 @@ $(BIN)/devstack: $(DEVSTACK_FILES)
 	@echo "building Temporal (once; some minutes)"
 	go build -C devstack -ldflags="$(LDFLAGS)" -o $@ .
 
-test: build ## run all tests against real servers; installs PostgreSQL and Node.js if it may
+test: build ## run all tests against real servers; installs PostgreSQL, Node.js and tuspy if it may
 	@scripts/ensure-postgres
-	@scripts/ensure-node workflows/testdata/judge receipts/testdata/judge
+	@scripts/ensure-node workflows/testdata/judge receipts/testdata/judge cmd/formidling/testdata/tusjs
+	@scripts/ensure-tuspy
 	go test ./...
 	go test -C devstack ./...
 
 race: build ## run the tests of the main module with the race detector
 	@scripts/ensure-postgres
-	@scripts/ensure-node workflows/testdata/judge receipts/testdata/judge
+	@scripts/ensure-node workflows/testdata/judge receipts/testdata/judge cmd/formidling/testdata/tusjs
+	@scripts/ensure-tuspy
 	CGO_ENABLED=1 go test -race ./...
 
-bench: build ## measure, and print figures beside those of peers in the same run; BENCH="--only upload" chooses
+bench: build $(BIN)/tusd $(BIN)/minio ## measure, and print figures beside those of peers in the same run; BENCH="--only upload" chooses
 	@scripts/ensure-postgres
+	@scripts/ensure-bench-peers
 	go run ./bench $(BENCH)
+
+bench-large: build ## measure the memory that an upload of 100 GiB needs; takes a quarter of an hour and more
+	go run ./bench --only large --part-deadline 4h $(BENCH)
+
+$(BIN)/tusd:
+	GOFLAGS= GOBIN=$(BIN) go install $(TUSD)
+
+$(BIN)/minio:
+	@echo "building MinIO, which the benchmarks compare with (once; some minutes)"
+	GOFLAGS= GOBIN=$(BIN) go install $(MINIO)
 
 check: tidy-check generate-check vet lint workflowcheck test ## everything that CI runs
 

@@ -176,6 +176,9 @@ func (s *Server) TusPartStatus(c *gin.Context, id FileTransferID, part PartialUp
 
 func (s *Server) tusStatus(c *gin.Context, id uuid.UUID, part *uuid.UUID) {
 	v, u, err := s.tusUpload(c, id, part)
+	if err == nil && s.tusWriters.settle(c.Request.Context(), u.ID) {
+		v, u, err = s.tusUpload(c, id, part)
+	}
 	if err == nil && u.Completed != nil && !u.Part {
 		err = s.finishTus(c.Request.Context(), v, u, actor(c)) // clients take a complete upload for a success
 	}

@@ -309,6 +309,29 @@ func (t *tusWriters) begin(upload uuid.UUID, w *tusWriter) {
 	t.by[upload] = w
 }
 
+// tusSettle is how long a question for the offset waits for a request of which bytes are still coming in.
+const tusSettle = 2 * time.Second
+
+// settle waits a while until a writer of this process has ended, and tells whether there was one. Mostly its connection
+// has broken and it makes durable what had come: a client that was told the offset before that would go on from there,
+// throw away what had come, and over links that break often get nowhere. One whose client is still there is left alone.
+func (t *tusWriters) settle(ctx context.Context, upload uuid.UUID) bool {
+	t.mu.Lock()
+	w := t.by[upload]
+	t.mu.Unlock()
+	if w == nil {
+		return false
+	}
+	late := time.NewTimer(tusSettle)
+	defer late.Stop()
+	select {
+	case <-w.done:
+	case <-late.C:
+	case <-ctx.Done():
+	}
+	return true
+}
+
 func (t *tusWriters) over(upload uuid.UUID, w *tusWriter) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

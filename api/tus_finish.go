@@ -36,34 +36,54 @@ func (s *Server) finishTus(ctx context.Context, v models.TransferView, u models.
 // publishTus makes one object of an upload's segments, stages it and tells the workflow. Safe to repeat, and to do at
 // several replicas at once.
 func (s *Server) publishTus(ctx context.Context, u models.TusUpload, by models.Caller) error {
-	staged, err := s.Uploads.StagedAttempt(ctx, u.TransferID, "")
-	switch {
-	case err != nil:
-		return err
-	case staged != nil && *staged != u.ID:
-		s.rejectTus(ctx, u)
-		return models.ErrAlreadyUploaded
-	case staged != nil:
-		if _, err = s.Transfers.ContentReceived(ctx, u.TransferID, u.ID); err == nil {
-			s.dropTus(ctx, u)
-		}
+	if done, err := s.publishedTus(ctx, u); done || err != nil {
 		return err
 	}
 	content, err := s.wholeTus(ctx, u)
-	if err != nil {
-		return err
-	}
-	if err := s.Resumables.HoldTus(ctx, u.ID, leaseTime); err != nil {
-		return err
-	}
-	_, err = s.offer(ctx, u.TransferID, u.ID, content, by)
-	if e, known := models.AsError(err); known && !e.Retryable() {
-		s.rejectTus(ctx, u)
+	if err == nil {
+		err = s.Resumables.HoldTus(ctx, u.ID, leaseTime)
 	}
 	if err == nil {
+		err = s.Uploads.StageContent(ctx, u.TransferID, u.ID, content, by)
+	}
+	if err != nil {
+		// another replica may have come first, and taken away what this one needed
+		if done, again := s.publishedTus(ctx, u); done {
+			return again
+		}
+		s.giveUpTus(ctx, u, err)
+		return err
+	}
+	return s.tellTus(ctx, u)
+}
+
+// tellTus tells the workflow of an upload that is staged. Once it has decided, the segments are of no use.
+func (s *Server) tellTus(ctx context.Context, u models.TusUpload) error {
+	_, err := s.Transfers.ContentReceived(ctx, u.TransferID, u.ID)
+	if e, refused := models.AsError(err); err == nil || refused && !e.Retryable() {
 		s.dropTus(ctx, u)
 	}
 	return err
+}
+
+// publishedTus tells the workflow of an upload that is staged already. done is false when nothing is staged.
+func (s *Server) publishedTus(ctx context.Context, u models.TusUpload) (done bool, err error) {
+	staged, err := s.Uploads.StagedAttempt(ctx, u.TransferID, "")
+	switch {
+	case err != nil || staged == nil:
+		return false, err
+	case *staged != u.ID:
+		s.rejectTus(ctx, u)
+		return true, models.ErrAlreadyUploaded
+	}
+	return true, s.tellTus(ctx, u)
+}
+
+// giveUpTus gives an upload up that no later try could publish either.
+func (s *Server) giveUpTus(ctx context.Context, u models.TusUpload, err error) {
+	if e, known := models.AsError(err); known && !e.Retryable() {
+		s.rejectTus(ctx, u)
+	}
 }
 
 // wholeTus makes one object of an upload's segments. It holds what the segments were, and hashes to what they did.
@@ -94,9 +114,13 @@ func (s *Server) wholeTus(ctx context.Context, u models.TusUpload) (models.Conte
 	return c, err
 }
 
-// rejectTus gives up an upload whose content is not taken.
+// rejectTus gives up an upload whose content is not taken, and deletes the object once nobody can stage it.
 func (s *Server) rejectTus(ctx context.Context, u models.TusUpload) {
-	if err := s.Resumables.RejectTus(ctx, u.ID); err != nil {
+	err := s.Resumables.RejectTus(ctx, u.ID)
+	if err == nil {
+		err = s.Contents.DeleteAll(ctx, models.AttemptKey(u.TransferID, u.ID))
+	}
+	if err != nil {
 		s.Log.WarnContext(ctx, "upload not rejected yet", "upload", u.ID, "error", err.Error())
 		return
 	}

@@ -45,9 +45,9 @@ func servePeer(h http.Handler) error {
 
 // bareServer is the least that stores and serves files as we promise to: three checksums, computed beside
 // the copy, and durable when it answers. It knows no organisations, rights, transfers or events.
-// POST /name stores, GET /name serves, DELETE /name removes.
+// POST /name stores, GET /name serves, DELETE /name removes. A second argument leaves MD5 out.
 func bareServer(args []string) error {
-	dir := args[0]
+	dir, withMD5 := args[0], len(args) < 2
 	if err := os.MkdirAll(dir, 0o700); err != nil { //nolint:gosec // the caller is ourselves
 		return err
 	}
@@ -57,7 +57,7 @@ func bareServer(args []string) error {
 		case http.MethodDelete:
 			_ = os.Remove(path) //nolint:gosec // in our own directory
 		case http.MethodPost:
-			sums, err := bareStore(path, r.Body)
+			sums, err := bareStore(path, r.Body, withMD5)
 			if err != nil {
 				http.Error(w, err.Error(), http.StatusInternalServerError)
 				return
@@ -98,13 +98,16 @@ type bareBuffer struct {
 }
 
 // bareStore writes a body to a file, hashing it beside, and returns when it is durable.
-func bareStore(path string, from io.Reader) (string, error) {
+func bareStore(path string, from io.Reader, withMD5 bool) (string, error) {
 	f, err := os.Create(path) //nolint:gosec // in our own directory
 	if err != nil {
 		return "", err
 	}
 	defer func() { _ = f.Close() }()
-	hashes := []hash.Hash{sha256.New(), md5.New(), crc32.New(crc32.MakeTable(crc32.Castagnoli))} //nolint:gosec // see the import
+	hashes := []hash.Hash{sha256.New(), crc32.New(crc32.MakeTable(crc32.Castagnoli))}
+	if withMD5 {
+		hashes = append(hashes, md5.New()) //nolint:gosec // see the import
+	}
 	lanes := make([]chan *bareBuffer, len(hashes))
 	var hashing sync.WaitGroup
 	for i, h := range hashes {
@@ -171,20 +174,42 @@ func writeBack(f *os.File, size int64) {
 	}
 }
 
-// bareClient speaks to a bareServer, about one file.
-type bareClient struct{ base string }
+// startBare runs a bareServer.
+func (l *lab) startBare(_ context.Context, part string) (*byteServer, error) {
+	return l.bare("bare net/http", filepath.Join(l.tmp, part+"-bare"))
+}
 
-func (c bareClient) do(ctx context.Context, method string, from io.Reader, size int64) (*http.Response, error) {
+// startBareWithoutMD5 runs one that computes SHA-256 and CRC32C only.
+func (l *lab) startBareWithoutMD5(_ context.Context, part string) (*byteServer, error) {
+	return l.bare("bare net/http without MD5", filepath.Join(l.tmp, part+"-bare-without"), "without-md5")
+}
+
+func (l *lab) bare(name string, args ...string) (*byteServer, error) {
+	p, base, err := l.startPeer("bare", args...)
+	if err != nil {
+		return nil, err
+	}
+	c := fileClient{base, http.MethodPost}
+	return &byteServer{name: name, process: p, upload: c.upload, fetch: c.download, discard: c.discard}, nil
+}
+
+// fileClient speaks to a server that keeps files by their names, about one file.
+type fileClient struct {
+	base string
+	put  string // the method that stores
+}
+
+func (c fileClient) do(ctx context.Context, method string, from io.Reader, size int64) (*http.Response, error) {
 	r, err := http.NewRequestWithContext(ctx, method, c.base+"/file", from)
 	if err != nil {
 		return nil, err
 	}
 	r.ContentLength = size
-	return send(r)
+	return send(wire, r)
 }
 
-func (c bareClient) upload(ctx context.Context, from io.Reader, size int64) error {
-	response, err := c.do(ctx, http.MethodPost, from, size)
+func (c fileClient) upload(ctx context.Context, size int64) error {
+	response, err := c.do(ctx, c.put, &body{left: size}, size)
 	if err != nil {
 		return err
 	}
@@ -192,16 +217,11 @@ func (c bareClient) upload(ctx context.Context, from io.Reader, size int64) erro
 	return errors.Join(err, response.Body.Close())
 }
 
-func (c bareClient) download(ctx context.Context, size int64) error {
-	response, err := c.do(ctx, http.MethodGet, nil, 0)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = response.Body.Close() }()
-	return drain(response.Body, size)
+func (c fileClient) download(ctx context.Context, size int64) error {
+	return fetchURL(ctx, c.base+"/file", size)
 }
 
-func (c bareClient) discard(ctx context.Context) error {
+func (c fileClient) discard(ctx context.Context) error {
 	response, err := c.do(ctx, http.MethodDelete, nil, 0)
 	if err != nil {
 		return err

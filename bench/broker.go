@@ -26,15 +26,18 @@ const (
 )
 
 // The services of the measurements: what follows when all have confirmed is purged at once, or later.
+// A third one computes no MD5.
 const (
 	serviceNow   = "bench-purges-at-once"
 	serviceLater = "bench-purges-later"
+	serviceNoMD5 = "bench-without-md5"
 )
 
 // broker is a Formidling that serves, with two services that senderParty and recipientParty may use.
 type broker struct {
 	*process
 	base     string // URL
+	mtls     string // URL for those who log in with a certificate
 	data     string // directory
 	temporal string // address, empty without Temporal
 	issuer   *identity.DevIssuer
@@ -44,9 +47,9 @@ type broker struct {
 }
 
 // startBroker runs the real program with state of its own. database is its DATABASE_URL; empty means the
-// embedded default.
-func (l *lab) startBroker(ctx context.Context, name, database string) (*broker, error) {
-	var ports [2]int
+// embedded default. More settings win over ours.
+func (l *lab) startBroker(ctx context.Context, name, database string, more ...string) (*broker, error) {
+	var ports [3]int
 	for i := range ports {
 		var err error
 		if ports[i], err = testenv.FreePort(); err != nil {
@@ -58,9 +61,12 @@ func (l *lab) startBroker(ctx context.Context, name, database string) (*broker, 
 		base: "http://" + listen, data: filepath.Join(l.tmp, name), temporal: "127.0.0.1:" + strconv.Itoa(ports[1]),
 		args: []string{"run", "--temporal-port", strconv.Itoa(ports[1]), "--temporal-ui-port", "0"},
 	}
-	b.environ = append(foreignEnvironment(), "FORMIDLING_LISTEN="+listen, "FORMIDLING_MTLS_LISTEN=127.0.0.1:0", "FORMIDLING_DATA="+b.data,
+	certified := "127.0.0.1:" + strconv.Itoa(ports[2])
+	b.mtls = "https://" + certified
+	b.environ = append(foreignEnvironment(), "FORMIDLING_LISTEN="+listen, "FORMIDLING_MTLS_LISTEN="+certified, "FORMIDLING_DATA="+b.data,
 		"FORMIDLING_SHUTDOWN_GRACE=PT2S", "DATABASE_URL="+database,
 		"FORMIDLING_UPLOADS_PER_ORGANISATION=1000", "FORMIDLING_DOWNLOADS_PER_ORGANISATION=5000") // all clients are one organisation
+	b.environ = append(b.environ, more...)
 	if err := os.MkdirAll(b.data, 0o700); err != nil {
 		return nil, fmt.Errorf("make data directory: %w", err)
 	}
@@ -126,8 +132,11 @@ func (b *broker) open(ctx context.Context) (err error) {
 	if err := owner.call(ctx, http.MethodPost, "/serviceowner", map[string]any{"name": "Bench"}, nil); err != nil {
 		return err
 	}
-	for service, grace := range map[string]string{serviceNow: "PT0S", serviceLater: "PT2H"} {
-		policy := map[string]any{"purgeFileTransferGracePeriod": grace}
+	for service, policy := range map[string]map[string]any{
+		serviceNow:   {"purgeFileTransferGracePeriod": "PT0S"},
+		serviceLater: {"purgeFileTransferGracePeriod": "PT2H", "maxFileTransferSize": int64(1) << 40},
+		serviceNoMD5: {"purgeFileTransferGracePeriod": "PT2H", "computeMd5": false},
+	} {
 		if err := owner.call(ctx, http.MethodPut, "/resource/"+service, policy, nil); err != nil {
 			return err
 		}

@@ -2,62 +2,48 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
 	"fmt"
+	"net/http"
+	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/formidling/formidling/models"
 )
 
-// byteServer is one of the two that are compared: ours, and the bare one.
-type byteServer struct {
-	name    string
-	process *process
-	upload  func(ctx context.Context, size int64) error
-	fetch   func(ctx context.Context, size int64) error // what was uploaded last
-	discard func(ctx context.Context) error             // the same
+// The names of the ways to upload to a broker.
+const (
+	wayPlain    = "Formidling"
+	wayNoMD5    = "Formidling without MD5"
+	wayTus      = "Formidling, tus"
+	wayParallel = "Formidling, tus, 4 streams"
+	wayHTTPS    = "Formidling, HTTPS"
 
-	rate, cpu sample // of each round: MB/s, and seconds of CPU per GiB
-	peak      int64  // bytes, the highest of all rounds
-}
+	tusStreams = 4
+)
 
-// startPair starts both servers on the same disk.
-func (l *lab) startPair(ctx context.Context, part string) (ours, theirs *byteServer, stop func(), err error) {
-	b, err := l.startBroker(ctx, part, "")
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	if ours, err = b.byteServer(); err != nil {
-		b.stop()
-		return nil, nil, nil, err
-	}
-	p, base, err := l.startPeer("bare", filepath.Join(l.tmp, part+"-bare"))
-	if err != nil {
-		b.stop()
-		return nil, nil, nil, err
-	}
-	c := bareClient{base}
-	theirs = &byteServer{
-		name: "bare net/http", process: p,
-		upload:  func(ctx context.Context, size int64) error { return c.upload(ctx, &body{left: size}, size) },
-		fetch:   c.download,
-		discard: c.discard,
-	}
-	return ours, theirs, func() { p.stop(); b.stop() }, nil
-}
-
-// byteServer is the broker, seen as one that stores and serves bytes.
-func (b *broker) byteServer() (*byteServer, error) {
+// way is one way to send to a broker, and to fetch from it.
+func (b *broker) way(name string, uses func(sender *organisation) error, service string, upload func(ctx context.Context, o *organisation, id string, size int64) error) (*byteServer, error) {
 	sender, recipient, err := b.pair()
 	if err != nil {
 		return nil, err
 	}
+	if uses != nil {
+		if err := errors.Join(uses(sender), uses(recipient)); err != nil {
+			return nil, err
+		}
+	}
 	id := ""
 	return &byteServer{
-		name: "Formidling", process: b.process,
+		name: name, process: b.process,
 		upload: func(ctx context.Context, size int64) (err error) {
-			if id, err = sender.initialize(ctx, serviceLater, recipient.party); err != nil {
+			if id, err = sender.initialize(ctx, service, recipient.party); err != nil {
 				return err
 			}
-			return sender.upload(ctx, id, &body{left: size}, size)
+			return upload(ctx, sender, id, size)
 		},
 		fetch: func(ctx context.Context, size int64) error { return recipient.download(ctx, id, size) },
 		discard: func(ctx context.Context) error {
@@ -70,94 +56,194 @@ func (b *broker) byteServer() (*byteServer, error) {
 	}, nil
 }
 
-// measure times one transfer of bytes and counts what it cost the server.
-func (s *byteServer) measure(ctx context.Context, size int64, do func(context.Context, int64) error) error {
-	if err := s.process.forgetPeak(); err != nil {
+func uploadPlain(ctx context.Context, o *organisation, id string, size int64) error {
+	return o.upload(ctx, id, &body{left: size}, size)
+}
+
+func uploadTus(ctx context.Context, o *organisation, id string, size int64) error {
+	c := tusClient{http: o.client(), token: o.token}
+	if _, err := c.single(ctx, o.base+"/filetransfer/upload/tus/"+id, size); err != nil {
 		return err
 	}
-	cpu, began := s.process.cpu(), time.Now()
-	if err := do(ctx, size); err != nil {
-		return fmt.Errorf("%s: %w", s.name, err)
+	return o.published(ctx, id)
+}
+
+func uploadParallel(ctx context.Context, o *organisation, id string, size int64) error {
+	c := tusClient{http: o.client(), token: o.token}
+	if err := c.parallel(ctx, o.base+"/filetransfer/upload/tus/"+id, size, tusStreams); err != nil {
+		return err
 	}
-	s.rate = append(s.rate, rate(size, time.Since(began)))
-	s.cpu = append(s.cpu, (s.process.cpu()-cpu)/(float64(size)/(1<<30)))
-	s.peak = max(s.peak, s.process.peak())
+	return o.published(ctx, id)
+}
+
+// published waits until a transfer is; mostly it is already.
+func (o *organisation) published(ctx context.Context, id string) error {
+	return until(ctx, time.Minute, "the transfer is published", func(ctx context.Context) error {
+		var v struct{ FileTransferStatus string }
+		if err := o.call(ctx, http.MethodGet, "/filetransfer/"+id, nil, &v); err != nil {
+			return err
+		}
+		if v.FileTransferStatus != models.TransferPublished.String() {
+			return fmt.Errorf("it is %s", v.FileTransferStatus)
+		}
+		return nil
+	})
+}
+
+// byteServer is the broker, seen as one that stores and serves bytes in the plain way.
+func (b *broker) byteServer() (*byteServer, error) {
+	return b.way(wayPlain, nil, serviceLater, uploadPlain)
+}
+
+// overTLS has an organisation log in with its certificate, on the broker's other listener.
+func (b *broker) overTLS(o *organisation) error {
+	pki := filepath.Join(b.data, "pki")
+	file := filepath.Join(pki, o.party.Number()+".pem")
+	pair, err := tls.LoadX509KeyPair(file, file)
+	if err != nil {
+		return fmt.Errorf("log in with a certificate: %w", err)
+	}
+	root, err := os.ReadFile(filepath.Join(pki, "root.pem"))
+	if err != nil {
+		return fmt.Errorf("log in with a certificate: %w", err)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(root)
+	secure := wireTransport()
+	secure.TLSClientConfig = &tls.Config{RootCAs: roots, Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+	o.http, o.base, o.token = &http.Client{Transport: secure}, b.mtls+"/broker/api/v1", ""
 	return nil
 }
 
-// upload compares durable uploads: the broker's, with all that a transfer needs, against the least that
-// computes the same checksums and is as durable.
+// servers starts the broker and all peers on the same disk; ours in the plain way is the first.
+func (l *lab) servers(ctx context.Context, part string, ways func(b *broker) ([]*byteServer, error), peers ...func(context.Context, string) (*byteServer, error)) (all []*byteServer, stop func(), err error) {
+	var running []func()
+	stop = func() {
+		for _, s := range running {
+			s()
+		}
+	}
+	defer func() {
+		if err != nil {
+			stop()
+		}
+	}()
+	b, err := l.startBroker(ctx, part, "")
+	if err != nil {
+		return nil, nil, err
+	}
+	running = append(running, b.stop)
+	if all, err = ways(b); err != nil {
+		return nil, nil, err
+	}
+	for _, begin := range peers {
+		s, err := begin(ctx, part)
+		if err != nil {
+			return nil, nil, err
+		}
+		running = append(running, s.process.stop)
+		all = append(all, s)
+	}
+	return all, stop, nil
+}
+
+// named finds a server among others.
+func named(all []*byteServer, name string) *byteServer {
+	for _, s := range all {
+		if s.name == name {
+			return s
+		}
+	}
+	return &byteServer{} // its ratios are NaN, and reach nothing
+}
+
+func uploadWays(b *broker) ([]*byteServer, error) {
+	var all []*byteServer
+	for _, w := range []struct {
+		name, service string
+		uses          func(*organisation) error
+		upload        func(context.Context, *organisation, string, int64) error
+	}{
+		{wayPlain, serviceLater, nil, uploadPlain},
+		{wayHTTPS, serviceLater, b.overTLS, uploadPlain},
+		{wayTus, serviceLater, nil, uploadTus},
+		{wayParallel, serviceLater, nil, uploadParallel},
+		{wayNoMD5, serviceNoMD5, nil, uploadPlain},
+	} {
+		s, err := b.way(w.name, w.uses, w.service, w.upload)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, s)
+	}
+	return all, nil
+}
+
+// upload compares durable uploads: the broker's, with all that a transfer needs, against the least that computes the
+// same checksums and is as durable, and against what others run.
 func upload(ctx context.Context, l *lab) (result, error) {
-	ours, theirs, stop, err := l.startPair(ctx, "upload")
+	all, stop, err := l.servers(ctx, "upload", uploadWays, l.startBare, l.startBareWithoutMD5, l.startTusd, l.startMinIO, l.startNginx)
 	if err != nil {
 		return result{}, err
 	}
 	defer stop()
 	warm := min(l.size, 64<<20)
-	for _, s := range []*byteServer{ours, theirs} {
-		if err := s.upload(ctx, warm); err != nil {
-			return result{}, err
+	for _, s := range all {
+		if err := s.store(ctx, warm); err != nil {
+			return result{}, fmt.Errorf("%s: %w", s.name, err)
 		}
 		if err := s.discard(ctx); err != nil {
-			return result{}, err
+			return result{}, fmt.Errorf("%s: %w", s.name, err)
 		}
 	}
-	err = l.alternate("upload", ours, theirs, func(s *byteServer) error {
-		if err := s.measure(ctx, l.size, s.upload); err != nil {
+	err = l.alternate("upload", all, func(s *byteServer) error {
+		if err := s.measure(ctx, l.size, s.store); err != nil {
 			return err
 		}
 		return s.discard(ctx)
 	})
-	r := compare(fmt.Sprintf("upload of %s, durable, with SHA-256, MD5 and CRC32C", formatSize(l.size)), ours, theirs)
-	r.Targets = []target{atLeast("upload, of the bare server", ratios(ours.rate, theirs.rate).median(), 0.9, "×")}
+	of := func(a, b string) float64 { return ratios(named(all, a).rate, named(all, b).rate).median() }
+	r := result{Tables: []table{compare(fmt.Sprintf("upload of %s until it is durable", formatSize(l.size)), all)}}
+	r.Targets = []target{
+		atLeast("upload, of the bare server with the same hashes", of(wayPlain, "bare net/http"), 0.9, "×"),
+		atLeast("upload, of MinIO", of(wayPlain, "MinIO, and fsync"), 1.2, "×"),
+		atLeast("upload without MD5, of tusd made durable", of(wayNoMD5, "tusd, and fsync"), 1, "×"),
+		atLeast("upload by tus in 4 streams, of one stream", of(wayParallel, wayTus), 1, "×"),
+	}
+	r.note("tusd, MinIO and nginx answer before (all) bytes are on the disk; an fsync of their files is counted in their time, not in their CPU.")
 	return r, err
+}
+
+func downloadWays(b *broker) ([]*byteServer, error) {
+	plain, err := b.byteServer()
+	if err != nil {
+		return nil, err
+	}
+	secure, err := b.way(wayHTTPS, b.overTLS, serviceLater, uploadPlain)
+	return []*byteServer{plain, secure}, err
 }
 
 // download compares downloads of one whole file, out of the page cache.
 func download(ctx context.Context, l *lab) (result, error) {
-	ours, theirs, stop, err := l.startPair(ctx, "download")
+	all, stop, err := l.servers(ctx, "download", downloadWays, l.startBare, l.startTusd, l.startMinIO, l.startNginx)
 	if err != nil {
 		return result{}, err
 	}
 	defer stop()
-	for _, s := range []*byteServer{ours, theirs} {
-		if err := s.upload(ctx, l.size); err != nil {
-			return result{}, err
+	for _, s := range all {
+		if err := s.store(ctx, l.size); err != nil {
+			return result{}, fmt.Errorf("%s: %w", s.name, err)
 		}
 		if err := s.fetch(ctx, l.size); err != nil {
-			return result{}, err
+			return result{}, fmt.Errorf("%s: %w", s.name, err)
 		}
 	}
-	err = l.alternate("download", ours, theirs, func(s *byteServer) error { return s.measure(ctx, l.size, s.fetch) })
-	r := compare(fmt.Sprintf("download of %s, from the page cache", formatSize(l.size)), ours, theirs)
-	r.Targets = []target{atLeast("download, of the bare server", ratios(ours.rate, theirs.rate).median(), 0.9, "×")}
+	err = l.alternate("download", all, func(s *byteServer) error { return s.measure(ctx, l.size, s.fetch) })
+	of := func(a, b string) float64 { return ratios(named(all, a).rate, named(all, b).rate).median() }
+	r := result{Tables: []table{compare(fmt.Sprintf("download of %s, from the page cache", formatSize(l.size)), all)}}
+	r.Targets = []target{
+		atLeast("download, of the bare server", of(wayPlain, "bare net/http"), 0.9, "×"),
+		atLeast("download, of nginx", of(wayPlain, "nginx, and fsync"), 0.8, "×"),
+	}
 	return r, err
-}
-
-// alternate measures both in turn, A B B A …, so that what drifts meets both alike.
-func (l *lab) alternate(what string, ours, theirs *byteServer, do func(*byteServer) error) error {
-	for round := range l.rounds {
-		l.say("%s, round %d of %d", what, round+1, l.rounds)
-		order := []*byteServer{ours, theirs}
-		if round%2 == 1 {
-			order = []*byteServer{theirs, ours}
-		}
-		for _, s := range order {
-			if err := do(s); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// compare puts both servers into one table.
-func compare(title string, ours, theirs *byteServer) result {
-	pairs := ratios(ours.rate, theirs.rate)
-	t := table{title: title, columns: []string{"", "median MB/s", "least", "most", "CPU s per GiB", "peak RSS MiB"}}
-	for _, s := range []*byteServer{ours, theirs} {
-		t.add(s.name, s.rate.median(), s.rate.quantile(0), s.rate.quantile(1), s.cpu.median(), mib(s.peak))
-	}
-	t.add("ratio, pair by pair", pairs.median(), pairs.quantile(0), pairs.quantile(1), ratios(ours.cpu, theirs.cpu).median(), "")
-	return result{Tables: []table{t}}
 }

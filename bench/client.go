@@ -17,13 +17,23 @@ import (
 type organisation struct {
 	party       models.Party
 	base, token string
+	http        *http.Client // nil: wire
 }
 
 // wire is the HTTP client of all measurements, of the peers too. The buffers are large, so that the
 // client leaves as much of the cores to the servers as it can.
-var wire = &http.Client{Transport: &http.Transport{
-	MaxIdleConnsPerHost: 256, DisableCompression: true, WriteBufferSize: 256 << 10, ReadBufferSize: 64 << 10,
-}}
+var wire = &http.Client{Transport: wireTransport()}
+
+func wireTransport() *http.Transport {
+	return &http.Transport{MaxIdleConnsPerHost: 256, DisableCompression: true, WriteBufferSize: 256 << 10, ReadBufferSize: 64 << 10}
+}
+
+func (o *organisation) client() *http.Client {
+	if o.http != nil {
+		return o.http
+	}
+	return wire
+}
 
 // call sends JSON and reads JSON.
 func (o *organisation) call(ctx context.Context, method, path string, body, out any) error {
@@ -54,16 +64,18 @@ func (o *organisation) do(ctx context.Context, method, path, kind string, body i
 	if err != nil {
 		return nil, err
 	}
-	r.Header.Set("Authorization", "Bearer "+o.token)
+	if o.token != "" {
+		r.Header.Set("Authorization", "Bearer "+o.token)
+	}
 	if body != nil {
 		r.Header.Set("Content-Type", kind)
 		r.ContentLength = size
 	}
-	return send(r)
+	return send(o.client(), r)
 }
 
-func send(r *http.Request) (*http.Response, error) {
-	response, err := wire.Do(r)
+func send(by *http.Client, r *http.Request) (*http.Response, error) {
+	response, err := by.Do(r)
 	if err != nil {
 		return nil, err
 	}
@@ -152,6 +164,8 @@ type body struct {
 	left int64
 	at   int
 	pace *pace // nil: as fast as it goes
+
+	sparse bool // zeros instead of noise
 }
 
 // Read implements io.Reader.
@@ -163,7 +177,13 @@ func (b *body) Read(p []byte) (int, error) {
 		p = p[:min(len(p), b.pace.chunk)]
 		b.pace.wait()
 	}
-	n := copy(p[:min(int64(len(p)), b.left)], noise[b.at:])
+	p = p[:min(int64(len(p)), b.left)]
+	if b.sparse {
+		clear(p)
+		b.left -= int64(len(p))
+		return len(p), nil
+	}
+	n := copy(p, noise[b.at:])
 	b.at = (b.at + n) % len(noise)
 	b.left -= int64(n)
 	return n, nil

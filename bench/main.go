@@ -2,9 +2,9 @@
 // default unless a part says otherwise. What depends on the machine is printed as a ratio to a peer that
 // does the least possible for the same work in the same run, or as a distribution.
 //
-// One file per part: lives.go, bytes.go (upload and download), memory.go, fanout.go, search.go,
-// restart.go, identity.go, rights.go, feed.go, webhooks.go, receipts.go. broker.go starts the program and client.go speaks to it; bare.go and direct.go are the
-// peers. It runs on Linux, because it reads /proc.
+// One file per part: lives.go, bytes.go (upload and download), memory.go, large.go, fanout.go, search.go,
+// restart.go, identity.go, rights.go, feed.go, webhooks.go, receipts.go. broker.go starts the program, client.go and tus.go
+// speak to it; bare.go, direct.go and peer_*.go are the peers. It runs on Linux, because it reads /proc.
 package main
 
 import (
@@ -39,6 +39,7 @@ type options struct {
 	feedEvents   int
 	leaves       int
 	partDeadline time.Duration
+	huge         int64 // bytes
 }
 
 // lab is what all parts share.
@@ -52,21 +53,23 @@ type lab struct {
 type part struct {
 	name, what string
 	run        func(context.Context, *lab) (result, error)
+	asked      bool // it runs only when --only names it
 }
 
 var parts = []part{
-	{"lives", "whole lives of small transfers", lives},
-	{"upload", "upload of a large file", upload},
-	{"download", "download of a large file", download},
-	{"memory", "memory of the process that serves", memory},
-	{"fanout", "one file to many recipients", fanout},
-	{"search", "search among many transfers on PostgreSQL", search},
-	{"restart", "kill -9 until it serves again", restart},
-	{"identity", "knowing who a request is from", login},
-	{"rights", "deciding who may do what", rights},
-	{"feed", "being told of files, and waiting for that", feed},
-	{"webhooks", "last byte until a webhook tells the recipient", told},
-	{"receipts", "signing and verifying receipts, and the log of them", receipted},
+	{name: "lives", what: "whole lives of small transfers", run: lives},
+	{name: "upload", what: "upload of a large file", run: upload},
+	{name: "download", what: "download of a large file", run: download},
+	{name: "memory", what: "memory of the process that serves", run: memory},
+	{name: "fanout", what: "one file to many recipients", run: fanout},
+	{name: "search", what: "search among many transfers on PostgreSQL", run: search},
+	{name: "restart", what: "kill -9 until it serves again", run: restart},
+	{name: "identity", what: "knowing who a request is from", run: login},
+	{name: "rights", what: "deciding who may do what", run: rights},
+	{name: "feed", what: "being told of files, and waiting for that", run: feed},
+	{name: "webhooks", what: "last byte until a webhook tells the recipient", run: told},
+	{name: "receipts", what: "signing and verifying receipts, and the log of them", run: receipted},
+	{name: "large", what: "memory during an upload of a very long sparse file", run: large, asked: true},
 }
 
 func main() {
@@ -94,7 +97,7 @@ func exit(err error) {
 }
 
 func parseOptions(args []string) (options, error) {
-	o := options{size: 1 << 30, large: 8 << 30}
+	o := options{size: 1 << 30, large: 8 << 30, huge: 100 << 30}
 	names := make([]string, len(parts))
 	for i, p := range parts {
 		names[i] = p.name
@@ -106,6 +109,7 @@ func parseOptions(args []string) (options, error) {
 	f.StringVar(&o.dir, "dir", "", "`directory` on the disk to measure; default that of temporary files")
 	f.Func("size", "`size` of a large file, such as 256MiB (default 1GiB)", sizeFlag(&o.size))
 	f.Func("large", "`size` of the file that shows memory to be flat, 0 to leave it out (default 8GiB)", sizeFlag(&o.large))
+	f.Func("huge", "`size` of the sparse file of the part large (default 100GiB)", sizeFlag(&o.huge))
 	f.IntVar(&o.rounds, "rounds", 4, "uploads and downloads of each server")
 	f.IntVar(&o.lives, "lives", 200, "lives one after the other; ten times as many at c=50")
 	f.DurationVar(&o.loadTime, "load-time", 20*time.Second, "the longest that one load of lives lasts")
@@ -155,7 +159,7 @@ func measure(ctx context.Context, o options) error {
 	r.Machine.print(os.Stdout)
 	var errs []error
 	for _, p := range parts {
-		if ctx.Err() != nil || len(o.only) > 0 && !slices.Contains(o.only, p.name) {
+		if named := slices.Contains(o.only, p.name); ctx.Err() != nil || !named && (p.asked || len(o.only) > 0) {
 			continue
 		}
 		res, err := l.measurePart(ctx, p)

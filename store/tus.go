@@ -212,9 +212,21 @@ func (s *Store) EndTus(ctx context.Context, upload uuid.UUID) error {
 	})
 }
 
-// RejectTus gives an upload up whose bytes all came, but may not be staged. Safe to repeat.
+// RejectTus gives an upload up whose bytes all came, but may not be staged: after it nobody can stage them.
+// models.ErrAlreadyUploaded when somebody has. Safe to repeat.
 func (s *Store) RejectTus(ctx context.Context, upload uuid.UUID) error {
-	return s.transact(ctx, "reject upload", func(tx *gorm.DB) error { return endTus(tx, upload, s.clock()) })
+	return s.transact(ctx, "reject upload", func(tx *gorm.DB) error {
+		// this takes the attempt's row, as staging does: one of the two comes first
+		if err := endTus(tx, upload, s.clock()); err != nil {
+			return err
+		}
+		var staged int64
+		err := tx.Model(&models.StagedContent{}).Where("attempt_id = ?", upload).Count(&staged).Error
+		if err == nil && staged > 0 {
+			err = models.ErrAlreadyUploaded
+		}
+		return err
+	})
 }
 
 func endTus(tx *gorm.DB, upload uuid.UUID, now time.Time) error {

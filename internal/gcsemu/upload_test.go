@@ -3,10 +3,13 @@ package gcsemu_test
 import (
 	"bytes"
 	"context"
+	"io/fs"
 	"net/http"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"cloud.google.com/go/storage"
@@ -41,6 +44,23 @@ func TestServer_StoresAnEmptyObject(t *testing.T) {
 	attrs := b.put(t, "empty", nil)
 	require.Zero(t, attrs.Size)
 	b.requireContent(t, "empty", []byte{})
+}
+
+func TestServer_KeepsZerosAsHoles(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	b, content := setupIn(t, dir), make([]byte, 32<<20)
+	copy(content[10<<20:], random(1<<20))
+	b.put(t, "sparse", content)
+	b.requireContent(t, "sparse", content)
+	var blocks int64
+	require.NoError(t, filepath.WalkDir(dir, func(path string, _ fs.DirEntry, _ error) error {
+		var s syscall.Stat_t
+		require.NoError(t, syscall.Stat(path, &s))
+		blocks += s.Blocks
+		return nil
+	}))
+	require.Less(t, blocks*512, int64(4<<20))
 }
 
 func TestServer_RefusesToCreateWhatExists(t *testing.T) {

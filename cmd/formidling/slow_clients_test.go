@@ -1,0 +1,213 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+)
+
+// The slow clients: uploads of a few transfers, many tries of each (the first whole one wins), tus uploads, and
+// downloads of one file.
+const (
+	slowTransfers = 16
+	slowTries     = 50 // of each of them
+	slowResumed   = 30
+	slowDownloads = 1000 - slowTransfers*slowTries - slowResumed
+	slowSize      = 256 << 10 // bytes of an upload
+	slowHead      = 64 << 10  // of it, sent at once
+	slowFile      = 6 << 20   // bytes of the download: more than the buffers of a connection hold
+)
+
+// gated gives the first bytes at once and the others when it is its turn.
+type gated struct {
+	head, rest io.Reader
+	open       <-chan struct{} // nil: it was its turn
+}
+
+// Read implements io.Reader.
+func (g *gated) Read(p []byte) (int, error) {
+	if n, err := g.head.Read(p); !errors.Is(err, io.EOF) {
+		return n, err
+	}
+	if g.open != nil {
+		<-g.open
+		g.open = nil
+	}
+	return g.rest.Read(p)
+}
+
+// slowClients hold 1,000 requests open at one API process.
+type slowClients struct {
+	i       *installation
+	http    *http.Client
+	sender  *demoClient
+	reader  *demoClient
+	content pattern
+	sum     string        // of the file to download
+	open    chan struct{} // lets one client go on
+	won     atomic.Int64
+}
+
+// TestSlowClients_AThousandAtOnceCostLittle holds 1,000 clients in the middle of their requests, counts what one API
+// process needs for them, and lets them finish. It is not parallel: it measures.
+func TestSlowClients_AThousandAtOnceCostLittle(t *testing.T) {
+	dir := t.TempDir()
+	i := installWith(t, "OBJECTS="+dir, "FORMIDLING_UPLOAD_SLOTS=1001", "FORMIDLING_UPLOADS_PER_ORGANISATION=1000")
+	i.makeService()
+	s := &slowClients{i: i, sender: i.as(demoSender), reader: i.as(demoRecipients[0]), content: newPattern(9), open: make(chan struct{}), http: &http.Client{Transport: &http.Transport{
+		DialContext: (&net.Dialer{Control: smallWindow}).DialContext, ReadBufferSize: 4 << 10, WriteBufferSize: 4 << 10,
+	}}}
+	s.sum = s.content.sum(t, slowFile)
+	file, plain, resumed := i.initialize(), s.transfers(slowTransfers), s.transfers(slowResumed)
+	status, raw := i.ask(demoSender, "POST", "/filetransfer/"+file+"/upload", s.content.from(0, slowFile), "Content-Type", octets)
+	require.Equal(t, http.StatusOK, status, string(raw))
+	idle, _ := i.api.Memory(t)
+	_, _, before := i.api.Descriptors(t, dir)
+	i.api.ForgetPeak(t)
+
+	clients, ctx := errgroup.WithContext(t.Context())
+	for range slowDownloads {
+		clients.Go(func() error { return s.download(ctx, file) })
+	}
+	for _, id := range plain {
+		for range slowTries {
+			clients.Go(func() error { return s.upload(ctx, id) })
+		}
+	}
+	for _, id := range resumed {
+		u := i.tus(i.url, id, slowSize)
+		clients.Go(func() error {
+			_, err := u.patch(ctx, 0, s.body(), slowSize)
+			return err
+		})
+	}
+	s.allUnderWay(dir)
+	now, _ := i.api.Memory(t)
+	sockets, files, all := i.api.Descriptors(t, dir)
+	for range 1000 { // they end one after the other, as clients do
+		s.open <- struct{}{}
+		time.Sleep(3 * time.Millisecond)
+	}
+	require.NoError(t, clients.Wait())
+	_, peak := i.api.Memory(t)
+	const mib = 1 << 20
+	t.Logf("1,000 slow clients: %d MiB of memory above idle while they wait, %d at most (%.2f per client); %d descriptors: %d sockets, %d files",
+		(now-idle)/mib, (peak-idle)/mib, float64(peak-idle)/mib/1000, all, sockets, files)
+	require.Less(t, peak-idle, int64(1000*mib), "less than 1 MiB for each")
+	require.Less(t, all-before, 2*1000+100, "a socket and a file for each, and a few")
+
+	require.EqualValues(t, slowTransfers, s.won.Load(), "of many tries at one transfer one wins")
+	for _, id := range append(plain, resumed...) {
+		i.holds(id, s.content.sum(t, slowSize), slowSize)
+	}
+	s.http.CloseIdleConnections()
+	http.DefaultClient.CloseIdleConnections()
+	require.Eventually(t, func() bool {
+		_, _, after := i.api.Descriptors(t, dir)
+		return after <= before+slowResumed+20 // what connections to the database and to idle clients need
+	}, 20*time.Second, 100*time.Millisecond, "nothing stays open")
+}
+
+// smallWindow lets a connection receive little ahead of its reader, so that the bytes wait at the server.
+func smallWindow(_, _ string, c syscall.RawConn) error {
+	var failed error
+	err := c.Control(func(fd uintptr) {
+		failed = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 8<<10)
+	})
+	return errors.Join(err, failed)
+}
+
+func (s *slowClients) transfers(n int) []string {
+	ids := make([]string, n)
+	for k := range ids {
+		ids[k] = s.i.initialize()
+	}
+	return ids
+}
+
+func (s *slowClients) body() io.Reader {
+	return &gated{head: s.content.from(0, slowHead), rest: s.content.from(slowHead, slowSize), open: s.open}
+}
+
+// allUnderWay waits until the process has a connection for each client, and a file for each that reads or writes one.
+func (s *slowClients) allUnderWay(dir string) {
+	s.i.t.Helper()
+	var sockets, files int
+	require.Eventually(s.i.t, func() bool {
+		sockets, files, _ = s.i.api.Descriptors(s.i.t, dir)
+		return sockets >= 1000 && files >= slowDownloads+slowTransfers*slowTries
+	}, 60*time.Second, 50*time.Millisecond, "a connection and a file for each")
+}
+
+func (s *slowClients) send(ctx context.Context, c *demoClient, method, path string, body io.Reader, size int64) (*http.Response, error) {
+	r, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
+	if err != nil {
+		return nil, err
+	}
+	r.ContentLength = size
+	r.Header.Set("Authorization", "Bearer "+c.token)
+	return s.http.Do(r)
+}
+
+// upload succeeds when it wins, and when another try of the same transfer did. Told to come back, it does.
+func (s *slowClients) upload(ctx context.Context, id string) error {
+	err := s.uploadOnce(ctx, id, s.body())
+	for began := time.Now(); errors.Is(err, errComeBack) && time.Since(began) < time.Minute; {
+		time.Sleep(time.Second)
+		err = s.uploadOnce(ctx, id, s.content.from(0, slowSize))
+	}
+	return err
+}
+
+var errComeBack = errors.New("come back later")
+
+func (s *slowClients) uploadOnce(ctx context.Context, id string, body io.Reader) error {
+	response, err := s.send(ctx, s.sender, http.MethodPost, "/filetransfer/"+id+"/upload", body, slowSize)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = response.Body.Close() }()
+	said, err := io.ReadAll(response.Body)
+	switch response.StatusCode {
+	case http.StatusOK:
+		s.won.Add(1)
+	case http.StatusConflict:
+	case http.StatusServiceUnavailable: // a thousand ends at once may be more than a small machine manages
+		err = fmt.Errorf("upload %s: %w: %s", id, errComeBack, said)
+	default:
+		err = fmt.Errorf("upload %s: %s %s", id, response.Status, said)
+	}
+	return err
+}
+
+func (s *slowClients) download(ctx context.Context, id string) error {
+	response, err := s.send(ctx, s.reader, http.MethodGet, "/filetransfer/"+id+"/download", nil, 0)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = response.Body.Close() }()
+	h := sha256.New()
+	if _, err := io.CopyN(h, response.Body, slowHead); err != nil {
+		return err
+	}
+	<-s.open
+	if _, err := io.Copy(h, response.Body); err != nil {
+		return err
+	}
+	if got := hex.EncodeToString(h.Sum(nil)); got != s.sum {
+		return fmt.Errorf("download %s: its SHA-256 is %s", id, got)
+	}
+	return nil
+}
