@@ -94,6 +94,7 @@ const (
 )
 
 func uploadPatience(d time.Duration) func(*Server) { return func(s *Server) { s.UploadPatience = d } }
+
 func downloadPatience(d time.Duration) func(*Server) {
 	return func(s *Server) { s.DownloadPatience = d }
 }
