@@ -294,8 +294,8 @@ func TestEvents_OfRemindersAreAskedForByTheService(t *testing.T) {
 	var r Resource
 	b.call(owner, "GET", "/resource/"+svc, "").is(http.StatusOK, "").json(&r)
 	require.Empty(t, r.ConfirmationReminders)
-	b.ok(owner, "PUT", "/resource/"+svc, `{"confirmationReminders":["P1D","P7D"]}`)
-	b.ok(owner, "PUT", "/resource/"+svc, `{"maxRecipients":5}`)
+	b.policy(`{"confirmationReminders":["P1D","P7D"]}`)
+	b.policy(`{"maxRecipients":5}`)
 	b.call(owner, "GET", "/resource/"+svc, "").is(http.StatusOK, "").json(&r)
 	require.Equal(t, []string{"P7D", "P1D"}, r.ConfirmationReminders)
 	p := b.call(owner, "PUT", "/resource/"+svc, `{"confirmationReminders":["soon"]}`).is(http.StatusBadRequest, "FMD-00001").problem()
@@ -306,7 +306,7 @@ func TestEvents_OfRemindersAreAskedForByTheService(t *testing.T) {
 	events, _ := b.told(bob, "?type=confirmationreminder")
 	require.Len(t, events, 1)
 	require.Equal(t, "P7D", *events[0].Data.TimeLeft)
-	b.ok(owner, "PUT", "/resource/"+svc, `{"confirmationReminders":[]}`)
+	b.policy(`{"confirmationReminders":[]}`)
 	b.call(owner, "GET", "/resource/"+svc, "").is(http.StatusOK, "").json(&r)
 	require.Empty(t, r.ConfirmationReminders)
 }

@@ -24,9 +24,11 @@ func fanout(ctx context.Context, l *lab) (result, error) {
 		return result{}, err
 	}
 	defer b.stop()
-	to := make([]models.Party, l.recipients)
-	for i := range to {
-		to[i] = models.Party(fmt.Sprintf("0192:33%07d", i))
+	var to []models.Party
+	for n := 330_000_000; len(to) < l.recipients; n++ { // rights are written for numbers with a right check digit only
+		if number := fmt.Sprint(n); models.ValidNorwegianNumber(number) {
+			to = append(to, models.Norwegian(number))
+		}
 	}
 	l.say("fan-out: rights for %d recipients", len(to))
 	if err := b.allowAll(ctx, serviceLater, to); err != nil {
