@@ -3,6 +3,7 @@ package api
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/gin-gonic/gin"
@@ -146,7 +147,7 @@ func (s *Server) joinTus(c *gin.Context, v models.TransferView, wanted models.Tu
 	ctx := c.Request.Context()
 	if v.Status != models.TransferInitialized || v.Staged != nil { // the same request again, most likely
 		u, err := s.Resumables.TusOf(ctx, v.ID, nil)
-		if err == nil && equalJoins(u.Joins, wanted.Joins) {
+		if err == nil && slices.Equal(u.Joins, wanted.Joins) {
 			if err = s.standing(v, u); err == nil {
 				err = s.finishTus(ctx, v, u, wanted.OpenedBy)
 			}
@@ -159,16 +160,4 @@ func (s *Server) joinTus(c *gin.Context, v models.TransferView, wanted models.Tu
 		err = s.finishTus(ctx, v, u, wanted.OpenedBy)
 	}
 	return u, err
-}
-
-func equalJoins(a, b []uuid.UUID) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if a[i] != b[i] {
-			return false
-		}
-	}
-	return true
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -86,7 +87,7 @@ func giveWay(tx *gorm.DB, u models.TusUpload, now time.Time) (*models.TusUpload,
 	}
 	have := open[0]
 	switch {
-	case have.Completed != nil && len(have.Joins) > 0 && equalIDs(have.Joins, u.Joins):
+	case have.Completed != nil && len(have.Joins) > 0 && slices.Equal(have.Joins, u.Joins):
 		return &have, nil
 	case have.Completed != nil: // what is opened again may have other bytes
 		return nil, models.ErrAlreadyUploaded
@@ -100,18 +101,6 @@ func giveWay(tx *gorm.DB, u models.TusUpload, now time.Time) (*models.TusUpload,
 
 func sameLength(a, b models.TusUpload) bool {
 	return a.Length == nil && b.Length == nil || a.Length != nil && b.Length != nil && *a.Length == *b.Length
-}
-
-func equalIDs(a, b []uuid.UUID) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if a[i] != b[i] {
-			return false
-		}
-	}
-	return true
 }
 
 // numberPart gives a part of a locked transfer its number, unless there are too many or they are too long together.

@@ -54,9 +54,10 @@ func (i *installation) served(id string, of demoOrganisation) (n int64, complete
 func TestComputeMd5_TurnedOffHoldsInAnInstallation(t *testing.T) {
 	t.Parallel()
 	i := install(t)
-	require.NoError(t, i.as(demoOwner).put(t.Context(), "/resource/"+demoService, map[string]any{"computeMd5": false}))
+	status, raw := i.ask(demoOwner, "PUT", "/resource/"+demoService, strings.NewReader(`{"computeMd5":false}`), "Content-Type", "application/json", "If-Match", "*")
+	require.Equal(t, http.StatusNoContent, status, string(raw))
 	declared := strings.Replace(i.draft(), "{", `{"checksum":"5eb63bbbe01eeed093cb22bb8f5acdc3",`, 1)
-	status, raw := i.ask(demoSender, "POST", "/filetransfer", strings.NewReader(declared))
+	status, raw = i.ask(demoSender, "POST", "/filetransfer", strings.NewReader(declared))
 	require.Equal(t, http.StatusBadRequest, status, string(raw))
 	var problem struct {
 		Code   string
