@@ -298,7 +298,7 @@ func TestEvents_OfRemindersAreAskedForByTheService(t *testing.T) {
 	b.policy(`{"maxRecipients":5}`)
 	b.call(owner, "GET", "/resource/"+svc, "").is(http.StatusOK, "").json(&r)
 	require.Equal(t, []string{"P7D", "P1D"}, r.ConfirmationReminders)
-	p := b.call(owner, "PUT", "/resource/"+svc, `{"confirmationReminders":["soon"]}`).is(http.StatusBadRequest, "FMD-00001").problem()
+	p := b.call(owner, "PUT", "/resource/"+svc, `{"confirmationReminders":["soon"]}`, "If-Match", "*").is(http.StatusBadRequest, "FMD-00001").problem()
 	require.Contains(t, p.Errors, "confirmationReminders[0]")
 
 	id := mustUUID(t, b.publish("hello"))

@@ -183,6 +183,14 @@ func TestReceiptVerify_FailsForACutBundleAndAuditVerifyForACutDatabase(t *testin
 	require.Equal(t, 1, verify.Wait())
 	require.Contains(t, verify.Out.String(), "8 receipts are here, and 9 were stated")
 
+	db, err := sql.Open("pgx", i.postgres.URL("postgres"))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, db.Close()) }()
+	require.Eventually(t, func() bool { // all that has a place in the log is signed
+		var leaves, signed int64
+		require.NoError(t, db.QueryRowContext(t.Context(), "SELECT (SELECT size FROM log_states), (SELECT coalesce(max(size), 0) FROM log_checkpoints)").Scan(&leaves, &signed))
+		return leaves == signed
+	}, 30*time.Second, 20*time.Millisecond)
 	i.worker.Kill() // or it may seal more after this checkpoint
 	kept := i.get("/receipts/api/v1/checkpoint")
 	audit := func(args ...string) (int, string) {
@@ -192,9 +200,6 @@ func TestReceiptVerify_FailsForACutBundleAndAuditVerifyForACutDatabase(t *testin
 	code, said := audit("--checkpoint", kept)
 	require.Zero(t, code, said)
 	require.Contains(t, said, "The log is whole")
-	db, err := sql.Open("pgx", i.postgres.URL("postgres"))
-	require.NoError(t, err)
-	defer func() { require.NoError(t, db.Close()) }()
 	i.api.Kill()
 	for _, table := range []string{"log_leaves", "log_checkpoints", "signed_receipts", "audit_entries"} {
 		_, err = db.ExecContext(t.Context(), "ALTER TABLE "+table+" DISABLE TRIGGER ALL")
