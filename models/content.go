@@ -48,3 +48,12 @@ type StoredObject struct {
 	Size       int64   // bytes
 	CRC32C     *uint32 // nil where the storage keeps none (local disk)
 }
+
+// Content is what the object of a key holds, as far as storage tells: enough to read it whole.
+func (s StoredObject) Content(key string) Content {
+	c := Content{Key: key, Generation: s.Generation, Size: s.Size}
+	if s.CRC32C != nil {
+		c.CRC32C = *s.CRC32C
+	}
+	return c
+}

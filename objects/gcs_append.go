@@ -118,9 +118,7 @@ func (g *gcs) OpenSegment(ctx context.Context, s models.TusSegment, offset int64
 	if err != nil {
 		return nil, fmt.Errorf("open segment: %w", err)
 	}
-	c := models.Content{Key: s.Name, Generation: stored.Generation, Size: s.Size}
-	if stored.CRC32C != nil {
-		c.CRC32C = *stored.CRC32C
-	}
+	c := stored.Content(s.Name)
+	c.Size = s.Size
 	return g.Open(ctx, c, offset, -1)
 }

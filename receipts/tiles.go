@@ -113,7 +113,7 @@ func (l *Log) readObject(ctx context.Context, key string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	body, err := l.Tiles.Open(ctx, models.Content{Key: key, Generation: stored.Generation, Size: stored.Size}, 0, -1)
+	body, err := l.Tiles.Open(ctx, stored.Content(key), 0, -1)
 	if err != nil {
 		return nil, err
 	}
