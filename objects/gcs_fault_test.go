@@ -371,6 +371,21 @@ func TestGCS_WaitForABufferEndsWithItsContext(t *testing.T) {
 	put(t, b, "ft/a/small", mib-1) // needs none
 }
 
+func TestGCS_WhoWaitsTooLongForABufferIsToldToComeAgain(t *testing.T) {
+	t.Parallel()
+	g, _, b := newGCS(t)
+	g.pool = newPool(segmentBytes)
+	g.pool.patience = 50 * time.Millisecond
+	held, err := g.pool.take(t.Context())
+	require.NoError(t, err)
+	_, err = g.Put(t.Context(), "ft/a/b", newPattern(5*mib), noLimit)
+	require.ErrorIs(t, err, models.ErrTooManyUploads)
+	gone(t, b, "ft/a/b")
+	g.pool.put(held)
+	put(t, b, "ft/a/b", 5*mib)
+	require.Empty(t, g.pool.tokens)
+}
+
 func TestGCS_ManyPartsAreComposedInLevels(t *testing.T) {
 	t.Parallel()
 	g, emu, b := newGCS(t)

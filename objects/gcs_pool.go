@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
+
+	"github.com/formidling/formidling/models"
 )
 
 const (
@@ -18,24 +21,36 @@ const (
 // pool bounds the memory of segments over all uploads. Buffers are made when first needed, and the
 // garbage collector may have the idle ones.
 type pool struct {
-	tokens chan struct{}
-	idle   sync.Pool
-	size   int // of a segment in bytes, at least headBytes
+	tokens   chan struct{}
+	idle     sync.Pool
+	size     int           // of a segment in bytes, at least headBytes
+	patience time.Duration // how long one may wait for a segment
 }
+
+// poolPatience is shorter than clients wait for an answer.
+const poolPatience = 30 * time.Second
+
+// Buffers is how many uploads to Cloud Storage can make progress at once with so many bytes of memory.
+func Buffers(poolBytes int64) int { return cap(newPool(poolBytes).tokens) }
 
 func newPool(bytes int64) *pool {
 	if bytes == 0 {
 		bytes = defaultPool
 	}
-	return &pool{tokens: make(chan struct{}, max(1, bytes/segmentBytes)), size: segmentBytes}
+	return &pool{tokens: make(chan struct{}, max(1, bytes/segmentBytes)), size: segmentBytes, patience: poolPatience}
 }
 
-// take waits for a segment until ctx ends. Only who holds no segment that waits to be sent may
+// take waits for a segment until ctx ends, or for so long that the client had better come again
+// (models.ErrTooManyUploads): slow uploads may hold all of them. Only who holds no segment that waits to be sent may
 // call it; everybody else uses try, or uploads could wait for each other for ever.
 func (p *pool) take(ctx context.Context) (*segment, error) {
+	enough := time.NewTimer(p.patience)
+	defer enough.Stop()
 	select {
 	case p.tokens <- struct{}{}:
 		return p.segment(), nil
+	case <-enough.C:
+		return nil, models.ErrTooManyUploads
 	case <-ctx.Done():
 		return nil, fmt.Errorf("wait for a buffer: %w", context.Cause(ctx))
 	}

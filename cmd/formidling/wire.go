@@ -155,7 +155,7 @@ func (p *parts) apiHandler(ctx context.Context, l *logins) (http.Handler, error)
 	server := api.New(ports, api.Settings{
 		MaxRecipients: p.config.MaxRecipients, UploadSlots: p.config.UploadSlots, Environment: p.config.Environment,
 		PublicURL: p.config.PublicURL, MTLSURL: p.config.MTLSURL, EventListeners: p.config.EventListeners,
-		UploadsPerOrganisation: p.config.UploadsEach, DownloadsPerOrganisation: p.config.DownloadsEach,
+		UploadsPerOrganisation: p.config.uploadsEach(), DownloadsPerOrganisation: p.config.DownloadsEach,
 	})
 	p.server = server
 	return server.Handler()
