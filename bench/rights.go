@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -41,6 +43,9 @@ func rights(ctx context.Context, l *lab) (result, error) {
 	defer func() { _ = s.Close() }()
 	l.say("writing %d grants and 3 access lists", rightsGrants)
 	parties, err := fillRegistry(ctx, s)
+	if err == nil {
+		err = vacuum(ctx, pg.URL("postgres"))
+	}
 	if err != nil {
 		return result{}, err
 	}
@@ -193,4 +198,14 @@ func revokeUnderLoad(ctx context.Context, s *store.Store, parties []models.Party
 		}
 	}
 	return took, nil
+}
+
+// vacuum does what autovacuum would within a minute.
+func vacuum(ctx context.Context, url string) error {
+	db, err := sql.Open("pgx", url)
+	if err != nil {
+		return err
+	}
+	_, err = db.ExecContext(ctx, "VACUUM ANALYZE")
+	return errors.Join(err, db.Close())
 }

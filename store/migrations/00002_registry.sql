@@ -57,6 +57,8 @@ CREATE TABLE access_list_members (
     CHECK (valid_from < valid_to)
 );
 
+CREATE INDEX access_list_members_of ON access_list_members (owner, organisation);
+
 CREATE TABLE access_list_connections (
     resource_id     text NOT NULL REFERENCES resources (id),
     list_id         text NOT NULL,
