@@ -81,22 +81,23 @@ func (c tusClient) single(ctx context.Context, endpoint string, size int64) (str
 	return at, c.fill(ctx, at, size)
 }
 
-// parallel uploads in as many streams at once, and has the server join them.
+// parallel uploads in as many streams at once, and has the server join them. It opens them in the file's order, by which a
+// server may hash ahead.
 func (c tusClient) parallel(ctx context.Context, endpoint string, size int64, streams int) error {
-	urls := make([]string, streams)
+	urls, parts := make([]string, streams), make([]int64, streams)
+	for n := range urls {
+		parts[n] = size / int64(streams)
+		if n == streams-1 {
+			parts[n] = size - parts[n]*int64(streams-1)
+		}
+		var err error
+		if urls[n], err = c.create(ctx, endpoint, "Upload-Concat", "partial", "Upload-Length", strconv.FormatInt(parts[n], 10)); err != nil {
+			return err
+		}
+	}
 	group, inGroup := errgroup.WithContext(ctx)
 	for n := range urls {
-		part := size / int64(streams)
-		if n == streams-1 {
-			part = size - part*int64(streams-1)
-		}
-		group.Go(func() (err error) {
-			urls[n], err = c.create(inGroup, endpoint, "Upload-Concat", "partial", "Upload-Length", strconv.FormatInt(part, 10))
-			if err != nil {
-				return err
-			}
-			return c.fill(inGroup, urls[n], part)
-		})
+		group.Go(func() error { return c.fill(inGroup, urls[n], parts[n]) })
 	}
 	if err := group.Wait(); err != nil {
 		return err
