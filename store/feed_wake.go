@@ -18,7 +18,7 @@ import (
 
 // Whoever waits for events costs no query: it is woken by the process that wrote them. On PostgreSQL that process
 // tells all others by NOTIFY, after the commit and not in it: within it, every commit of the installation would wait
-// for every other one (docs/adr/0007-notify-after-commit.md). What is lost, because a process died in between or a
+// for every other one (docs/adr/0006-notify-after-commit.md). What is lost, because a process died in between or a
 // connection broke, is found by one question for all that wait, every recheckEvery.
 const (
 	channel      = "formidling_events"
