@@ -817,14 +817,14 @@ type DownloadConfirmation struct {
 	// Sha256 SHA-256 that the recipient computed itself, lower-case hex. Another than the file's is refused.
 	Sha256 *string `json:"sha256,omitempty"`
 
-	// Status What became of the file.
+	// Status What became of the file. With rejected it is confirmed all the same.
 	Status *DownloadConfirmationStatus `json:"status,omitempty"`
 
 	// Text At most 1000 characters.
 	Text *string `json:"text,omitempty"`
 }
 
-// DownloadConfirmationStatus What became of the file.
+// DownloadConfirmationStatus What became of the file. With rejected it is confirmed all the same.
 type DownloadConfirmationStatus string
 
 // FileTransferDetails The state of a transfer and how it came to be.

@@ -12,7 +12,7 @@ import (
 // GetReceiptKeys publishes the keys that verify receipts and checkpoints (RFC 7517).
 func (s *Server) GetReceiptKeys(c *gin.Context) {
 	if s.Evidence == nil {
-		s.problem(c, errNoRoute)
+		s.problem(c, models.ErrNoReceiptKeys)
 		return
 	}
 	c.JSON(http.StatusOK, s.Evidence.KeySet())
@@ -21,7 +21,7 @@ func (s *Server) GetReceiptKeys(c *gin.Context) {
 // GetLogCheckpoint answers with the signed state of the log.
 func (s *Server) GetLogCheckpoint(c *gin.Context) {
 	if s.Evidence == nil {
-		s.problem(c, errNoRoute)
+		s.problem(c, models.ErrNoReceiptKeys)
 		return
 	}
 	text, err := s.Evidence.Checkpoint(c.Request.Context())
@@ -33,7 +33,7 @@ var hexDigest = regexp.MustCompile(`^[0-9a-f]{64}$`)
 // ProveInclusion proves that the log holds a receipt or an audit entry.
 func (s *Server) ProveInclusion(c *gin.Context, params ProveInclusionParams) {
 	if s.Evidence == nil {
-		s.problem(c, errNoRoute)
+		s.problem(c, models.ErrNoReceiptKeys)
 		return
 	}
 	if !hexDigest.MatchString(params.Sha256) {
@@ -51,7 +51,7 @@ func (s *Server) ProveInclusion(c *gin.Context, params ProveInclusionParams) {
 // ProveConsistency proves that the log only grew.
 func (s *Server) ProveConsistency(c *gin.Context, params ProveConsistencyParams) {
 	if s.Evidence == nil {
-		s.problem(c, errNoRoute)
+		s.problem(c, models.ErrNoReceiptKeys)
 		return
 	}
 	checkpoint, proof, err := s.Evidence.Consistency(c.Request.Context(), params.Size)
@@ -63,7 +63,7 @@ func (s *Server) ProveConsistency(c *gin.Context, params ProveConsistencyParams)
 // GetLogTile answers with hashes of the log.
 func (s *Server) GetLogTile(c *gin.Context, params GetLogTileParams) {
 	if s.Evidence == nil {
-		s.problem(c, errNoRoute)
+		s.problem(c, models.ErrNoReceiptKeys)
 		return
 	}
 	tile, err := s.Evidence.Tile(c.Request.Context(), params.Path)

@@ -144,7 +144,7 @@ func receiptView(r models.IssuedReceipt) (TransferReceipt, error) {
 func (s *Server) GetReceiptBundle(c *gin.Context, id FileTransferID) {
 	err := s.mayReadReceipts(c, id)
 	if err == nil && s.Evidence == nil {
-		err = errNoRoute
+		err = models.ErrNoReceiptKeys
 	}
 	var b models.ReceiptBundle
 	if err == nil {

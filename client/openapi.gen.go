@@ -822,14 +822,14 @@ type DownloadConfirmation struct {
 	// Sha256 SHA-256 that the recipient computed itself, lower-case hex. Another than the file's is refused.
 	Sha256 *string `json:"sha256,omitempty"`
 
-	// Status What became of the file.
+	// Status What became of the file. With rejected it is confirmed all the same.
 	Status *DownloadConfirmationStatus `json:"status,omitempty"`
 
 	// Text At most 1000 characters.
 	Text *string `json:"text,omitempty"`
 }
 
-// DownloadConfirmationStatus What became of the file.
+// DownloadConfirmationStatus What became of the file. With rejected it is confirmed all the same.
 type DownloadConfirmationStatus string
 
 // FileTransferDetails The state of a transfer and how it came to be.
@@ -2896,6 +2896,9 @@ type ClientInterface interface {
 	// nothing. After the last recipient's confirmation the file is deleted when the service's grace period has
 	// passed, if the service is set up so.
 	//
+	// A body (additive) says what the recipient found. The status `rejected` confirms all the same: the recipient
+	// has the file and rejects it, which the receipt tells the sender.
+	//
 	// Scope: `altinn:broker.read`. The caller must be a recipient.
 	//
 	// | code | status | when |
@@ -2919,6 +2922,9 @@ type ClientInterface interface {
 	// Tells the sender that the calling recipient has the file. Confirming again answers 204 for ever and changes
 	// nothing. After the last recipient's confirmation the file is deleted when the service's grace period has
 	// passed, if the service is set up so.
+	//
+	// A body (additive) says what the recipient found. The status `rejected` confirms all the same: the recipient
+	// has the file and rejects it, which the receipt tells the sender.
 	//
 	// Scope: `altinn:broker.read`. The caller must be a recipient.
 	//
@@ -3003,6 +3009,8 @@ type ClientInterface interface {
 	// | code | status | when |
 	// |---|---|---|
 	// | BRO-00001 | 404 | no such transfer, or the caller takes no part in it |
+	// | FMD-00055 | 409 | there are more receipts than one bundle holds, 100,000; read them page by page |
+	// | FMD-00057 | 404 | this installation has no keys for receipts |
 	//
 	// Corresponds with GET /broker/api/v1/filetransfer/{fileTransferId}/receipts/bundle (the `GetReceiptBundle` operationId).
 	GetReceiptBundle(ctx context.Context, fileTransferID FileTransferID, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3637,7 +3645,7 @@ type ClientInterface interface {
 
 	// GetReceiptKeys The keys that verify receipts
 	//
-	// Additive. RFC 7517. P-256 keys verify receipts, Ed25519 keys the log's checkpoints. Retired keys stay for ever.
+	// Additive. RFC 7517. P-256 keys verify receipts, Ed25519 keys the log's checkpoints. Retired keys stay for ever. Without keys for receipts all of /receipts/api/v1 answers 404 FMD-00057.
 	//
 	// Corresponds with GET /receipts/api/v1/jwks (the `GetReceiptKeys` operationId).
 	GetReceiptKeys(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4446,6 +4454,9 @@ func (c *API) CancelFileTransfer(ctx context.Context, fileTransferID FileTransfe
 // nothing. After the last recipient's confirmation the file is deleted when the service's grace period has
 // passed, if the service is set up so.
 //
+// A body (additive) says what the recipient found. The status `rejected` confirms all the same: the recipient
+// has the file and rejects it, which the receipt tells the sender.
+//
 // Scope: `altinn:broker.read`. The caller must be a recipient.
 //
 // | code | status | when |
@@ -4479,6 +4490,9 @@ func (c *API) ConfirmDownloadWithBody(ctx context.Context, fileTransferID FileTr
 // Tells the sender that the calling recipient has the file. Confirming again answers 204 for ever and changes
 // nothing. After the last recipient's confirmation the file is deleted when the service's grace period has
 // passed, if the service is set up so.
+//
+// A body (additive) says what the recipient found. The status `rejected` confirms all the same: the recipient
+// has the file and rejects it, which the receipt tells the sender.
 //
 // Scope: `altinn:broker.read`. The caller must be a recipient.
 //
@@ -4613,6 +4627,8 @@ func (c *API) ListTransferReceipts(ctx context.Context, fileTransferID FileTrans
 // | code | status | when |
 // |---|---|---|
 // | BRO-00001 | 404 | no such transfer, or the caller takes no part in it |
+// | FMD-00055 | 409 | there are more receipts than one bundle holds, 100,000; read them page by page |
+// | FMD-00057 | 404 | this installation has no keys for receipts |
 //
 // Corresponds with GET /broker/api/v1/filetransfer/{fileTransferId}/receipts/bundle (the `GetReceiptBundle` operationId).
 func (c *API) GetReceiptBundle(ctx context.Context, fileTransferID FileTransferID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5867,7 +5883,7 @@ func (c *API) GetLogCheckpoint(ctx context.Context, reqEditors ...RequestEditorF
 
 // GetReceiptKeys The keys that verify receipts
 //
-// Additive. RFC 7517. P-256 keys verify receipts, Ed25519 keys the log's checkpoints. Retired keys stay for ever.
+// Additive. RFC 7517. P-256 keys verify receipts, Ed25519 keys the log's checkpoints. Retired keys stay for ever. Without keys for receipts all of /receipts/api/v1 answers 404 FMD-00057.
 //
 // Corresponds with GET /receipts/api/v1/jwks (the `GetReceiptKeys` operationId).
 func (c *API) GetReceiptKeys(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {

@@ -174,6 +174,8 @@ var (
 	ErrNoProofs              = &Error{Kind: KindForbidden, Code: "FMD-00052", Message: "This installation trusts no enterprise certificates, so it can take no proofs."}
 	ErrSaidEnough            = &Error{Kind: KindConflict, Code: "FMD-00054", Message: "You have said as much about this transfer as is kept."}
 	ErrNotLogged             = &Error{Kind: KindNotFound, Code: "FMD-00053", Message: "The log does not hold this, or not yet."}
+	ErrBundleTooLarge        = &Error{Kind: KindConflict, Code: "FMD-00055", Message: "There are more receipts of this transfer than one bundle holds, and a part is never signed as the whole. Read them page by page."}
+	ErrNoReceiptKeys         = &Error{Kind: KindNotFound, Code: "FMD-00057", Message: "This installation has no keys for receipts, so it publishes no signatures: neither bundles, keys nor a log."}
 	ErrTooManyUploadsOfOne   = &Error{Kind: KindTooMany, Code: "FMD-00090", Message: "Your organisation has as many uploads running as it may at once. Send the file again when one of them has ended."}
 	ErrTooManyDownloadsOfOne = &Error{Kind: KindTooMany, Code: "FMD-00091", Message: "Your organisation has as many downloads running as it may at once. Ask again when one of them has ended."}
 

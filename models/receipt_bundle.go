@@ -34,7 +34,7 @@ type BundledProof struct {
 	JWS    string `json:"jws"`    // detached: its payload is ProofPayload
 }
 
-// BundleStatement says which receipts a party has at a moment, so that none can be left out.
+// BundleStatement says which receipts and proofs a party has at a moment, so that none can be left out or added.
 type BundleStatement struct {
 	Issuer   string            `json:"iss"`
 	Transfer uuid.UUID         `json:"transfer"`
@@ -42,8 +42,21 @@ type BundleStatement struct {
 	Sender   Party             `json:"sender"`
 	At       time.Time         `json:"at"`
 	Receipts []StatementedItem `json:"receipts"`
+	Proofs   []StatedProof     `json:"proofs,omitempty"` // in the order of the bundle
 	LogSize  int64             `json:"logSize"`
 	LogRoot  string            `json:"logRoot,omitempty"`
+}
+
+// StatedProof is one proof in a BundleStatement.
+type StatedProof struct {
+	Party  Party  `json:"party"`
+	SHA256 string `json:"sha256"` // of the content
+	Proof  string `json:"proof"`  // SHA-256 of its JWS
+}
+
+// Stated is how a BundleStatement names the proof.
+func (p BundledProof) Stated() StatedProof {
+	return StatedProof{Party: p.Party, SHA256: p.SHA256, Proof: ReceiptHash(p.JWS)}
 }
 
 // StatementedItem is one receipt in a BundleStatement.

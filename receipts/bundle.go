@@ -1,6 +1,7 @@
 package receipts
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -14,7 +15,7 @@ import (
 // Archive is where a party's receipts are read.
 type Archive interface {
 	ReceiptsOf(ctx context.Context, transfer uuid.UUID, viewer models.Party, after, limit int) (models.ReceiptChain, []models.IssuedReceipt, error)
-	ProofsOf(ctx context.Context, transfer uuid.UUID, viewer models.Party) ([]models.Statement, error)
+	ProofsOf(ctx context.Context, transfer uuid.UUID, viewer models.Party, upTo int) ([]models.Statement, error)
 }
 
 // Bundler puts together what a party takes home.
@@ -24,15 +25,21 @@ type Bundler struct {
 	Keys    *Keys
 	Name    string // of the issuer
 	Now     func() time.Time
+	Max     int // receipts that one bundle may hold; 0: maxBundle
 }
 
 // maxBundle bounds how many receipts one bundle holds: 20,000 recipients, with some to spare.
 const maxBundle = 100_000
 
 // Bundle puts together a party's receipts of a transfer, signed as being all that there are at the moment.
+// models.ErrBundleTooLarge when they are more than one bundle may hold: a part is never signed as the whole.
 func (b *Bundler) Bundle(ctx context.Context, transfer uuid.UUID, viewer models.Party) (models.ReceiptBundle, error) {
 	out := models.ReceiptBundle{Format: models.BundleFormat, Receipts: []models.BundledReceipt{}, Proofs: []models.BundledProof{}}
-	chain, rows, err := b.Archive.ReceiptsOf(ctx, transfer, viewer, 0, maxBundle)
+	limit := cmp.Or(b.Max, maxBundle)
+	chain, rows, err := b.Archive.ReceiptsOf(ctx, transfer, viewer, 0, limit+1)
+	if err == nil && len(rows) > limit {
+		err = models.ErrBundleTooLarge
+	}
 	if err != nil {
 		return out, err
 	}
@@ -48,12 +55,13 @@ func (b *Bundler) Bundle(ctx context.Context, transfer uuid.UUID, viewer models.
 	for i, r := range rows {
 		statement.Receipts = append(statement.Receipts, models.StatementedItem{Seq: r.Seq, SHA256: r.Hash, Leaf: out.Receipts[i].Leaf})
 	}
-	proofs, err := b.Archive.ProofsOf(ctx, transfer, viewer)
+	proofs, err := b.Archive.ProofsOf(ctx, transfer, viewer, chain.Signed)
 	if err != nil {
 		return out, err
 	}
 	for _, p := range proofs {
-		out.Proofs = append(out.Proofs, models.BundledProof{Party: p.Party, SHA256: p.SHA256, JWS: p.Proof})
+		one := models.BundledProof{Party: p.Party, SHA256: p.SHA256, JWS: p.Proof}
+		out.Proofs, statement.Proofs = append(out.Proofs, one), append(statement.Proofs, one.Stated())
 	}
 	if out.Keys, err = json.Marshal(b.Keys.KeySet()); err != nil {
 		return out, err

@@ -195,7 +195,7 @@ var forgeries = map[string]struct {
 	"a changed root":      {func(b, _ *models.ReceiptBundle) { b.Checkpoint = strings.Replace(b.Checkpoint, "\n", "x\n", 1) }, "checkpoint of the log is not valid"},
 	"keys of somebody":    {func(b, _ *models.ReceiptBundle) { b.Keys = json.RawMessage(`{"keys":[]}`) }, "no key"},
 	"another form":        {func(b, _ *models.ReceiptBundle) { b.Format = "x" }, "no bundle of the form"},
-	"a proof nobody made": {func(b, _ *models.ReceiptBundle) { b.Proofs = []models.BundledProof{{Party: alice, JWS: "a..b"}} }, "proof 1 of the bundle is not valid"},
+	"a proof nobody made": {func(b, _ *models.ReceiptBundle) { b.Proofs = []models.BundledProof{{Party: alice, JWS: "a..b"}} }, "1 proofs are here, and 0 were stated"},
 }
 
 func TestVerify_FindsWhateverIsNotAsItWasSigned(t *testing.T) {

@@ -20,6 +20,7 @@ type Verdict struct {
 	Statement models.BundleStatement
 	Receipts  []models.Receipt
 	Sentences []string
+	file      *models.ReceiptFile // that all receipts speak of; nil: none does
 }
 
 func (v *Verdict) say(format string, args ...any) {
@@ -108,18 +109,17 @@ func (v *Verdict) checkReceipts(b models.ReceiptBundle, keys jose.JSONWebKeySet)
 
 // sameFile checks that all receipts speak of the same content.
 func (v *Verdict) sameFile() error {
-	var file *models.ReceiptFile
 	for _, r := range v.Receipts {
 		if r.File == nil {
 			continue
 		}
-		if file != nil && *file != *r.File {
+		if v.file != nil && *v.file != *r.File {
 			return fmt.Errorf("receipt #%d speaks of another file than those before it", r.Seq)
 		}
-		file = r.File
+		v.file = r.File
 	}
-	if file != nil {
-		v.say("The file has %d bytes, SHA-256 %s, MD5 %s.", file.Size, file.SHA256, file.MD5)
+	if v.file != nil {
+		v.say("The file has %d bytes, SHA-256 %s, MD5 %s.", v.file.Size, v.file.SHA256, v.file.MD5)
 	}
 	return nil
 }
@@ -170,10 +170,20 @@ func included(tree tlog.Tree, leaf int64, inclusion []string, data []byte) error
 	return nil
 }
 
-// checkProofs checks the parties' own signatures, and that none that a receipt speaks of is missing.
+// checkProofs checks that the parties' own signatures are those that were stated, each for the file, and that none that a
+// receipt speaks of is missing.
 func (v *Verdict) checkProofs(b models.ReceiptBundle, _ jose.JSONWebKeySet) error {
-	held := map[string]bool{}
+	stated := v.Statement.Proofs
+	if len(b.Proofs) != len(stated) {
+		return fmt.Errorf("%d proofs are here, and %d were stated: the bundle was cut or added to", len(b.Proofs), len(stated))
+	}
 	for i, p := range b.Proofs {
+		if p.Stated() != stated[i] {
+			return fmt.Errorf("proof %d of the bundle is not the one that was stated: it was changed, moved or comes from elsewhere", i+1)
+		}
+		if v.file != nil && p.SHA256 != v.file.SHA256 {
+			return fmt.Errorf("proof %d of the bundle is for other content than the file", i+1)
+		}
 		chain, err := identity.OpenProof(p.JWS, models.ProofPayload(v.Statement.Transfer, p.SHA256))
 		if err != nil {
 			return fmt.Errorf("proof %d of the bundle is not valid: %w", i+1, err)
@@ -181,18 +191,30 @@ func (v *Verdict) checkProofs(b models.ReceiptBundle, _ jose.JSONWebKeySet) erro
 		if err := v.saySigner(p, chain); err != nil {
 			return fmt.Errorf("proof %d of the bundle: %w", i+1, err)
 		}
-		held[models.ReceiptHash(p.JWS)] = true
 	}
+	return v.proofsOfReceipts()
+}
+
+// proofsOfReceipts checks that each receipt's proof is here, and that a receipt speaks of each proof of the viewer. That
+// of a sender's proof is the sender's alone.
+func (v *Verdict) proofsOfReceipts() error {
+	spoken := map[string]bool{}
 	for _, r := range v.Receipts {
-		if r.Claim != nil && r.Claim.Proof != "" && !held[r.Claim.Proof] {
+		if r.Claim == nil || r.Claim.Proof == "" {
+			continue
+		}
+		at := slices.IndexFunc(v.Statement.Proofs, func(p models.StatedProof) bool { return p.Proof == r.Claim.Proof })
+		if at < 0 {
 			return fmt.Errorf("receipt #%d speaks of a proof that is missing", r.Seq)
 		}
+		if r.Claim.SHA256 != v.Statement.Proofs[at].SHA256 {
+			return fmt.Errorf("receipt #%d speaks of a proof for other content", r.Seq)
+		}
+		spoken[r.Claim.Proof] = true
 	}
-	for i, p := range b.Proofs {
-		vouched := slices.ContainsFunc(v.Receipts, func(r models.Receipt) bool {
-			return r.Claim != nil && r.Claim.Proof == models.ReceiptHash(p.JWS)
-		})
-		if !vouched && p.Party == v.Statement.Viewer {
+	for i, p := range v.Statement.Proofs {
+		mine := v.Statement.Viewer == p.Party || v.Statement.Viewer == v.Statement.Sender
+		if mine && !spoken[p.Proof] {
 			return fmt.Errorf("no receipt speaks of proof %d of the bundle", i+1)
 		}
 	}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -150,9 +151,13 @@ var logQuestions = []struct{ text, query string }{
 	{"a chain does not end with the receipt that it should; that one's number is", "SELECT c.signed AS at FROM receipt_chains c LEFT JOIN signed_receipts r ON r.transfer_id = c.transfer_id AND r.seq = c.signed WHERE c.signed > 0 AND (r.hash IS NULL OR r.hash <> c.head) LIMIT 1"},
 }
 
-// VerifyLog compares the log's leaves with receipts and audit. What differs gives a LogError. That the leaves are those
-// of the signed checkpoints, package receipts computes.
-func (s *Store) VerifyLog(ctx context.Context) error {
+// ReceiptCheck looks at a receipt and the one before it in its chain, whose Seq is 0 when there is none.
+type ReceiptCheck func(r, before models.SignedReceipt) error
+
+// VerifyLog compares the log's leaves with receipts and audit, and each receipt with its hash; also, when given, checks
+// them further. What differs gives a LogError. That the leaves are those of the signed checkpoints, package receipts
+// computes.
+func (s *Store) VerifyLog(ctx context.Context, also ...ReceiptCheck) error {
 	for _, q := range logQuestions {
 		query := strings.ReplaceAll(q.query, "TRANSFER", s.asText("r.transfer_id"))
 		var at []int64
@@ -163,7 +168,40 @@ func (s *Store) VerifyLog(ctx context.Context) error {
 			return LogError{fmt.Sprintf("%s %d", q.text, at[0])}
 		}
 	}
+	return s.verifyReceipts(ctx, append([]ReceiptCheck{hashed}, also...))
+}
+
+// hashed checks that a receipt is what its hash, which the log holds, was made of.
+func hashed(r, _ models.SignedReceipt) error {
+	if models.ReceiptHash(r.JWS) != r.Hash {
+		return errors.New("it was changed after it was signed")
+	}
 	return nil
+}
+
+// verifyReceipts reads every receipt there is, chain by chain.
+func (s *Store) verifyReceipts(ctx context.Context, checks []ReceiptCheck) error {
+	var last models.SignedReceipt
+	for {
+		var page []models.SignedReceipt
+		err := s.read.WithContext(ctx).Order("transfer_id, seq").Limit(insertBatch).
+			Find(&page, "(transfer_id, seq) > (?, ?)", last.TransferID, last.Seq).Error
+		if err != nil || len(page) == 0 {
+			return unavailable("verify receipts", err)
+		}
+		for _, r := range page {
+			before := models.SignedReceipt{}
+			if last.TransferID == r.TransferID {
+				before = last
+			}
+			for _, check := range checks {
+				if err := check(r, before); err != nil {
+					return LogError{fmt.Sprintf("receipt #%d of transfer %s: %v", r.Seq, r.TransferID, err)}
+				}
+			}
+			last = r
+		}
+	}
 }
 
 func (s *Store) asText(column string) string {

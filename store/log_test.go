@@ -93,6 +93,7 @@ func TestAssignLeaves_GivesEachOnePlaceWhoeverAsks(t *testing.T) {
 func TestVerifyLog_FindsWhatSomebodyChangedAllTheSame(t *testing.T) {
 	for name, forge := range map[string]struct{ sql, says string }{
 		"a changed receipt":  {"UPDATE signed_receipts SET hash = 'x' WHERE seq = 2", "missing or was changed"},
+		"a changed text":     {"UPDATE signed_receipts SET jws = jws || 'A' WHERE seq = 2", "it was changed after it was signed"},
 		"a cut chain":        {"DELETE FROM signed_receipts WHERE seq = 3", "missing or was changed"},
 		"a cut audit":        {"DELETE FROM audit_entries WHERE seq = (SELECT max(seq) FROM audit_entries)", "audit entry that was logged is missing"},
 		"a leaf taken out":   {"DELETE FROM log_leaves WHERE idx = 1", "a leaf of the log is missing"},

@@ -27,6 +27,13 @@ func (s *Store) State(ctx context.Context, st models.Statement) error {
 		if _, err := lockTransfer(tx, st.TransferID); err != nil {
 			return err
 		}
+		if late, err := comesAfter(tx, st); err != nil {
+			return err
+		} else if late && st.Claim() == nil {
+			return nil
+		} else if late {
+			st.Kind = models.StatementAcknowledgement
+		}
 		var before []models.Statement
 		if err := tx.Limit(maxStatements).Find(&before, "transfer_id = ? AND party = ? AND kind = ?", st.TransferID, st.Party, st.Kind).Error; err != nil {
 			return err
@@ -55,21 +62,54 @@ func noteNotification(tx *gorm.DB, n models.Notification) error {
 	return tx.Create(&n).Error
 }
 
-// statementOf is the newest statement of a kind that no receipt tells of yet, of a party; nil when there is none.
-func statementOf(tx *gorm.DB, transfer uuid.UUID, p models.Party, kind models.StatementKind) (*models.Statement, error) {
-	var found []models.Statement
-	err := tx.Order("at DESC, id DESC").Limit(1).Find(&found, "transfer_id = ? AND party = ? AND kind = ? AND receipt_seq IS NULL", transfer, p, kind).Error
-	if err != nil || len(found) == 0 {
-		return nil, err
+// comesAfter tells a confirmation whose recipient was confirmed meanwhile, by another request: its receipt is written,
+// and what this one says needs one of its own.
+func comesAfter(tx *gorm.DB, st models.Statement) (bool, error) {
+	if st.Kind != models.StatementConfirmation {
+		return false, nil
 	}
-	return &found[0], nil
+	var n int64
+	err := tx.Model(&models.Recipient{}).Where("transfer_id = ? AND party = ? AND confirmed IS NOT NULL", st.TransferID, st.Party).Count(&n).Error
+	return n > 0, err
+}
+
+// statementsOf are the statements of a kind that no receipt tells of yet, of a party, oldest first.
+func statementsOf(tx *gorm.DB, transfer uuid.UUID, p models.Party, kind models.StatementKind) ([]models.Statement, error) {
+	var found []models.Statement
+	err := tx.Order("at, id").Find(&found, "transfer_id = ? AND party = ? AND kind = ? AND receipt_seq IS NULL", transfer, p, kind).Error
+	return found, err
+}
+
+// saidBeside adds to a receipt what its party said beside it: of many times, such as by requests that were repeated, the
+// last that says anything. Others that say something have receipts of their own, which come before.
+func (d receiptDraft) saidBeside(t models.Transfer, all []models.Statement) []receiptDraft {
+	if len(all) == 0 {
+		return []receiptDraft{d}
+	}
+	best := len(all) - 1
+	for i := best; i >= 0; i-- {
+		if all[i].Claim() != nil {
+			best = i
+			break
+		}
+	}
+	var out []receiptDraft
+	d = d.said(&all[best])
+	for i := range all {
+		switch {
+		case i == best:
+		case all[i].Claim() == nil:
+			d.statements = append(d.statements, all[i].ID)
+		default:
+			out = append(out, stated(t, &all[i]))
+		}
+	}
+	return append(out, d)
 }
 
 // said adds to a receipt what its party said beside it.
 func (d receiptDraft) said(st *models.Statement) receiptDraft {
-	if st != nil {
-		d.Actor, d.Claim, d.statements = &st.Actor, st.Claim(), []uuid.UUID{st.ID}
-	}
+	d.Actor, d.Claim, d.statements = &st.Actor, st.Claim(), []uuid.UUID{st.ID}
 	return d
 }
 
@@ -197,8 +237,11 @@ func (s *Store) ReceiptFacts(ctx context.Context, transfer uuid.UUID) error {
 
 // acceptedReceipts tells that the content is stored and verified, and by which right it came.
 func acceptedReceipt(tx *gorm.DB, t models.Transfer, c models.StagedContent, now time.Time) (receiptDraft, error) {
-	st, err := statementOf(tx, t.ID, t.Sender, models.StatementSenderProof)
-	d := receiptOf(t, models.ReceiptAccepted, now).withFile(t).said(st)
+	proofs, err := statementsOf(tx, t.ID, t.Sender, models.StatementSenderProof)
+	d := receiptOf(t, models.ReceiptAccepted, now).withFile(t)
+	if n := len(proofs); n > 0 {
+		d = d.said(&proofs[n-1])
+	}
 	if c.Actor != nil {
 		d.Actor = c.Actor
 	}
@@ -212,18 +255,20 @@ func (s *Store) confirmedReceipts(tx *gorm.DB, t models.Transfer, p models.Party
 	if err != nil {
 		return nil, err
 	}
-	st, err := statementOf(tx, t.ID, p, models.StatementConfirmation)
+	said, err := statementsOf(tx, t.ID, p, models.StatementConfirmation)
 	if err != nil {
 		return nil, err
 	}
-	d := receiptOf(t, models.ReceiptConfirmed, now).withFile(t).said(st)
+	d := receiptOf(t, models.ReceiptConfirmed, now).withFile(t)
 	d.Recipient = p
+	drafts = append(drafts, d.saidBeside(t, said)...)
+	last := &drafts[len(drafts)-1]
 	var supplier models.Party
-	if d.Actor != nil {
-		supplier = d.Actor.Supplier
+	if last.Actor != nil {
+		supplier = last.Actor.Supplier
 	}
-	d.Right, err = s.permitOf(tx, t.ResourceID, p, supplier, models.ActionReceive)
-	return append(drafts, d), err
+	last.Right, err = s.permitOf(tx, t.ResourceID, p, supplier, models.ActionReceive)
+	return drafts, err
 }
 
 // endReceipts tells how a transfer ended: what is left of its facts, who never confirmed, and the end itself.
@@ -234,11 +279,11 @@ func endReceipts(tx *gorm.DB, t models.Transfer, from models.TransferStatus, now
 	}
 	switch t.Status {
 	case models.TransferCancelled:
-		st, err := statementOf(tx, t.ID, t.Sender, models.StatementCancellation)
+		said, err := statementsOf(tx, t.ID, t.Sender, models.StatementCancellation)
 		if err != nil {
 			return nil, err
 		}
-		return append(drafts, receiptOf(t, models.ReceiptCancelled, now).withFile(t).said(st)), nil
+		return append(drafts, receiptOf(t, models.ReceiptCancelled, now).withFile(t).saidBeside(t, said)...), nil
 	case models.TransferFailed:
 		d := receiptOf(t, models.ReceiptRefused, now)
 		d.Reason = &models.ReceiptReason{Code: "content-not-accepted", Text: t.StatusText}

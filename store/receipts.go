@@ -182,12 +182,12 @@ func (s *Store) ReceiptsOf(ctx context.Context, transfer uuid.UUID, viewer model
 	}
 	var out []models.IssuedReceipt
 	own := ""
-	args := []any{transfer.String(), transfer, after}
+	args := []any{transfer.String(), transfer, after, c.Signed} // no more than the chain that is returned knows of
 	if c.Sender != viewer {
 		own, args = "AND r.recipient = ? ", append(args, viewer)
 	}
 	err = db.Raw("SELECT r.*, l.idx AS leaf FROM signed_receipts r LEFT JOIN log_leaves l ON l.kind = 'receipt' AND l.subject = ? AND l.seq = r.seq"+
-		" WHERE r.transfer_id = ? AND r.seq > ? "+own+"ORDER BY r.seq LIMIT ?", append(args, limit)...).Scan(&out).Error
+		" WHERE r.transfer_id = ? AND r.seq > ? AND r.seq <= ? "+own+"ORDER BY r.seq LIMIT ?", append(args, limit)...).Scan(&out).Error
 	return c, out, unavailable("read receipts", err)
 }
 
@@ -249,13 +249,13 @@ func (s *Store) castUUID(column string) string {
 }
 
 // ProofsOf lists the signatures of a transfer's parties themselves, oldest first: the sender sees all, a recipient its own
-// and the sender's.
-func (s *Store) ProofsOf(ctx context.Context, transfer uuid.UUID, viewer models.Party) ([]models.Statement, error) {
+// and the sender's. Only those that a receipt up to a number tells of: with the chain that ReceiptsOf returned, its Signed.
+func (s *Store) ProofsOf(ctx context.Context, transfer uuid.UUID, viewer models.Party, upTo int) ([]models.Statement, error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	var out []models.Statement
-	err := s.read.WithContext(ctx).Order("at, id").Find(&out, "transfer_id = ? AND proof <> '' AND (party = ? OR kind = ? OR EXISTS"+
-		" (SELECT 1 FROM transfers t WHERE t.id = statements.transfer_id AND t.sender = ?))", transfer, viewer, models.StatementSenderProof, viewer).Error
+	err := s.read.WithContext(ctx).Order("at, id").Find(&out, "transfer_id = ? AND proof <> '' AND receipt_seq <= ? AND (party = ? OR kind = ? OR EXISTS"+
+		" (SELECT 1 FROM transfers t WHERE t.id = statements.transfer_id AND t.sender = ?))", transfer, upTo, viewer, models.StatementSenderProof, viewer).Error
 	return out, unavailable("read proofs", err)
 }
 

@@ -18,7 +18,8 @@ func auditCommand() *cobra.Command {
 		Long: "Computes every link of every organisation's audit chain in DATABASE_URL anew. Exits 1 and names the\n" +
 			"first entry that is not right when one was changed, taken out or put elsewhere. It may run while the\n" +
 			"broker serves.\n\n" +
-			"Then it computes the log of receipts and audit heads anew and compares it with every checkpoint that was signed: a\n" +
+			"Then it checks that each receipt is what its hash was made of and follows the one before it, and with\n" +
+			"FORMIDLING_RECEIPT_KEYS its signature. Then it computes the log of receipts and audit heads anew and compares it with every checkpoint that was signed: a\n" +
 			"receipt or an audit entry that is gone is found, also at the end of its chain. With --checkpoint the log's own end\n" +
 			"cannot have been cut either.",
 		RunE: func(cmd *cobra.Command, args []string) error {

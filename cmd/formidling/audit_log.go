@@ -6,22 +6,27 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/go-jose/go-jose/v4"
+
 	"github.com/formidling/formidling/models"
 	"github.com/formidling/formidling/receipts"
 	"github.com/formidling/formidling/store"
 )
 
-// verifyLog compares the log with receipts and audit, computes it anew, and compares it with what was signed. kept names
-// a file with a checkpoint from elsewhere, or nothing.
+// verifyLog compares the log with receipts and audit, checks every receipt, computes the log anew, and compares it with
+// what was signed. kept names a file with a checkpoint from elsewhere, or nothing.
 func verifyLog(ctx context.Context, s *store.Store, c config, kept string) (leaves int64, err error) {
-	if err := s.VerifyLog(ctx); err != nil {
-		return 0, err
-	}
 	var keys *receipts.Keys
+	var published *jose.JSONWebKeySet
 	if c.ReceiptKeys != "" {
 		if keys, err = receipts.OpenKeys(c.ReceiptKeys); err != nil {
 			return 0, err
 		}
+		set := keys.KeySet()
+		published = &set
+	}
+	if err := s.VerifyLog(ctx, receipts.CheckChain(published)); err != nil {
+		return 0, err
 	}
 	last := models.LogCheckpoint{}
 	states := func(after int64) ([]models.LogCheckpoint, error) {

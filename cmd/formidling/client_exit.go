@@ -15,6 +15,7 @@ const (
 	exitOther        = 1   // of all other commands too
 	exitUsage        = 2   // the command line or a setting is wrong; nothing was sent
 	exitUnauthorized = 3   // one side did not prove who it is, or the right is missing
+	exitUnproven     = 3   // of receipt verify: consistent, and no key that the reader brought
 	exitNotFound     = 4   // no such transfer, or one in which the caller takes no part
 	exitRefused      = 5   // the broker refused the request: a field, a limit, a state
 	exitUnavailable  = 6   // the broker was not reached, or could not answer, for as long as --retry-for
@@ -54,6 +55,8 @@ func exitCode(err error) int {
 		return exitInterrupted
 	case errors.As(err, &usage):
 		return exitUsage
+	case errors.Is(err, errUnproven):
+		return exitUnproven
 	case errors.Is(err, client.ErrChecksum):
 		return exitChecksum
 	case errors.Is(err, client.ErrEnded):

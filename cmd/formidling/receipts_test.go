@@ -171,6 +171,14 @@ func TestReceiptVerify_FailsForACutBundleAndAuditVerifyForACutDatabase(t *testin
 		return strings.Contains(string(raw), "SubmissionRejection")
 	}, 30*time.Second, 100*time.Millisecond)
 
+	whole := testenv.Run(t, "formidling", nil, "receipt", "verify", file, "--keys", i.get("/receipts/api/v1/jwks"))
+	require.Zero(t, whole.Wait())
+	require.Contains(t, whole.Out.String(), "All of it is valid.")
+	whole = testenv.Run(t, "formidling", nil, "receipt", "verify", file) // with the keys that it brings itself
+	require.Equal(t, exitUnproven, whole.Wait())
+	require.Contains(t, whole.Out.String(), "All of it is consistent.")
+	require.NotContains(t, whole.Out.String(), "valid")
+
 	raw, err := os.ReadFile(file)
 	require.NoError(t, err)
 	var b map[string]any
