@@ -74,12 +74,13 @@ func New(o Options) (*Broker, error) {
 	if b.stall <= 0 {
 		b.stall = time.Minute
 	}
-	b.http = &http.Client{Transport: o.Transport, CheckRedirect: func(*http.Request, []*http.Request) error {
-		return http.ErrUseLastResponse // the broker does not redirect; who else does gets no credential
-	}}
+	b.http = &http.Client{Transport: o.Transport, CheckRedirect: noRedirect}
 	b.API, err = NewClient(base.String(), WithHTTPClient(b))
 	return b, err
 }
+
+// noRedirect keeps a client where it asked: the broker does not redirect; who else does gets no credential.
+func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 // NewTransport makes the transport that a Broker uses: TLS 1.2 or later, and HTTP/1.1, because one connection for
 // each part of a file is faster than all parts on one.
@@ -100,8 +101,9 @@ func NewTransport(ca *x509.CertPool, certificate *tls.Certificate) *http.Transpo
 
 // Do sends a request as this caller. It is repeated on failure when that is safe: reading ones, and ones that carry
 // an Idempotency-Key and whose body can be had again. An answer that is a refusal is returned as it is.
-func (b *Broker) Do(r *http.Request) (*http.Response, error) {
-	p := b.retry.begin()
+func (b *Broker) Do(r *http.Request) (*http.Response, error) { return b.do(r, b.retry.begin()) }
+
+func (b *Broker) do(r *http.Request, p *patience) (*http.Response, error) {
 	for renewed := false; ; {
 		response, err := b.timed(r)
 		if !replayable(r) || err == nil && response.StatusCode < 400 {

@@ -31,10 +31,15 @@ func (b *Broker) Inbox(ctx context.Context, service string) iter.Seq2[FileTransf
 // waiting lists the ids of an inbox.
 func (b *Broker) waiting(ctx context.Context, service string) iter.Seq2[FileTransferID, error] {
 	return func(yield func(FileTransferID, error) bool) {
+		seen := map[FileTransferID]bool{} // who downloads one meanwhile moves it into the second list
 		for _, own := range []RecipientFileTransferStatus{RecipientFileTransferStatusInitialized, RecipientFileTransferStatusDownloadStarted} {
 			published, mine, ascending := string(FileTransferStatusPublished), string(own), true
 			p := SearchFileTransfersParams{ResourceID: service, Status: &published, RecipientStatus: &mine, OrderAscending: &ascending}
 			for id, err := range b.Search(ctx, p) {
+				if err == nil && seen[id] {
+					continue
+				}
+				seen[id] = true
 				if !yield(id, err) || err != nil {
 					return
 				}

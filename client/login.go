@@ -92,7 +92,7 @@ func NewTokens(g TokenGrant) (*Tokens, error) {
 	if t.grant.Transport == nil {
 		t.grant.Transport = NewTransport(nil, nil)
 	}
-	t.http = &http.Client{Transport: t.grant.Transport, Timeout: callTimeout}
+	t.http = &http.Client{Transport: t.grant.Transport, Timeout: callTimeout, CheckRedirect: noRedirect}
 	key, options := g.Key, &jose.SignerOptions{}
 	switch {
 	case key != nil && (g.KeyID == "" || g.ClientID == ""):

@@ -8,6 +8,8 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -143,4 +145,24 @@ func TestNewTokens_RefusesWhatCannotSign(t *testing.T) {
 		_, err := New(Options{URL: url})
 		require.Error(t, err, url)
 	}
+}
+
+func TestTokens_GoNowhereElse(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	var elsewhere atomic.Int64
+	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { elsewhere.Add(1) }))
+	t.Cleanup(other.Close)
+	redirecting := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, other.URL+r.URL.Path, http.StatusTemporaryRedirect)
+	}))
+	t.Cleanup(redirecting.Close)
+	tokens, err := NewTokens(TokenGrant{URL: redirecting.URL, Certificate: b.certificate(alice)})
+	require.NoError(t, err)
+	_, err = tokens.Token(t.Context())
+	var refused *Error
+	require.ErrorAs(t, err, &refused)
+	require.Equal(t, http.StatusTemporaryRedirect, refused.Status)
+	require.True(t, strings.HasSuffix(refused.Op, "/oauth2/token"))
+	require.Zero(t, elsewhere.Load(), "nobody else got the assertion")
 }

@@ -73,6 +73,13 @@ func watched(ctx context.Context, limit time.Duration) (context.Context, *watch,
 
 func (w *watch) moved() { w.next(w.limit) }
 
+// rest waits for no movement until the next one.
+func (w *watch) rest() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.timer.Stop()
+}
+
 // next gives the next movement this long.
 func (w *watch) next(limit time.Duration) {
 	w.mu.Lock()
@@ -80,24 +87,35 @@ func (w *watch) next(limit time.Duration) {
 	w.timer.Reset(limit)
 }
 
-// outgoing is a request body: it counts what is read of it, and sees when that stands still.
+// outgoing is a request body: it counts what is read of it, and sees when that stands still. A source that takes its
+// time is not the connection's fault, and while bytes move nobody loses patience.
 type outgoing struct {
 	io.Reader
 	meter *meter
 	watch *watch
+	clock *clock
 
 	mu     sync.Mutex
 	sent   int64
-	done   bool // later reads are of a connection that was given up
+	moved  time.Time // when it was last read
+	done   bool      // later reads are of a connection that was given up
+	whole  bool      // all was read, and the answer is what is waited for
 	failed error
 }
 
 func (o *outgoing) Read(p []byte) (int, error) {
+	o.mu.Lock()
+	if !o.done {
+		o.watch.rest()
+	}
+	o.mu.Unlock()
 	n, err := o.Reader.Read(p)
 	o.mu.Lock()
 	counts := !o.done
 	if counts {
 		o.sent += int64(n)
+		o.passed()
+		o.whole = errors.Is(err, io.EOF)
 		if err != nil && err != io.EOF {
 			o.failed = err
 		}
@@ -115,11 +133,23 @@ func (o *outgoing) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// passed takes the time since the last reading off the clock.
+func (o *outgoing) passed() {
+	now := time.Now()
+	if !o.moved.IsZero() {
+		o.clock.forgive(now.Sub(o.moved))
+	}
+	o.moved = now
+}
+
 // stop ends the counting, and returns how many bytes were read and why no more could be.
 func (o *outgoing) stop() (int64, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.done = true
+	if o.whole {
+		o.passed()
+	}
 	return o.sent, o.failed
 }
 

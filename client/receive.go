@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Incoming is a file on its way in. Read gives its bytes, over as many connections as it takes, and io.EOF only when
@@ -33,6 +34,7 @@ type Incoming struct {
 	body    io.ReadCloser
 	watch   *watch
 	endBody context.CancelFunc
+	rested  time.Time // since when nobody reads
 	failed  error
 }
 
@@ -49,7 +51,7 @@ func (b *Broker) Receive(ctx context.Context, id FileTransferID, o ReceiveOption
 	if err := in.describe(nil); err != nil {
 		return nil, fmt.Errorf("receive transfer %s: %w", id, err)
 	}
-	in.meter = newMeter(o.Progress, PhaseDownload, id, in.Size)
+	in.meter, in.rested = newMeter(o.Progress, PhaseDownload, id, in.Size), time.Now()
 	return in, nil
 }
 
@@ -106,6 +108,10 @@ func readDigest(field string) (string, error) {
 
 // Read implements io.Reader.
 func (in *Incoming) Read(p []byte) (int, error) {
+	if !in.rested.IsZero() { // what the reader did meanwhile is no fault of the connection's
+		in.row.clock.forgive(time.Since(in.rested))
+	}
+	defer func() { in.rested = time.Now() }()
 	for in.failed == nil {
 		if in.at >= in.Size {
 			in.failed = in.verify()
@@ -128,8 +134,9 @@ func (in *Incoming) readSome(p []byte) (int, error) {
 			return 0, err
 		}
 	}
-	n, err := in.body.Read(p[:min(int64(len(p)), in.Size-in.at)])
 	in.watch.moved()
+	n, err := in.body.Read(p[:min(int64(len(p)), in.Size-in.at)])
+	in.watch.rest()
 	if n > 0 {
 		in.hash.Write(p[:n])
 		in.at += int64(n)
@@ -173,6 +180,7 @@ func (in *Incoming) open() error {
 		cancel()
 		return err
 	}
+	w.rest()
 	in.body, in.watch, in.endBody = response.Body, w, cancel
 	return nil
 }

@@ -4,15 +4,17 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"sync"
 	"time"
 )
 
 // Retry says how to go on when the broker cannot be reached or asks to come back. The zero value takes the defaults.
 type Retry struct {
 	// First and Longest bound the pauses: each is twice the one before, less a random part of up to a half. 250 ms
-	// and 15 s by default. A Retry-After that asks for more is honoured.
+	// and 15 s by default. A Retry-After is waited for as it asks, instead.
 	First, Longest time.Duration
-	// Patience is how long to go on without any progress, by default 2 minutes; negative: never try again.
+	// Patience is how long to go on without any progress, by default 2 minutes; negative: never try again. Time in
+	// which bytes of a file move, or in which its reader or its source rests, does not count.
 	Patience time.Duration
 	// Notify, when set, is told of each failure that is not the last one, and of the pause that follows.
 	Notify func(err error, pause time.Duration)
@@ -34,14 +36,50 @@ func (r Retry) withDefaults() Retry {
 // patience is one row of attempts at the same thing.
 type patience struct {
 	Retry
-	last  time.Time // of progress
-	tries int       // since then
+	clock *clock
+	tries int // since this row's progress
 }
 
-func (r Retry) begin() *patience { return &patience{Retry: r.withDefaults(), last: time.Now()} }
+func (r Retry) begin() *patience { return &patience{Retry: r.withDefaults(), clock: newClock()} }
+
+// beside is another row, whose progress is also this one's.
+func (p *patience) beside() *patience { return &patience{Retry: p.Retry, clock: p.clock} }
 
 // progressed starts the row anew.
-func (p *patience) progressed() { p.last, p.tries = time.Now(), 0 }
+func (p *patience) progressed() {
+	p.tries = 0
+	p.clock.progressed()
+}
+
+// clock is how long nothing was achieved. It is safe for concurrent use.
+type clock struct {
+	mu   sync.Mutex
+	last time.Time // of progress, and later by what does not count
+}
+
+func newClock() *clock { return &clock{last: time.Now()} }
+
+func (c *clock) progressed() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.last = time.Now()
+}
+
+// forgive takes a time off that was not lost.
+func (c *clock) forgive(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.last = c.last.Add(d)
+	if now := time.Now(); c.last.After(now) { // two have moved at once
+		c.last = now
+	}
+}
+
+func (c *clock) idle() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return time.Since(c.last)
+}
 
 // pause waits before the next attempt. It returns err at once when another attempt is of no use or patience is at its
 // end, and the context's error when that ends first.
@@ -58,9 +96,11 @@ func (p *patience) pause(ctx context.Context, err error) error {
 		wait = min(p.Longest, p.First<<p.tries)
 	}
 	wait -= rand.N(wait/2 + 1) //nolint:gosec // G404: no secret, only spread
-	wait = max(wait, asked)
+	if asked > 0 {
+		wait = asked
+	}
 	p.tries++
-	if time.Since(p.last)+wait > p.Patience {
+	if p.clock.idle()+wait > p.Patience {
 		return err
 	}
 	if p.Notify != nil {

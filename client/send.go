@@ -40,8 +40,9 @@ type SendOptions struct {
 	// Parts is how many connections carry the file at once, by tus and for a source that may be read in any order; at
 	// most 64, 1 by default.
 	Parts int
-	// Undeclared sends without reading the source for its checksum first: the checksum is then compared only when the
-	// file is published, and with Parts above 1 or after a resumption not at all.
+	// Undeclared sends a source that may be read again without reading it for its checksum first: unless
+	// Transfer.SHA256 tells it, only the size is then compared with what is published. A source that is read once is
+	// hashed while it is sent, and compared, either way.
 	Undeclared bool
 	// Resume goes on where an earlier Send of the same Transfer and source stopped.
 	Resume *Checkpoint
@@ -90,7 +91,8 @@ type sending struct {
 	checkpoint Checkpoint
 	id         FileTransferID
 	meter      *meter
-	hashed     *hashing // of a source that is read once
+	row        *patience // of the upload: what any part achieves, all have
+	hashed     *hashing  // of a source that is read once
 }
 
 // Send sends a file and returns when it is published: every byte is durable and verified, and the recipients may have
@@ -116,7 +118,7 @@ func (b *Broker) Send(ctx context.Context, t Transfer, s Source, o SendOptions) 
 	if err := g.initialize(ctx); err != nil {
 		return Sent{}, fmt.Errorf("initialize: %w", err)
 	}
-	g.meter = newMeter(o.Progress, PhaseUpload, g.id, s.size)
+	g.meter, g.row = newMeter(o.Progress, PhaseUpload, g.id, s.size), b.retry.begin()
 	if o.Resume == nil || !g.arrived(ctx) {
 		if err := g.upload(ctx); err != nil {
 			return Sent{ID: g.id}, fmt.Errorf("send transfer %s: %w", g.id, err)

@@ -12,7 +12,7 @@ import (
 // plain sends a source that may be read again in one request, and all of it again when that breaks. The key lets the
 // broker know a repetition of an upload that it has already.
 func (g *sending) plain(ctx context.Context) error {
-	p := g.b.retry.begin()
+	p := g.row.beside()
 	for renewed := false; ; {
 		err := g.plainOnce(ctx, g.s.section(0, g.s.size), g.s.size)
 		if err == nil {
@@ -56,7 +56,7 @@ func (g *sending) carry(ctx context.Context, r *http.Request, from io.Reader, si
 	}
 	for renewed := false; ; renewed = true {
 		moving, w, cancel := watched(ctx, g.b.stall)
-		body := &outgoing{Reader: from, meter: g.meter, watch: w}
+		body := &outgoing{Reader: from, meter: g.meter, watch: w, clock: g.row.clock}
 		sent := r.WithContext(moving)
 		sent.Body, sent.ContentLength = io.NopCloser(body), size
 		if size == 0 {
@@ -96,6 +96,7 @@ func (g *sending) uploadOnce(ctx context.Context) error {
 	}
 	head := make([]byte, smallFile)
 	n, err := io.ReadFull(g.hashed, head)
+	g.row.progressed()
 	switch {
 	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
 		g.s = FromReaderAt(bytes.NewReader(head[:n]), int64(n))

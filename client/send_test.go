@@ -217,7 +217,7 @@ func TestSend_GoesOnFromACheckpoint(t *testing.T) {
 // stored waits until the broker has made something durable of an unfinished upload.
 func (b *bundle) stored(c Checkpoint) {
 	b.t.Helper()
-	g := &sending{b: b.as(alice), id: *c.ID}
+	g := &sending{b: b.as(alice), id: *c.ID, row: Retry{}.begin()}
 	uploads := []*tusUpload{{g: g, url: g.tusPath(), to: unknownLength}}
 	if len(c.Parts) > 0 {
 		uploads = nil

@@ -12,10 +12,15 @@ import (
 )
 
 // Pieces that one PATCH carries, in bytes. The broker acknowledges each, so a break costs no more than one of them
-// even where it keeps nothing of a broken request; after a break without progress they become smaller.
+// even where it keeps nothing of a broken request. They grow while each takes less than briefPiece, and become smaller
+// when one takes more than longPiece, or breaks.
 const (
+	firstPiece    = 16 << 20
 	largestPiece  = 256 << 20
 	smallestPiece = 1 << 20
+
+	briefPiece = 5 * time.Second
+	longPiece  = 20 * time.Second
 )
 
 // settling is how long a broker is given to store what a broken connection brought.
@@ -44,7 +49,7 @@ func (g *sending) tus(ctx context.Context) error {
 	if len(g.checkpoint.Parts) > 0 || g.o.Parts > 1 && g.s.size >= int64(g.o.Parts) {
 		return g.tusParallel(ctx)
 	}
-	u := &tusUpload{g: g, url: g.tusPath(), to: g.s.size, piece: largestPiece}
+	u := &tusUpload{g: g, url: g.tusPath(), to: g.s.size, piece: firstPiece}
 	if err := u.create(ctx, map[string]string{"Upload-Length": strconv.FormatInt(u.to, 10)}); err != nil {
 		return err
 	}
@@ -91,7 +96,7 @@ func lacksTus(refused *Error) bool {
 func (g *sending) request(r *http.Request) (*http.Response, error) {
 	r.Header.Set("Tus-Resumable", tusVersion)
 	r.Header.Set(repeatable, "yes")
-	response, err := g.b.Do(r)
+	response, err := g.b.do(r, g.row.beside())
 	if err != nil {
 		return nil, err
 	}
@@ -142,13 +147,17 @@ func (u *tusUpload) send(ctx context.Context) error {
 // pieces sends what next gives for an offset, until the upload is complete. After a failure the broker tells how much
 // it has, and next is asked for that offset.
 func (u *tusUpload) pieces(ctx context.Context, offset int64, next func(at int64) (io.Reader, int64, error)) error {
-	p := u.g.b.retry.begin()
+	p := u.g.row.beside()
 	for told := false; !told || offset < u.to-u.from; {
 		from, size, err := next(offset)
 		if err != nil {
 			return err
 		}
+		began := time.Now()
 		reached, err := u.patch(ctx, offset, from, size)
+		if err == nil {
+			u.resize(time.Since(began))
+		}
 		told = err == nil // else, even when all bytes have arrived, once more, lest their completion was lost
 		if err != nil {
 			if reached, err = u.recover(ctx, p, err); err != nil {
@@ -158,11 +167,21 @@ func (u *tusUpload) pieces(ctx context.Context, offset int64, next func(at int64
 		u.settleMeter(reached)
 		if reached > offset {
 			p.progressed()
-			u.renewed, u.piece = false, min(largestPiece, u.piece*2)
+			u.renewed = false
 		}
 		offset = reached
 	}
 	return nil
+}
+
+// resize makes the next piece take some seconds, after one that took this long.
+func (u *tusUpload) resize(took time.Duration) {
+	switch {
+	case took < briefPiece:
+		u.piece = min(largestPiece, u.piece*2)
+	case took > longPiece:
+		u.piece = max(smallestPiece, u.piece/2)
+	}
 }
 
 // recover waits after a failed piece and asks how far the upload is.
@@ -178,7 +197,9 @@ func (u *tusUpload) recover(ctx context.Context, p *patience, failure error) (in
 	if err := p.pause(ctx, failure); err != nil {
 		return 0, err
 	}
-	u.piece = max(smallestPiece, u.piece/2)
+	if refused == nil { // it broke
+		u.piece = max(smallestPiece, u.piece/2)
+	}
 	return u.offset(ctx)
 }
 

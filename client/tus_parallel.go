@@ -17,6 +17,9 @@ func (g *sending) tusParallel(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := g.openParts(ctx); err != nil {
+		return err
+	}
 	parts, partCtx := errgroup.WithContext(ctx)
 	for n := range g.checkpoint.Parts {
 		parts.Go(func() error { return g.part(partCtx, n) })
@@ -37,26 +40,43 @@ func divide(size int64, parts int) []Part {
 	return out
 }
 
-// part makes the upload of one part, unless an earlier run did, and sends what is missing of it.
-func (g *sending) part(ctx context.Context, n int) error {
-	known := g.checkpoint.Parts[n] // each part is changed by its own goroutine only
-	u := &tusUpload{g: g, from: known.From, to: known.To, piece: largestPiece}
-	if known.URL != "" {
-		at, err := sameHost(g.b.base, known.URL)
-		if err != nil {
+// openParts makes the uploads of the parts that no earlier run made, one after the other: the broker hashes what it
+// has of a file in the order in which its parts were made.
+func (g *sending) openParts(ctx context.Context) error {
+	for n, part := range g.checkpoint.Parts {
+		if part.URL != "" {
+			continue
+		}
+		if err := g.openPart(ctx, n, &tusUpload{g: g, from: part.From, to: part.To}); err != nil {
 			return err
 		}
-		u.url = at
-		if err := u.send(ctx); !errors.Is(err, ErrNotFound) {
-			return err
-		}
-		u.url, u.counted = "", 0 // it has expired
+		g.row.progressed()
 	}
+	return nil
+}
+
+// openPart makes the upload of one part.
+func (g *sending) openPart(ctx context.Context, n int, u *tusUpload) error {
 	length := strconv.FormatInt(u.to-u.from, 10)
 	if err := u.create(ctx, map[string]string{"Upload-Concat": "partial", "Upload-Length": length}); err != nil {
 		return err
 	}
-	if err := g.save(func(c *Checkpoint) { c.Parts[n].URL = u.url }); err != nil {
+	return g.save(func(c *Checkpoint) { c.Parts[n].URL = u.url })
+}
+
+// part sends what is missing of one part.
+func (g *sending) part(ctx context.Context, n int) error {
+	known := g.checkpoint.Parts[n] // each part is changed by its own goroutine only
+	at, err := sameHost(g.b.base, known.URL)
+	if err != nil {
+		return err
+	}
+	u := &tusUpload{g: g, url: at, from: known.From, to: known.To, piece: firstPiece}
+	if err := u.send(ctx); !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	u.url, u.counted = "", 0 // it has expired
+	if err := g.openPart(ctx, n, u); err != nil {
 		return err
 	}
 	return u.send(ctx)
@@ -68,7 +88,8 @@ func (g *sending) join(ctx context.Context) error {
 	for _, p := range g.checkpoint.Parts {
 		places = append(places, p.URL)
 	}
-	p := g.b.retry.begin()
+	p := g.row.beside()
+	p.progressed()
 	for {
 		r, err := tusRequest(ctx, http.MethodPost, g.tusPath())
 		if err != nil {

@@ -12,7 +12,7 @@ import (
 // tusStream sends a source that is read once. Each piece stays in memory until the broker has it, so a connection
 // that breaks costs nothing but that piece again.
 func (g *sending) tusStream(ctx context.Context, head []byte) error {
-	u := &tusUpload{g: g, url: g.tusPath(), to: unknownLength, piece: largestPiece}
+	u := &tusUpload{g: g, url: g.tusPath(), to: unknownLength}
 	if err := u.create(ctx, map[string]string{"Upload-Defer-Length": "1"}); err != nil {
 		if g.o.Way == WayAuto {
 			// the broker takes no pieces, or none of a file whose length it does not know
@@ -57,12 +57,11 @@ func (s *streamed) next() error {
 
 // stream sends piece after piece, and with the last one the length.
 func (u *tusUpload) stream(ctx context.Context, s *streamed) error {
-	p := u.g.b.retry.begin()
+	p := u.g.row.beside()
 	for {
 		if err := u.streamPiece(ctx, p, s); err != nil {
 			return err
 		}
-		p.progressed()
 		u.renewed = false
 		if s.last {
 			return nil
@@ -70,6 +69,7 @@ func (u *tusUpload) stream(ctx context.Context, s *streamed) error {
 		if err := s.next(); err != nil {
 			return err
 		}
+		p.progressed() // however long the source took
 	}
 }
 

@@ -103,3 +103,17 @@ func TestFollowInbox_TellsOfEachTransferOnce(t *testing.T) {
 	}
 	require.Equal(t, []FileTransferID{before, after}, ids)
 }
+
+func TestInbox_NamesATransferOnceThatIsDownloadedMeanwhile(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	one, two := b.publish([]byte("1")), b.publish([]byte("2"))
+	var ids []FileTransferID
+	for transfer, err := range b.as(bob).Inbox(t.Context(), b.service) {
+		require.NoError(t, err)
+		ids = append(ids, transfer.FileTransferID)
+		_, err := b.as(bob).ReceiveFile(t.Context(), transfer.FileTransferID, FileOptions{Directory: t.TempDir()})
+		require.NoError(t, err)
+	}
+	require.Equal(t, []FileTransferID{one, two}, ids)
+}

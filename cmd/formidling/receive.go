@@ -105,7 +105,15 @@ func (u *user) receiveAll(o receiveOptions) error {
 
 // goesOn tells whether a failure is of one transfer only.
 func (u *user) goesOn(err error) bool {
-	return u.ctx.Err() == nil && hopeless(err)
+	if u.ctx.Err() != nil {
+		return false
+	}
+	for _, kind := range []error{client.ErrChecksum, client.ErrEnded, client.ErrRefused, client.ErrUnauthorized, client.ErrNotFound} {
+		if errors.Is(err, kind) {
+			return true
+		}
+	}
+	return false
 }
 
 // first tells of all failures but the first one, which it returns: it decides the exit code. Being interrupted comes before.

@@ -161,26 +161,30 @@ func (u *user) sendOn(source client.Source, t client.Transfer, o sendOptions, st
 		u.show.notice("going on with transfer %s", options.Resume.ID)
 	}
 	sent, err = u.broker.Send(u.ctx, t, source, options)
-	if resumed && (errors.Is(err, client.ErrEnded) || errors.Is(err, client.ErrNotFound)) && !errors.Is(err, client.ErrChecksum) {
+	if resumed && atItsEnd(err) && !errors.Is(err, client.ErrChecksum) {
 		u.show.notice("%v; beginning a new transfer", err)
 		state.forget()
 		options.Resume, resumed = nil, false
 		sent, err = u.broker.Send(u.ctx, t, source, options)
 	}
-	if err == nil || hopeless(err) {
+	switch {
+	case err == nil, atItsEnd(err):
 		state.forget()
-	} else if state.kept() {
-		u.show.notice("the same command goes on with this transfer")
+	case !state.kept(), state.checkpoint.ID == nil:
+	case errors.Is(err, client.ErrUnauthorized):
+		u.show.notice("the same command goes on with this transfer when you are let in; the broker may have all of the file already")
+	default:
+		u.show.notice("the same command goes on with this transfer; with --new it begins another one")
 	}
 	return sent, resumed, err
 }
 
-// hopeless tells whether going on with a transfer would fail again.
-func hopeless(err error) bool {
-	for _, kind := range []error{client.ErrChecksum, client.ErrEnded, client.ErrRefused, client.ErrUnauthorized, client.ErrNotFound} {
-		if errors.Is(err, kind) {
-			return true
-		}
-	}
-	return false
+// atItsEnd tells whether a failure is of the transfer for good. A refusal by something on the way to the broker, or of a
+// token that has ended, is not: the broker may have the file, and who forgets the transfer sends it twice.
+func atItsEnd(err error) bool {
+	var refused *client.Error
+	return errors.Is(err, client.ErrEnded) || errors.Is(err, client.ErrChecksum) || errors.As(err, &refused) && refused.Code == codeNoTransfer
 }
+
+// codeNoTransfer is what the broker says of a transfer that is not there, and nobody else does.
+const codeNoTransfer = "BRO-00001"

@@ -97,7 +97,9 @@ func buyTokenWith(ctx context.Context, client *http.Client, broker, file string,
 		return "", fmt.Errorf("ask for token: %w", err)
 	}
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	response, err := client.Do(r)
+	steady := *client // the broker does not redirect; who else does gets no assertion
+	steady.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	response, err := steady.Do(r)
 	if err != nil {
 		return "", fmt.Errorf("ask for token: %w", err)
 	}

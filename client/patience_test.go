@@ -1,0 +1,253 @@
+package client
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"io"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// slowly is a source that gives a megabyte in so long a time.
+type slowly struct {
+	io.ReaderAt
+	megabyte time.Duration
+}
+
+func (s slowly) ReadAt(p []byte, at int64) (int, error) {
+	n, err := s.ReaderAt.ReadAt(p, at)
+	time.Sleep(s.megabyte * time.Duration(n) >> 20)
+	return n, err
+}
+
+func TestSend_DoesNotLosePatienceWhileBytesMove(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	content := noise(4 << 20)
+	for _, way := range []Way{WayPlain, WayTus} {
+		t.Run(string(way), func(t *testing.T) {
+			t.Parallel()
+			l := b.link()
+			l.up.Store(3 << 20)
+			c := b.as(alice, func(o *Options) {
+				o.URL, o.Retry.Patience = l.url, 2*time.Second
+				o.Retry.Notify = func(error, time.Duration) { l.up.Store(0) } // one break is enough
+			})
+			source := FromReaderAt(slowly{bytes.NewReader(content), 1500 * time.Millisecond}, int64(len(content)))
+			sent, err := c.Send(t.Context(), b.transfer(), source, SendOptions{Way: way, Undeclared: true})
+			require.NoError(t, err)
+			require.EqualValues(t, 1, l.broken.Load())
+			b.delivers(sent.ID, content)
+		})
+	}
+	t.Run("a source that takes its time", func(t *testing.T) {
+		t.Parallel()
+		l := b.link()
+		content := noise(12 << 20)
+		c := b.as(alice, func(o *Options) {
+			o.URL, o.Retry.Patience, o.Stall = l.url, 2*time.Second, time.Second
+			o.Retry.Notify = func(error, time.Duration) { l.up.Store(0) }
+		})
+		l.up.Store(10 << 20)
+		late := readerFunc(func([]byte) (int, error) { time.Sleep(4 * time.Second); return 0, io.EOF })
+		source := io.MultiReader(bytes.NewReader(content[:9<<20]), late, bytes.NewReader(content[9<<20:]))
+		sent, err := c.Send(t.Context(), b.transfer(), FromReader(source), SendOptions{})
+		require.NoError(t, err)
+		require.EqualValues(t, 1, l.broken.Load())
+		b.delivers(sent.ID, content)
+	})
+	t.Run("a source that takes its time, in one request", func(t *testing.T) {
+		t.Parallel()
+		c := b.as(alice, func(o *Options) { o.Stall = time.Second })
+		late := readerFunc(func([]byte) (int, error) { time.Sleep(2 * time.Second); return 0, io.EOF })
+		source := io.MultiReader(bytes.NewReader(content[:1<<20]), late, bytes.NewReader(content[1<<20:]))
+		sent, err := c.Send(t.Context(), b.transfer(), FromReader(source), SendOptions{Way: WayPlain})
+		require.NoError(t, err)
+		b.delivers(sent.ID, content)
+	})
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+func TestClock_CountsWhatIsLostOnly(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		broken := &NetworkError{Op: "PATCH x", Err: io.ErrUnexpectedEOF}
+		row := Retry{First: time.Second, Longest: time.Second, Patience: 5 * time.Second}.begin()
+		beside := row.beside()
+		body := &outgoing{Reader: bytes.NewReader(make([]byte, 100)), meter: newMeter(nil, PhaseUpload, FileTransferID{}, 100), clock: row.clock}
+		ctx, w, cancel := watched(t.Context(), 2*time.Minute)
+		defer cancel()
+		body.watch = w
+		for range 100 { // a byte a minute
+			_, err := body.Read(make([]byte, 1))
+			require.NoError(t, err)
+			time.Sleep(time.Minute)
+		}
+		_, err := io.Copy(io.Discard, body)
+		require.NoError(t, err)
+		require.NoError(t, ctx.Err())
+		require.NoError(t, row.pause(t.Context(), broken))
+		for row.pause(t.Context(), broken) == nil {
+		}
+		require.Equal(t, error(broken), beside.pause(t.Context(), broken), "it is one patience")
+		row.progressed()
+		require.NoError(t, beside.pause(t.Context(), broken), "and one progress")
+		row.clock.forgive(time.Hour)
+		require.Zero(t, row.clock.idle(), "nobody saves patience up")
+	})
+}
+
+func TestUpload_SizesItsPiecesByTheRate(t *testing.T) {
+	t.Parallel()
+	u := &tusUpload{piece: firstPiece}
+	u.resize(time.Second)
+	require.EqualValues(t, 2*firstPiece, u.piece)
+	u.resize(10 * time.Second)
+	require.EqualValues(t, 2*firstPiece, u.piece)
+	u.resize(time.Minute)
+	require.EqualValues(t, firstPiece, u.piece)
+	for range 20 {
+		u.resize(time.Minute)
+	}
+	require.EqualValues(t, smallestPiece, u.piece)
+	for range 20 {
+		u.resize(time.Second)
+	}
+	require.EqualValues(t, largestPiece, u.piece)
+}
+
+func TestSend_LetsAPartWaitWhileAnotherOneGoesOn(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	p := b.proxy()
+	var under, refused atomic.Int64
+	p.answers(func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Method != http.MethodPatch {
+			return false
+		}
+		if under.Add(1) == 1 {
+			return false
+		}
+		under.Add(-1)
+		refused.Add(1)
+		w.Header().Set("Retry-After", "1")
+		w.WriteHeader(http.StatusTooManyRequests)
+		return true
+	})
+	p.changes(func(r *http.Response) error {
+		if r.Request.Method == http.MethodPatch {
+			under.Add(-1)
+		}
+		return nil
+	})
+	content := noise(4 << 20)
+	var mu sync.Mutex
+	var pauses []time.Duration
+	c := b.through(alice, p, func(o *Options) {
+		o.Retry.Patience, o.Retry.First, o.Retry.Longest = 3*time.Second, 4*time.Second, 8*time.Second
+		o.Retry.Notify = func(_ error, pause time.Duration) {
+			mu.Lock()
+			defer mu.Unlock()
+			pauses = append(pauses, pause)
+		}
+	})
+	source := FromReaderAt(slowly{bytes.NewReader(content), 2 * time.Second}, int64(len(content)))
+	sent, err := c.Send(t.Context(), b.transfer(), source, SendOptions{Way: WayTus, Parts: 2, Undeclared: true})
+	require.NoError(t, err)
+	require.Greater(t, refused.Load(), int64(2))
+	for _, pause := range pauses {
+		require.Equal(t, time.Second, pause, "as it was asked")
+	}
+	b.delivers(sent.ID, content)
+}
+
+func TestSend_OpensItsPartsInTheFilesOrder(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	p := b.proxy()
+	const parts = 8
+	var opened, early atomic.Int64
+	p.answers(func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodPatch && opened.Load() < parts {
+			early.Add(1)
+		}
+		return false
+	})
+	p.changes(func(r *http.Response) error {
+		if r.Request.Header.Get("Upload-Concat") == "partial" {
+			opened.Add(1)
+		}
+		return nil
+	})
+	content := noise(1 << 20)
+	made := 0
+	sent, err := b.through(alice, p).Send(t.Context(), b.transfer(), FromReaderAt(bytes.NewReader(content), 1<<20), SendOptions{Way: WayTus, Parts: parts, Save: func(c Checkpoint) error {
+		now := 0
+		for n, part := range c.Parts {
+			if part.URL != "" {
+				require.Equal(t, n, now, "those before it were made before it")
+				now++
+			}
+		}
+		require.LessOrEqual(t, now, made+1)
+		made = now
+		return nil
+	}})
+	require.NoError(t, err)
+	require.Equal(t, parts, made)
+	require.Zero(t, early.Load(), "nothing was sent before")
+	b.delivers(sent.ID, content)
+}
+
+func TestReceive_WaitsForItsReader(t *testing.T) {
+	t.Parallel()
+	content := noise(8 << 20)
+	var downloads atomic.Int64
+	var breaks atomic.Bool
+	b := hostile(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("ETag", `"x"`)
+		w.Header().Set("Repr-Digest", digestOf(content))
+		if r.Method == http.MethodGet && downloads.Add(1) == 1 && breaks.Load() {
+			w.Header().Set("Content-Length", "8388608")
+			_, _ = w.Write(content[:1<<20])
+			panic(http.ErrAbortHandler)
+		}
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
+	})
+	b.stall = 500 * time.Millisecond
+	read := func() {
+		t.Helper()
+		downloads.Store(0)
+		in, err := b.Receive(t.Context(), FileTransferID{}, ReceiveOptions{})
+		require.NoError(t, err)
+		head := make([]byte, 1000)
+		_, err = io.ReadFull(in, head)
+		require.NoError(t, err)
+		time.Sleep(2 * time.Second) // the reader is busy with it
+		rest, err := io.ReadAll(in)
+		require.NoError(t, err)
+		require.Equal(t, sum(content), sum(append(head, rest...)))
+		require.NoError(t, in.Close())
+	}
+	read()
+	require.EqualValues(t, 1, downloads.Load(), "the connection was not given up")
+	breaks.Store(true)
+	b.retry = Retry{First: time.Millisecond, Patience: time.Second}
+	read()
+	require.EqualValues(t, 2, downloads.Load(), "the rest did not count")
+}
+
+func digestOf(content []byte) string {
+	s := sha256.Sum256(content)
+	return "sha-256=:" + base64.StdEncoding.EncodeToString(s[:]) + ":"
+}
