@@ -67,7 +67,7 @@ type Notification struct {
 	ID         uuid.UUID `gorm:"primaryKey"`
 	TransferID uuid.UUID
 	Party      Party
-	Channel    string // such as webhook/<subscription>; never an address
+	Channel    string // such as webhook; never an address or an id: the sender reads it
 	Failed     string // why it was given up; empty: delivered
 	At         time.Time
 	ReceiptSeq *int

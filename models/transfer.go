@@ -125,7 +125,8 @@ type ContentAccess struct {
 	FirstByte  int64
 	Length     int64 // bytes asked for
 	Started    time.Time
-	Ended      *time.Time
+	Noted      *time.Time // when its process last told of it; nil: not yet
+	Ended      *time.Time // nil also for ever, when its process died
 	BytesSent  int64
 	Complete   bool          // all bytes asked for were sent
 	Actor      *ReceiptActor `gorm:"serializer:json"` // whose credential; nil: from before it was kept

@@ -155,7 +155,11 @@ func (b *timeline) events() error {
 		return err
 	}
 	for _, r := range rows {
-		b.add(models.TimelineEntry{At: r.At, Kind: models.TimelineNotification, What: string(r.Type), Recipient: r.Party, Cause: fmt.Sprintf("event %d in the feed of %s", r.Seq, r.Party)})
+		e := models.TimelineEntry{At: r.At, Kind: models.TimelineNotification, What: string(r.Type), Recipient: r.Party, Cause: "an event in the feed of " + string(r.Party)}
+		if r.Party == b.viewer { // to others the number would tell how much it is told of
+			e.Cause = fmt.Sprintf("event %d in your feed", r.Seq)
+		}
+		b.add(e)
 	}
 	return nil
 }

@@ -81,7 +81,7 @@ func (l *life) steps(rt *rapid.T) map[string]func() {
 			}
 		},
 		"notify": func() {
-			if l.note(background, models.Notification{TransferID: l.id, Party: who, Channel: "webhook"}) == nil {
+			if l.note(background, models.Notification{TransferID: l.id, Party: who, Channel: uuid.NewString()}) == nil {
 				l.count(0, 1)
 			}
 		},

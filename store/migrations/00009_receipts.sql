@@ -58,6 +58,7 @@ CREATE TABLE notifications (
     receipt_seq integer,
     FOREIGN KEY (transfer_id, party) REFERENCES recipients (transfer_id, party)
 );
+CREATE UNIQUE INDEX notifications_once ON notifications (transfer_id, party, channel, (failed = ''));
 CREATE INDEX notifications_of_transfer ON notifications (transfer_id, at);
 CREATE INDEX notifications_outstanding ON notifications (transfer_id) WHERE receipt_seq IS NULL;
 
@@ -65,13 +66,15 @@ ALTER TABLE staged_contents ADD COLUMN actor text;
 ALTER TABLE staged_contents ADD COLUMN permit text;
 ALTER TABLE content_accesses ADD COLUMN actor text;
 ALTER TABLE content_accesses ADD COLUMN permit text;
+ALTER TABLE content_accesses ADD COLUMN noted timestamptz;
 ALTER TABLE content_accesses ADD COLUMN receipt_seq integer;
-UPDATE content_accesses SET receipt_seq = 0 WHERE ended IS NOT NULL; -- from before there were receipts
-CREATE INDEX content_accesses_outstanding ON content_accesses (transfer_id) WHERE ended IS NOT NULL AND receipt_seq IS NULL;
+UPDATE content_accesses SET receipt_seq = 0; -- from before there were receipts
+CREATE INDEX content_accesses_outstanding ON content_accesses (transfer_id) WHERE receipt_seq IS NULL;
 
 -- +goose Down
 DROP INDEX content_accesses_outstanding;
 ALTER TABLE content_accesses DROP COLUMN receipt_seq;
+ALTER TABLE content_accesses DROP COLUMN noted;
 ALTER TABLE content_accesses DROP COLUMN permit;
 ALTER TABLE content_accesses DROP COLUMN actor;
 ALTER TABLE staged_contents DROP COLUMN permit;
