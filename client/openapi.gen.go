@@ -2009,6 +2009,15 @@ type ListTransferReceiptsParams struct {
 	Limit *PageSize `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// GetTimelineParams defines parameters for GetTimeline.
+type GetTimelineParams struct {
+	// Limit Entries of a page, 1 to 10000; 1000 by default.
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where to go on, copied from the `next` link of the answer before. It is opaque.
+	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
 // UploadFileParams defines parameters for UploadFile.
 type UploadFileParams struct {
 	// IdempotencyKey Additive. Chosen by the caller, unique per request that it makes: 1–255 visible ASCII characters. The same key
@@ -3011,14 +3020,14 @@ type ClientInterface interface {
 	//
 	// Additive. State changes, uploads, deliveries, downloads, notifications, confirmations, statements and receipts, oldest
 	// first, one entry for each. The sender sees all, a recipient what concerns it, the service owner all but what the
-	// parties wrote.
+	// parties wrote. A supplier sees what its principal may see in the roles that were delegated to it.
 	//
 	// | code | status | when |
 	// |---|---|---|
 	// | BRO-00001 | 404 | no such transfer, or the caller has no part in it |
 	//
 	// Corresponds with GET /broker/api/v1/filetransfer/{fileTransferId}/timeline (the `GetTimeline` operationId).
-	GetTimeline(ctx context.Context, fileTransferID FileTransferID, reqEditors ...RequestEditorFn) (*http.Response, error)
+	GetTimeline(ctx context.Context, fileTransferID FileTransferID, params *GetTimelineParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// UploadFileWithBody Upload the file
 	//
@@ -4631,15 +4640,15 @@ func (c *API) GetReceiptBundle(ctx context.Context, fileTransferID FileTransferI
 //
 // Additive. State changes, uploads, deliveries, downloads, notifications, confirmations, statements and receipts, oldest
 // first, one entry for each. The sender sees all, a recipient what concerns it, the service owner all but what the
-// parties wrote.
+// parties wrote. A supplier sees what its principal may see in the roles that were delegated to it.
 //
 // | code | status | when |
 // |---|---|---|
 // | BRO-00001 | 404 | no such transfer, or the caller has no part in it |
 //
 // Corresponds with GET /broker/api/v1/filetransfer/{fileTransferId}/timeline (the `GetTimeline` operationId).
-func (c *API) GetTimeline(ctx context.Context, fileTransferID FileTransferID, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewGetTimelineRequest(c.Server, fileTransferID)
+func (c *API) GetTimeline(ctx context.Context, fileTransferID FileTransferID, params *GetTimelineParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetTimelineRequest(c.Server, fileTransferID, params)
 	if err != nil {
 		return nil, err
 	}
@@ -7944,7 +7953,7 @@ func NewGetReceiptBundleRequest(server string, fileTransferID FileTransferID) (*
 }
 
 // NewGetTimelineRequest constructs an http.Request for the GetTimeline method
-func NewGetTimelineRequest(server string, fileTransferID FileTransferID) (*http.Request, error) {
+func NewGetTimelineRequest(server string, fileTransferID FileTransferID, params *GetTimelineParams) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -7967,6 +7976,45 @@ func NewGetTimelineRequest(server string, fileTransferID FileTransferID) (*http.
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)

@@ -49,7 +49,7 @@ func TestTimeline_TellsNoNumbersOfOthersFeeds(t *testing.T) {
 		require.NoError(t, err)
 		require.True(t, moved)
 		causes := func(p models.Party) (out []string) {
-			_, entries, err := b.TimelineFor(t.Context(), id, p)
+			_, entries, err := b.TimelineFor(t.Context(), id, models.TimelineQuery{Viewer: p, Limit: 10_000})
 			require.NoError(t, err)
 			for _, e := range entries {
 				if e.Kind == models.TimelineNotification && e.Recipient == bob {

@@ -190,7 +190,7 @@ func stated(t models.Transfer, st *models.Statement) receiptDraft {
 	default:
 	}
 	d := receiptOf(t, event, st.At).withFile(t).said(st)
-	if st.Party != t.Sender {
+	if !st.AsSender {
 		d.Recipient = st.Party
 	}
 	if st.Kind == models.StatementMismatch {

@@ -27,6 +27,7 @@ CREATE TABLE signed_receipts (
     recipient   text NOT NULL,
     jws         text NOT NULL,
     hash        text NOT NULL,
+    at          timestamptz NOT NULL,
     PRIMARY KEY (transfer_id, seq),
     FOREIGN KEY (transfer_id, seq) REFERENCES receipt_entries (transfer_id, seq)
 );
@@ -43,6 +44,7 @@ CREATE TABLE statements (
     proof       text NOT NULL,
     actor       text NOT NULL,
     at          timestamptz NOT NULL,
+    as_sender   boolean NOT NULL,
     receipt_seq integer
 );
 CREATE INDEX statements_of_transfer ON statements (transfer_id, party, kind, at);
