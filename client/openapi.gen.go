@@ -3424,7 +3424,12 @@ type ClientInterface interface {
 	// TestSubscription Send a test event
 	//
 	// Additive. Sends the event `platform.events.testsubscription` at once, whatever the status, and tells how the endpoint
-	// answered. It changes nothing else. One test at a time.
+	// answered. It changes nothing else. One test at a time, and none before the endpoint was validated.
+	//
+	// | code | status | when |
+	// |---|---|---|
+	// | FMD-00081 | 409 | a test event is on its way |
+	// | FMD-00082 | 409 | the endpoint has not answered its validation event yet |
 	//
 	// Corresponds with POST /events/api/v1/subscriptions/{subscriptionId}/test (the `TestSubscription` operationId).
 	TestSubscription(ctx context.Context, subscriptionID SubscriptionID, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -5394,7 +5399,12 @@ func (c *API) RotateSubscription(ctx context.Context, subscriptionID Subscriptio
 // TestSubscription Send a test event
 //
 // Additive. Sends the event `platform.events.testsubscription` at once, whatever the status, and tells how the endpoint
-// answered. It changes nothing else. One test at a time.
+// answered. It changes nothing else. One test at a time, and none before the endpoint was validated.
+//
+// | code | status | when |
+// |---|---|---|
+// | FMD-00081 | 409 | a test event is on its way |
+// | FMD-00082 | 409 | the endpoint has not answered its validation event yet |
 //
 // Corresponds with POST /events/api/v1/subscriptions/{subscriptionId}/test (the `TestSubscription` operationId).
 func (c *API) TestSubscription(ctx context.Context, subscriptionID SubscriptionID, reqEditors ...RequestEditorFn) (*http.Response, error) {
