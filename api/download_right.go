@@ -49,7 +49,6 @@ func (s *Server) watchRight(c *gin.Context, v models.TransferView, access uuid.U
 		defer close(done)
 		tick := time.NewTicker(every)
 		defer tick.Stop()
-		noted := int64(0)
 		for {
 			select {
 			case <-ctx.Done():
@@ -62,9 +61,8 @@ func (s *Server) watchRight(c *gin.Context, v models.TransferView, access uuid.U
 				_ = connect.SetWriteDeadline(time.Unix(1, 0)) // a write that waits ends now
 				return
 			}
-			if sent := right.sent.Load(); sent != noted && s.Downloads.NoteAccess(ctx, access, sent) == nil {
-				noted = sent // what could not be noted is, with more, in ten seconds
-			}
+			// what could not be noted is, with more, in ten seconds; also a client that reads nothing is there
+			_ = s.Downloads.NoteAccess(ctx, access, right.sent.Load())
 		}
 	}()
 	return right, func() { cancel(); <-done }

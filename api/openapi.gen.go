@@ -2004,6 +2004,15 @@ type ListTransferReceiptsParams struct {
 	Limit *PageSize `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// GetTimelineParams defines parameters for GetTimeline.
+type GetTimelineParams struct {
+	// Limit Entries of a page, 1 to 10000; 1000 by default.
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where to go on, copied from the `next` link of the answer before. It is opaque.
+	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
 // UploadFileParams defines parameters for UploadFile.
 type UploadFileParams struct {
 	// IdempotencyKey Additive. Chosen by the caller, unique per request that it makes: 1–255 visible ASCII characters. The same key
@@ -2553,7 +2562,7 @@ type ServerInterface interface {
 	GetReceiptBundle(c *gin.Context, fileTransferID FileTransferID)
 	// GetTimeline Read all that happened to a transfer, in one list
 	// (GET /broker/api/v1/filetransfer/{fileTransferId}/timeline)
-	GetTimeline(c *gin.Context, fileTransferID FileTransferID)
+	GetTimeline(c *gin.Context, fileTransferID FileTransferID, params GetTimelineParams)
 	// UploadFile Upload the file
 	// (POST /broker/api/v1/filetransfer/{fileTransferId}/upload)
 	UploadFile(c *gin.Context, fileTransferID FileTransferID, params UploadFileParams)
@@ -4274,6 +4283,25 @@ func (siw *ServerInterfaceWrapper) GetTimeline(c *gin.Context) {
 		return
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetTimelineParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", c.Request.URL.Query(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter cursor: %w", err), http.StatusBadRequest)
+		return
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -4281,7 +4309,7 @@ func (siw *ServerInterfaceWrapper) GetTimeline(c *gin.Context) {
 		}
 	}
 
-	siw.Handler.GetTimeline(c, fileTransferID)
+	siw.Handler.GetTimeline(c, fileTransferID, params)
 }
 
 // UploadFile operation middleware

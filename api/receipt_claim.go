@@ -70,9 +70,9 @@ func (s *Server) acknowledge(c *gin.Context, id FileTransferID) error {
 	}
 	kind := models.StatementAcknowledgement
 	switch {
-	case v.Sender != caller(c) && v.Published == nil:
+	case !v.SentBy(caller(c)) && v.Published == nil:
 		return models.ErrNotPublished
-	case v.Sender == caller(c) && claim.Proof != "":
+	case v.SentBy(caller(c)) && claim.Proof != "":
 		kind = models.StatementSenderProof
 	}
 	return s.state(c.Request.Context(), v, actor(c), kind, claim)
@@ -91,6 +91,7 @@ func (s *Server) state(ctx context.Context, v models.TransferView, by models.Cal
 	st := models.Statement{
 		TransferID: v.ID, Party: by.Party, Kind: kind, Status: claim.Status, Text: claim.Text, SHA256: claim.SHA256,
 		Proof: claim.Proof, Actor: *models.NewReceiptActor(by),
+		AsSender: kind != models.StatementConfirmation && v.SentBy(by.Party),
 	}
 	if claim.SHA256 != "" && claim.SHA256 != content {
 		st.Kind, st.Proof = models.StatementMismatch, "" // whatever it signs is not this content

@@ -21,7 +21,8 @@ type Receipts interface {
 	State(ctx context.Context, st models.Statement) error
 	ReceiptsOf(ctx context.Context, transfer uuid.UUID, viewer models.Party, after, limit int) (models.ReceiptChain, []models.IssuedReceipt, error)
 	ListReceipts(ctx context.Context, q models.ReceiptQuery) ([]models.IssuedReceipt, error)
-	TimelineFor(ctx context.Context, transfer uuid.UUID, viewer models.Party) (models.TimelineView, []models.TimelineEntry, error)
+	ReceivedReceipts(ctx context.Context, transfer uuid.UUID, viewer models.Party, after, limit int) ([]models.IssuedReceipt, error)
+	TimelineFor(ctx context.Context, transfer uuid.UUID, q models.TimelineQuery) (models.TimelineView, []models.TimelineEntry, error)
 }
 
 // Evidence is what anybody can check without us: bundles, keys, the log.
@@ -57,27 +58,32 @@ func (s *Server) receiptsOf(c *gin.Context, id FileTransferID, params ListTransf
 	if err == nil && value(params.After) < 0 {
 		err = models.InvalidField("after", "after must be a sequence number, 0 or more.")
 	}
+	var withheld models.Role
 	if err == nil {
-		err = s.mayReadReceipts(c, id)
+		withheld, err = s.mayReadReceipts(c, id)
 	}
 	if err != nil {
 		return nil, p, err
+	}
+	if withheld == models.RoleSender {
+		rows, err := s.Receipts.ReceivedReceipts(c.Request.Context(), id, caller(c), value(params.After), p.limit+1)
+		return rows, p, err
 	}
 	_, rows, err := s.Receipts.ReceiptsOf(c.Request.Context(), id, caller(c), value(params.After), p.limit+1)
 	return rows, p, err
 }
 
 // mayReadReceipts hides a transfer from suppliers that may not look at it; who is a party the store knows, also of a
-// submission that was refused and so is no transfer.
-func (s *Server) mayReadReceipts(c *gin.Context, id uuid.UUID) error {
+// submission that was refused and so is no transfer. It returns the role that is withheld from a supplier.
+func (s *Server) mayReadReceipts(c *gin.Context, id uuid.UUID) (withheld models.Role, err error) {
 	if s.Receipts == nil {
-		return errNoRoute
+		return "", errNoRoute
 	}
 	if actor(c).Supplier == "" {
-		return nil
+		return "", nil
 	}
-	_, err := s.look(c.Request.Context(), id, actor(c))
-	return err
+	v, err := s.look(c.Request.Context(), id, actor(c))
+	return v.Withheld, err
 }
 
 // ListReceipts answers with the receipts of all transfers of the caller, in the order of the log.
@@ -142,9 +148,13 @@ func receiptView(r models.IssuedReceipt) (TransferReceipt, error) {
 
 // GetReceiptBundle answers with all that is needed to check a transfer's receipts without asking anybody.
 func (s *Server) GetReceiptBundle(c *gin.Context, id FileTransferID) {
-	err := s.mayReadReceipts(c, id)
-	if err == nil && s.Evidence == nil {
+	withheld, err := s.mayReadReceipts(c, id)
+	switch {
+	case err != nil:
+	case s.Evidence == nil:
 		err = models.ErrNoReceiptKeys
+	case withheld == models.RoleSender: // the bundle of one that is both is the sender's
+		err = models.ErrNoAccess
 	}
 	var b models.ReceiptBundle
 	if err == nil {
@@ -154,15 +164,28 @@ func (s *Server) GetReceiptBundle(c *gin.Context, id FileTransferID) {
 }
 
 // GetTimeline answers with all that happened to a transfer.
-func (s *Server) GetTimeline(c *gin.Context, id FileTransferID) {
-	err := s.mayReadReceipts(c, id)
+func (s *Server) GetTimeline(c *gin.Context, id FileTransferID, params GetTimelineParams) {
+	place, limit, err := timelinePage(params)
+	var withheld models.Role
+	if err == nil {
+		withheld, err = s.mayReadReceipts(c, id)
+	}
 	var entries []models.TimelineEntry
 	if err == nil {
-		_, entries, err = s.Receipts.TimelineFor(c.Request.Context(), id, caller(c))
+		q := models.TimelineQuery{Viewer: caller(c), Withheld: withheld, From: place, Limit: limit + 1}
+		_, entries, err = s.Receipts.TimelineFor(c.Request.Context(), id, q)
 	}
 	if err != nil {
 		s.problem(c, err)
 		return
+	}
+	if len(entries) > limit {
+		entries = entries[:limit]
+		next := *c.Request.URL
+		values := next.Query()
+		values.Set("cursor", timelineCursor(place.Behind(entries)))
+		next.RawQuery = values.Encode()
+		link(c, next.RequestURI())
 	}
 	out := Timeline{Entries: make([]TimelineEntry, 0, len(entries))}
 	for _, e := range entries {

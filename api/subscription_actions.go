@@ -11,9 +11,13 @@ import (
 	"github.com/formidling/formidling/models"
 )
 
-// TestSubscription sends a test event to the endpoint of a subscription and tells how it answered.
+// TestSubscription sends a test event to the endpoint of a subscription and tells how it answered. One that never
+// answered its validation may be somebody's who wants nothing of us.
 func (s *Server) TestSubscription(c *gin.Context, id SubscriptionID) {
-	_, err := s.Subscriptions.SubscriptionOf(c.Request.Context(), caller(c), id)
+	n, err := s.Subscriptions.SubscriptionOf(c.Request.Context(), caller(c), id)
+	if err == nil && n.Validated == nil {
+		err = models.ErrNotValidated
+	}
 	var out models.TestResult
 	if err == nil {
 		out, err = s.Subscribers.TestSubscription(c.Request.Context(), id, uuid.New())

@@ -144,6 +144,11 @@ func TestSubscriptions_AreTestedEnabledReplayedRotatedAndEnded(t *testing.T) {
 	n := b.subscribe(alice, `{"endPoint":"`+endPoint+`"}`)
 	at := fmt.Sprintf("%s/%d", subscriptions, n.ID)
 	var test SubscriptionTest
+	b.call(alice, "POST", at+"/test", "").is(http.StatusConflict, "FMD-00082")
+	stored, err := b.store.Subscription(t.Context(), n.ID)
+	require.NoError(t, err)
+	_, err = b.store.ValidateSubscription(t.Context(), stored)
+	require.NoError(t, err)
 	b.call(alice, "POST", at+"/test", "").is(http.StatusOK, "").json(&test)
 	require.Equal(t, 500, *test.Status)
 	require.Equal(t, "It answered 500.", *test.Error)

@@ -13,7 +13,7 @@ func (s *Server) CancelFileTransfer(c *gin.Context, id FileTransferID) {
 	v, err := s.look(c.Request.Context(), id, actor(c))
 	switch {
 	case err != nil:
-	case v.Sender != caller(c):
+	case !v.SentBy(caller(c)):
 		err = models.ErrNoAccess
 	case v.Status == models.TransferCancelled: // a repeat: a workflow that never heard of the first does so now
 		_ = s.Transfers.Cancel(c.Request.Context(), id)

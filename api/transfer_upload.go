@@ -34,7 +34,7 @@ func (s *Server) upload(c *gin.Context, id uuid.UUID, key, proof string) (models
 	if err != nil {
 		return 0, err
 	}
-	if v.Sender != caller(c) {
+	if !v.SentBy(caller(c)) {
 		return 0, models.ErrNoAccess
 	}
 	if v.EffectiveStatus.AwaitsContent() {

@@ -17,7 +17,8 @@ func (s *Server) look(ctx context.Context, id uuid.UUID, by models.Caller) (mode
 	return s.seen(ctx, v, by, err)
 }
 
-// seen hides a transfer from suppliers that may not look at it in the role that their principal has in it.
+// seen hides a transfer from suppliers that may not look at it in the role that their principal has in it, and of one in
+// which it has both roles what belongs to the other.
 func (s *Server) seen(ctx context.Context, v models.TransferView, by models.Caller, err error) (models.TransferView, error) {
 	var roles []models.Role
 	if err == nil {
@@ -26,6 +27,7 @@ func (s *Server) seen(ctx context.Context, v models.TransferView, by models.Call
 	if err == nil && !slices.ContainsFunc(roles, func(r models.Role) bool { return v.HasParty(by.Party, r) }) {
 		err = models.ErrTransferNotFound
 	}
+	v = v.For(by.Party, roles)
 	if e, refused := models.AsError(err); refused && !e.Retryable() && !errors.Is(err, models.ErrTransferNotFound) {
 		err = models.ErrTransferNotFound
 	}

@@ -115,7 +115,7 @@ func partOf(transfer uuid.UUID, location string) (uuid.UUID, bool) {
 // tusTransfer is a transfer for its sender alone.
 func (s *Server) tusTransfer(c *gin.Context, id uuid.UUID) (models.TransferView, error) {
 	v, err := s.look(c.Request.Context(), id, actor(c))
-	if err == nil && v.Sender != caller(c) {
+	if err == nil && !v.SentBy(caller(c)) {
 		err = models.ErrNoAccess
 	}
 	return v, err

@@ -2009,6 +2009,15 @@ type ListTransferReceiptsParams struct {
 	Limit *PageSize `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// GetTimelineParams defines parameters for GetTimeline.
+type GetTimelineParams struct {
+	// Limit Entries of a page, 1 to 10000; 1000 by default.
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where to go on, copied from the `next` link of the answer before. It is opaque.
+	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
 // UploadFileParams defines parameters for UploadFile.
 type UploadFileParams struct {
 	// IdempotencyKey Additive. Chosen by the caller, unique per request that it makes: 1–255 visible ASCII characters. The same key
@@ -3019,14 +3028,14 @@ type ClientInterface interface {
 	//
 	// Additive. State changes, uploads, deliveries, downloads, notifications, confirmations, statements and receipts, oldest
 	// first, one entry for each. The sender sees all, a recipient what concerns it, the service owner all but what the
-	// parties wrote.
+	// parties wrote. A supplier sees what its principal may see in the roles that were delegated to it.
 	//
 	// | code | status | when |
 	// |---|---|---|
 	// | BRO-00001 | 404 | no such transfer, or the caller has no part in it |
 	//
 	// Corresponds with GET /broker/api/v1/filetransfer/{fileTransferId}/timeline (the `GetTimeline` operationId).
-	GetTimeline(ctx context.Context, fileTransferID FileTransferID, reqEditors ...RequestEditorFn) (*http.Response, error)
+	GetTimeline(ctx context.Context, fileTransferID FileTransferID, params *GetTimelineParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// UploadFileWithBody Upload the file
 	//
@@ -3423,7 +3432,12 @@ type ClientInterface interface {
 	// TestSubscription Send a test event
 	//
 	// Additive. Sends the event `platform.events.testsubscription` at once, whatever the status, and tells how the endpoint
-	// answered. It changes nothing else. One test at a time.
+	// answered. It changes nothing else. One test at a time, and none before the endpoint was validated.
+	//
+	// | code | status | when |
+	// |---|---|---|
+	// | FMD-00081 | 409 | a test event is on its way |
+	// | FMD-00082 | 409 | the endpoint has not answered its validation event yet |
 	//
 	// Corresponds with POST /events/api/v1/subscriptions/{subscriptionId}/test (the `TestSubscription` operationId).
 	TestSubscription(ctx context.Context, subscriptionID SubscriptionID, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -4647,15 +4661,15 @@ func (c *API) GetReceiptBundle(ctx context.Context, fileTransferID FileTransferI
 //
 // Additive. State changes, uploads, deliveries, downloads, notifications, confirmations, statements and receipts, oldest
 // first, one entry for each. The sender sees all, a recipient what concerns it, the service owner all but what the
-// parties wrote.
+// parties wrote. A supplier sees what its principal may see in the roles that were delegated to it.
 //
 // | code | status | when |
 // |---|---|---|
 // | BRO-00001 | 404 | no such transfer, or the caller has no part in it |
 //
 // Corresponds with GET /broker/api/v1/filetransfer/{fileTransferId}/timeline (the `GetTimeline` operationId).
-func (c *API) GetTimeline(ctx context.Context, fileTransferID FileTransferID, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewGetTimelineRequest(c.Server, fileTransferID)
+func (c *API) GetTimeline(ctx context.Context, fileTransferID FileTransferID, params *GetTimelineParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetTimelineRequest(c.Server, fileTransferID, params)
 	if err != nil {
 		return nil, err
 	}
@@ -5401,7 +5415,12 @@ func (c *API) RotateSubscription(ctx context.Context, subscriptionID Subscriptio
 // TestSubscription Send a test event
 //
 // Additive. Sends the event `platform.events.testsubscription` at once, whatever the status, and tells how the endpoint
-// answered. It changes nothing else. One test at a time.
+// answered. It changes nothing else. One test at a time, and none before the endpoint was validated.
+//
+// | code | status | when |
+// |---|---|---|
+// | FMD-00081 | 409 | a test event is on its way |
+// | FMD-00082 | 409 | the endpoint has not answered its validation event yet |
 //
 // Corresponds with POST /events/api/v1/subscriptions/{subscriptionId}/test (the `TestSubscription` operationId).
 func (c *API) TestSubscription(ctx context.Context, subscriptionID SubscriptionID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -7960,7 +7979,7 @@ func NewGetReceiptBundleRequest(server string, fileTransferID FileTransferID) (*
 }
 
 // NewGetTimelineRequest constructs an http.Request for the GetTimeline method
-func NewGetTimelineRequest(server string, fileTransferID FileTransferID) (*http.Request, error) {
+func NewGetTimelineRequest(server string, fileTransferID FileTransferID, params *GetTimelineParams) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -7983,6 +8002,45 @@ func NewGetTimelineRequest(server string, fileTransferID FileTransferID) (*http.
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)

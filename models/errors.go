@@ -169,6 +169,7 @@ var (
 
 	ErrSubscriptionNotFound  = &Error{Kind: KindNotFound, Code: "FMD-00080", Message: "There is no such subscription."}
 	ErrTestRunning           = &Error{Kind: KindConflict, Code: "FMD-00081", Message: "A test event is on its way to this endpoint. Ask again when it was answered."}
+	ErrNotValidated          = &Error{Kind: KindConflict, Code: "FMD-00082", Message: "The endpoint has not answered its validation event yet, and is sent nothing else before it did."}
 	ErrOtherContent          = &Error{Kind: KindMismatchedContent, Code: "FMD-00050", Message: "The SHA-256 is not that of the file. Nothing was confirmed; a receipt says what you found."}
 	ErrProofInvalid          = &Error{Kind: KindMismatchedContent, Code: "FMD-00051", Message: "The proof is not a signature of this content by your organisation's own enterprise certificate."}
 	ErrNoProofs              = &Error{Kind: KindForbidden, Code: "FMD-00052", Message: "This installation trusts no enterprise certificates, so it can take no proofs."}

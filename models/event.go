@@ -66,10 +66,17 @@ type Event struct {
 
 // EventFilter chooses among the events of one party; empty fields choose all. What passes keeps its order.
 type EventFilter struct {
-	Types     []string // in full or their last part
-	Resource  string   // a service, its id or URN
-	Subject   string   // an organisation in any form; another than the party itself has no events there
-	Resources []string // of these services only; nil: of all
+	Types    []string  // in full or their last part
+	Resource string    // a service, its id or URN
+	Subject  string    // an organisation in any form; another than the party itself has no events there
+	Sights   []Sight   // of these services and roles only, each service once; nil: of all
+	Without  EventType // none of this type; empty: of all
+}
+
+// Sight is a service in which somebody sees the events of a role; an empty role: of both.
+type Sight struct {
+	Resource string
+	Role     Role
 }
 
 // Check says which field names something that no event can have.

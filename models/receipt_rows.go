@@ -32,6 +32,7 @@ type SignedReceipt struct {
 	Recipient  Party
 	JWS        string `gorm:"column:jws"`
 	Hash       string // ReceiptHash of JWS
+	At         time.Time
 }
 
 // Statement is a fact: what a party said about a transfer, and with which credential. It decides nothing until a
@@ -47,6 +48,7 @@ type Statement struct {
 	Proof      string
 	Actor      ReceiptActor `gorm:"serializer:json"`
 	At         time.Time
+	AsSender   bool // said as the sender, who may be a recipient too
 	ReceiptSeq *int // of the receipt that tells of it; nil: none yet
 }
 
@@ -67,7 +69,7 @@ type Notification struct {
 	ID         uuid.UUID `gorm:"primaryKey"`
 	TransferID uuid.UUID
 	Party      Party
-	Channel    string // such as webhook/<subscription>; never an address
+	Channel    string // such as webhook; never an address or an id: the sender reads it
 	Failed     string // why it was given up; empty: delivered
 	At         time.Time
 	ReceiptSeq *int

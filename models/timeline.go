@@ -35,6 +35,34 @@ type TimelineEntry struct {
 	Cause     string
 }
 
+// MaxTimelinePassed bounds TimelinePlace.Passed: more does not happen to a transfer at one moment.
+const MaxTimelinePassed = 200_000
+
+// TimelinePlace is how far somebody has read a timeline: all before At, and the first Passed entries of At.
+type TimelinePlace struct {
+	At     time.Time
+	Passed int
+}
+
+// Behind is the place behind a page that was read from p on.
+func (p TimelinePlace) Behind(page []TimelineEntry) TimelinePlace {
+	for _, e := range page {
+		if !e.At.Equal(p.At) {
+			p = TimelinePlace{At: e.At}
+		}
+		p.Passed++
+	}
+	return p
+}
+
+// TimelineQuery asks for at most Limit entries of a timeline.
+type TimelineQuery struct {
+	Viewer   Party
+	Withheld Role // as in TransferView
+	From     TimelinePlace
+	Limit    int
+}
+
 // TimelineView is who looks at a timeline, and so what is in it.
 type TimelineView int
 

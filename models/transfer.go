@@ -125,7 +125,8 @@ type ContentAccess struct {
 	FirstByte  int64
 	Length     int64 // bytes asked for
 	Started    time.Time
-	Ended      *time.Time
+	Noted      *time.Time // when its process last told of it; nil: not yet
+	Ended      *time.Time // nil also for ever, when its process died
 	BytesSent  int64
 	Complete   bool          // all bytes asked for were sent
 	Actor      *ReceiptActor `gorm:"serializer:json"` // whose credential; nil: from before it was kept
@@ -188,7 +189,25 @@ type TransferView struct {
 	// UploadStarted and Staged are the facts themselves, while no content is accepted.
 	UploadStarted *time.Time
 	Staged        *time.Time
+	// Withheld is a role that the viewer's organisation has in the transfer, and in which the supplier that looks may
+	// not act for it; empty: none.
+	Withheld Role
 }
+
+// For narrows the view to what the viewer may see in some roles.
+func (v TransferView) For(p Party, roles []Role) TransferView {
+	switch {
+	case v.Sender == p && !slices.Contains(roles, RoleSender): // it was read as for the sender
+		v.Withheld = RoleSender
+		v.Recipients = slices.DeleteFunc(slices.Clone(v.Recipients), func(r RecipientView) bool { return r.Party != p })
+	case v.HasParty(p, RoleRecipient) && !slices.Contains(roles, RoleRecipient):
+		v.Withheld = RoleRecipient
+	}
+	return v
+}
+
+// SentBy tells whether an organisation acts as the sender.
+func (v TransferView) SentBy(p Party) bool { return v.Sender == p && v.Withheld != RoleSender }
 
 // HasParty tells whether an organisation has a role in the transfer, as far as the view shows it.
 func (v TransferView) HasParty(p Party, as Role) bool {
@@ -253,6 +272,9 @@ func (v TransferView) RecipientHistory() []RecipientChange {
 
 // RecipientFor returns the view of one recipient.
 func (v TransferView) RecipientFor(p Party) (RecipientView, bool) {
+	if v.Withheld == RoleRecipient {
+		return RecipientView{}, false
+	}
 	for _, r := range v.Recipients {
 		if r.Party == p {
 			return r, true

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"maps"
 	"slices"
 	"strings"
 
@@ -21,7 +20,7 @@ func (s *Store) EventsAfter(ctx context.Context, party models.Party, afterSeq in
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	events := []models.Event{}
-	if !filter.Concerns(party) || limit <= 0 || filter.Resources != nil && len(filter.Resources) == 0 {
+	if !filter.Concerns(party) || limit <= 0 || filter.Sights != nil && len(filter.Sights) == 0 {
 		return events, nil
 	}
 	query, args := feedQuery(party, afterSeq, filter, limit)
@@ -32,30 +31,34 @@ func (s *Store) EventsAfter(ctx context.Context, party models.Party, afterSeq in
 // feedQuery merges one index scan for each value that is asked for: whatever the database knows about their
 // frequency, it reads at most limit rows of each.
 func feedQuery(party models.Party, after int64, f models.EventFilter, limit int) (query string, args []any) {
-	var resources, types []string
-	for _, r := range f.Resources {
-		if f.Resource == "" || r == models.ResourceID(f.Resource) {
-			resources = append(resources, r)
-		}
+	sights := []models.Sight{{Resource: models.ResourceID(f.Resource)}}
+	if f.Sights != nil {
+		sights = slices.DeleteFunc(slices.Clone(f.Sights), func(at models.Sight) bool {
+			return f.Resource != "" && at.Resource != models.ResourceID(f.Resource)
+		})
 	}
-	if f.Resources == nil && f.Resource != "" {
-		resources = []string{models.ResourceID(f.Resource)}
+	if len(sights) == 0 {
+		return "SELECT * FROM events WHERE 1 = 0", nil
 	}
+	var types []string
 	for _, t := range f.Types {
 		if short := string(models.ShortType(t)); !slices.Contains(types, short) {
 			types = append(types, short)
 		}
 	}
-	if f.Resources != nil && len(resources) == 0 {
-		return "SELECT * FROM events WHERE 1 = 0", nil
+	if len(sights)*max(1, len(types)) > maxScans {
+		return plainFeedQuery(party, after, sights, types, f.Without, limit)
 	}
 	var scans []string
-	for _, r := range choices(resources) {
+	for _, at := range sights {
 		for _, t := range choices(types) {
-			where := "party = ? AND seq > ?"
-			args = append(args, party, after)
-			if r != nil {
-				where, args = where+" AND resource_id = ?", append(args, *r)
+			where := "party = ? AND seq > ? AND type <> ?"
+			args = append(args, party, after, f.Without)
+			if at.Resource != "" {
+				where, args = where+" AND resource_id = ?", append(args, at.Resource)
+			}
+			if at.Role != "" {
+				where, args = where+" AND role = ?", append(args, at.Role)
 			}
 			if t != nil {
 				where, args = where+" AND type = ?", append(args, *t)
@@ -64,20 +67,22 @@ func feedQuery(party models.Party, after int64, f models.EventFilter, limit int)
 			scans = append(scans, "SELECT * FROM (SELECT * FROM events WHERE "+where+" ORDER BY seq LIMIT ?) e")
 		}
 	}
-	switch {
-	case len(scans) == 1:
+	if len(scans) == 1 {
 		return scans[0] + " ORDER BY seq", args
-	case len(scans) <= maxScans:
-		return strings.Join(scans, " UNION ALL ") + " ORDER BY seq LIMIT ?", append(args, limit)
 	}
-	return plainFeedQuery(party, after, resources, types, limit)
+	return strings.Join(scans, " UNION ALL ") + " ORDER BY seq LIMIT ?", append(args, limit)
 }
 
 // plainFeedQuery leaves the choice of an index to the database, for questions with very many values.
-func plainFeedQuery(party models.Party, after int64, resources, types []string, limit int) (query string, args []any) {
-	query, args = "SELECT * FROM events WHERE party = ? AND seq > ?", []any{party, after}
-	if len(resources) > 0 {
-		query, args = query+" AND resource_id IN ?", append(args, resources)
+func plainFeedQuery(party models.Party, after int64, sights []models.Sight, types []string, without models.EventType, limit int) (query string, args []any) {
+	query, args = "SELECT * FROM events WHERE party = ? AND seq > ? AND type <> ?", []any{party, after, without}
+	of := map[models.Role][]string{}
+	for _, at := range sights {
+		of[at.Role] = append(of[at.Role], at.Resource)
+	}
+	if len(of[""]) != 1 || of[""][0] != "" { // not of all services
+		query += " AND (resource_id IN ? OR role = ? AND resource_id IN ? OR role = ? AND resource_id IN ?)"
+		args = append(args, of[""], models.RoleSender, of[models.RoleSender], models.RoleRecipient, of[models.RoleRecipient])
 	}
 	if len(types) > 0 {
 		query, args = query+" AND type IN ?", append(args, types)
@@ -114,35 +119,19 @@ func (s *Store) EventPosition(ctx context.Context, party models.Party, id uuid.U
 }
 
 // EventsFor is EventsAfter for a caller: a supplier sees of its principal's events those alone that are of a service and
-// a role in which it may look at transfers.
+// a role in which it may look at transfers, and none of its principal's subscriptions, which are not for it.
 func (s *Store) EventsFor(ctx context.Context, by models.Caller, afterSeq int64, filter models.EventFilter, limit int) ([]models.Event, error) {
 	if by.Supplier == "" {
 		return s.EventsAfter(ctx, by.Party, afterSeq, filter, limit)
 	}
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	visible, err := s.visibleRoles(ctx, by)
-	out := []models.Event{}
-	if err != nil || len(visible) == 0 {
-		return out, err
+	sights, err := s.sights(ctx, by)
+	if err != nil {
+		return nil, err
 	}
-	filter.Resources = slices.Sorted(maps.Keys(visible))
-	for len(out) < limit {
-		page, err := s.EventsAfter(ctx, by.Party, afterSeq, filter, limit)
-		if err != nil {
-			return nil, err
-		}
-		for _, e := range page {
-			if slices.Contains(visible[e.ResourceID], e.Role) {
-				out = append(out, e)
-			}
-			afterSeq = e.Seq
-		}
-		if len(page) < limit {
-			break
-		}
-	}
-	return out[:min(len(out), limit)], nil
+	filter.Sights, filter.Without = sights, models.EventSubscriptionDisabled
+	return s.EventsAfter(ctx, by.Party, afterSeq, filter, limit)
 }
 
 // resourcesOfFeed steps from one service to the next in the index, however many events each has.
@@ -154,14 +143,14 @@ WITH RECURSIVE step(id) AS (
 )
 SELECT id FROM step WHERE id IS NOT NULL`
 
-// visibleRoles are the services of the party's events in which its supplier may look, and in which roles.
-func (s *Store) visibleRoles(ctx context.Context, by models.Caller) (map[string][]models.Role, error) {
+// sights are the services of the party's events in which its supplier may look, and in which role; never nil.
+func (s *Store) sights(ctx context.Context, by models.Caller) ([]models.Sight, error) {
 	var told []string
 	err := s.read.WithContext(ctx).Raw(resourcesOfFeed, map[string]any{"party": by.Party}).Scan(&told).Error
 	if err != nil {
 		return nil, unavailable("list services of events", err)
 	}
-	visible := map[string][]models.Role{}
+	sights := []models.Sight{}
 	for _, id := range told {
 		roles, err := s.LookAs(ctx, id, by)
 		if e, refused := models.AsError(err); refused && !e.Retryable() {
@@ -169,7 +158,11 @@ func (s *Store) visibleRoles(ctx context.Context, by models.Caller) (map[string]
 		} else if err != nil {
 			return nil, err
 		}
-		visible[id] = roles
+		at := models.Sight{Resource: id}
+		if len(roles) == 1 {
+			at.Role = roles[0]
+		}
+		sights = append(sights, at)
 	}
-	return visible, nil
+	return sights, nil
 }

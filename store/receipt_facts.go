@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
 
 	"github.com/formidling/formidling/models"
 )
@@ -52,14 +53,15 @@ func (s *Store) State(ctx context.Context, st models.Statement) error {
 }
 
 // noteNotification appends the fact that a recipient was told of a transfer through a channel of its own, or that this
-// was given up. A receipt tells of it when the transfer's workflow next acts.
+// was given up. A receipt tells of it when the transfer's workflow next acts. Either is told of a channel once: whoever
+// reads its events again and again must not make the sender's chain grow.
 func noteNotification(tx *gorm.DB, n models.Notification) error {
 	id, err := uuid.NewV7()
 	if err != nil {
 		return err
 	}
 	n.ID = id
-	return tx.Create(&n).Error
+	return tx.Clauses(clause.OnConflict{DoNothing: true}).Create(&n).Error
 }
 
 // comesAfter tells a confirmation whose recipient was confirmed meanwhile, by another request: its receipt is written,
@@ -113,17 +115,48 @@ func (d receiptDraft) said(st *models.Statement) receiptDraft {
 	return d
 }
 
+// silentAfter is how long an access may go without a note of its process, which notes it every ten seconds, before it
+// counts as over: the process died.
+const silentAfter = 2 * time.Minute
+
+// overAccesses are accesses that ended, and those that were silent since a moment.
+const overAccesses = "(ended IS NOT NULL OR COALESCE(noted, started) < ?)"
+
+// sortOver has accesses that fell silent end with their last note, and brings together what one receipt tells of.
+func sortOver(accesses []models.ContentAccess) {
+	for i := range accesses {
+		a := &accesses[i]
+		if a.Ended != nil {
+			continue
+		}
+		a.Ended, a.Complete = a.Noted, a.BytesSent == a.Length
+		if a.Ended == nil {
+			a.Ended = &a.Started
+		}
+	}
+	slices.SortStableFunc(accesses, func(a, b models.ContentAccess) int {
+		switch c := strings.Compare(string(a.Party), string(b.Party)); {
+		case c != 0 || a.Complete == b.Complete:
+			return c
+		case b.Complete:
+			return -1
+		}
+		return 1
+	})
+}
+
 // outstandingFacts makes receipts of the facts that none tells of yet: of one recipient, or with an empty party of all.
-func outstandingFacts(tx *gorm.DB, t models.Transfer, of models.Party) ([]receiptDraft, error) {
+func outstandingFacts(tx *gorm.DB, t models.Transfer, of models.Party, now time.Time) ([]receiptDraft, error) {
 	scope := tx.Where("transfer_id = ? AND receipt_seq IS NULL", t.ID)
 	if of != "" {
 		scope = scope.Where("party = ?", of)
 	}
 	scope = scope.Session(&gorm.Session{})
 	var accesses []models.ContentAccess
-	if err := scope.Where("ended IS NOT NULL").Order("party, complete, started, id").Find(&accesses).Error; err != nil {
+	if err := scope.Where(overAccesses, now.Add(-silentAfter)).Order("started, id").Find(&accesses).Error; err != nil {
 		return nil, err
 	}
+	sortOver(accesses)
 	var told []models.Notification
 	if err := scope.Order("at, id").Find(&told).Error; err != nil {
 		return nil, err
@@ -197,7 +230,7 @@ func stated(t models.Transfer, st *models.Statement) receiptDraft {
 	default:
 	}
 	d := receiptOf(t, event, st.At).withFile(t).said(st)
-	if st.Party != t.Sender {
+	if !st.AsSender {
 		d.Recipient = st.Party
 	}
 	if st.Kind == models.StatementMismatch {
@@ -212,10 +245,10 @@ func (s *Store) TransfersWithFacts(ctx context.Context, limit int) ([]uuid.UUID,
 	defer cancel()
 	var out []uuid.UUID
 	err := s.read.WithContext(ctx).Raw(strings.Join([]string{
-		"SELECT transfer_id FROM content_accesses WHERE ended IS NOT NULL AND receipt_seq IS NULL",
+		"SELECT transfer_id FROM content_accesses WHERE " + overAccesses + " AND receipt_seq IS NULL",
 		"SELECT transfer_id FROM statements WHERE receipt_seq IS NULL AND kind IN ('mismatch', 'acknowledgement', 'sender-proof')",
 		"SELECT transfer_id FROM notifications WHERE receipt_seq IS NULL LIMIT ?",
-	}, " UNION "), limit).Scan(&out).Error
+	}, " UNION "), s.clock().Add(-silentAfter), limit).Scan(&out).Error
 	return out, unavailable("list facts without receipts", err)
 }
 
@@ -227,7 +260,7 @@ func (s *Store) ReceiptFacts(ctx context.Context, transfer uuid.UUID) error {
 		if err != nil {
 			return err
 		}
-		drafts, err := outstandingFacts(tx, t, "")
+		drafts, err := outstandingFacts(tx, t, "", s.clock())
 		if err != nil {
 			return err
 		}
@@ -251,7 +284,7 @@ func acceptedReceipt(tx *gorm.DB, t models.Transfer, c models.StagedContent, now
 
 // confirmedReceipts tells what was handed over to a recipient, and then that it confirmed.
 func (s *Store) confirmedReceipts(tx *gorm.DB, t models.Transfer, p models.Party, now time.Time) ([]receiptDraft, error) {
-	drafts, err := outstandingFacts(tx, t, p)
+	drafts, err := outstandingFacts(tx, t, p, now)
 	if err != nil {
 		return nil, err
 	}
@@ -273,7 +306,7 @@ func (s *Store) confirmedReceipts(tx *gorm.DB, t models.Transfer, p models.Party
 
 // endReceipts tells how a transfer ended: what is left of its facts, who never confirmed, and the end itself.
 func endReceipts(tx *gorm.DB, t models.Transfer, from models.TransferStatus, now time.Time) ([]receiptDraft, error) {
-	drafts, err := outstandingFacts(tx, t, "")
+	drafts, err := outstandingFacts(tx, t, "", now)
 	if err != nil {
 		return nil, err
 	}

@@ -146,6 +146,13 @@ func (s *Store) InsertReceipts(ctx context.Context, at models.ReceiptChain, rows
 		if inserted = moved.RowsAffected > 0; moved.Error != nil || !inserted {
 			return moved.Error
 		}
+		for i, r := range rows {
+			said, err := models.ReadReceipt(r.JWS)
+			if err != nil {
+				return err
+			}
+			rows[i].At = said.At.UTC()
+		}
 		if err := tx.CreateInBatches(rows, insertBatch).Error; err != nil {
 			return err
 		}
@@ -173,6 +180,16 @@ func (s *Store) UnsignedChains(ctx context.Context, limit int) ([]uuid.UUID, err
 // ReceiptsOf lists a transfer's receipts after a number, as a party may see them: the sender all, a recipient its own.
 // models.ErrTransferNotFound for who takes no part in it. A refused submission has a chain and no transfer.
 func (s *Store) ReceiptsOf(ctx context.Context, transfer uuid.UUID, viewer models.Party, after, limit int) (models.ReceiptChain, []models.IssuedReceipt, error) {
+	return s.receiptsOf(ctx, transfer, viewer, false, after, limit)
+}
+
+// ReceivedReceipts is ReceiptsOf for who may look at what its organisation received, also when that is the sender too.
+func (s *Store) ReceivedReceipts(ctx context.Context, transfer uuid.UUID, viewer models.Party, after, limit int) ([]models.IssuedReceipt, error) {
+	_, rows, err := s.receiptsOf(ctx, transfer, viewer, true, after, limit)
+	return rows, err
+}
+
+func (s *Store) receiptsOf(ctx context.Context, transfer uuid.UUID, viewer models.Party, received bool, after, limit int) (models.ReceiptChain, []models.IssuedReceipt, error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	db := s.read.WithContext(ctx)
@@ -183,7 +200,7 @@ func (s *Store) ReceiptsOf(ctx context.Context, transfer uuid.UUID, viewer model
 	var out []models.IssuedReceipt
 	own := ""
 	args := []any{transfer.String(), transfer, after, c.Signed} // no more than the chain that is returned knows of
-	if c.Sender != viewer {
+	if received || c.Sender != viewer {
 		own, args = "AND r.recipient = ? ", append(args, viewer)
 	}
 	err = db.Raw("SELECT r.*, l.idx AS leaf FROM signed_receipts r LEFT JOIN log_leaves l ON l.kind = 'receipt' AND l.subject = ? AND l.seq = r.seq"+

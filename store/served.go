@@ -14,7 +14,7 @@ import (
 // process that serves it dies.
 func (s *Store) NoteAccess(ctx context.Context, access uuid.UUID, sent int64) error {
 	return s.transact(ctx, "note download", func(tx *gorm.DB) error {
-		return s.serve(tx, access, sent, map[string]any{"bytes_sent": sent})
+		return s.serve(tx, access, sent, map[string]any{"bytes_sent": sent, "noted": s.clock()})
 	})
 }
 
@@ -23,6 +23,8 @@ func (s *Store) EndAccess(ctx context.Context, access uuid.UUID, sent int64) err
 	return s.transact(ctx, "end download", func(tx *gorm.DB) error {
 		return s.serve(tx, access, sent, map[string]any{
 			"ended": s.clock(), "bytes_sent": sent, "complete": gorm.Expr("length = ?", sent),
+			// a receipt may have told of it as broken off, and it was only silent: then another tells of this end
+			"receipt_seq": gorm.Expr("CASE WHEN ended IS NULL THEN NULL ELSE receipt_seq END"),
 		})
 	})
 }

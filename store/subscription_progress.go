@@ -53,6 +53,10 @@ func (s *Store) AdvanceSubscription(ctx context.Context, n models.Subscription, 
 	return moved, err
 }
 
+// webhookChannel is one for all of a recipient's subscriptions: their ids are nobody else's business, and a new one is no
+// news to the sender.
+const webhookChannel = "webhook"
+
 // noteWebhook appends the fact that a recipient was told by a webhook of a file on offer, or why not. Other events are
 // of no interest to a transfer's receipts.
 func noteWebhook(tx *gorm.DB, n models.Subscription, e models.Event, failed string, now time.Time) error {
@@ -60,7 +64,7 @@ func noteWebhook(tx *gorm.DB, n models.Subscription, e models.Event, failed stri
 		return nil
 	}
 	return noteNotification(tx, models.Notification{
-		TransferID: e.TransferID, Party: n.Party, Channel: "webhook/" + strconv.FormatInt(n.ID, 10), Failed: failed, At: now,
+		TransferID: e.TransferID, Party: n.Party, Channel: webhookChannel, Failed: failed, At: now,
 	})
 }
 

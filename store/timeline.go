@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 	"gorm.io/gorm"
@@ -13,11 +14,13 @@ import (
 )
 
 // TimelineFor tells all that happened to a transfer in one list, oldest first, with one entry for each change: as the
-// sender, a recipient or the service owner may see it. models.ErrTransferNotFound for everybody else.
-func (s *Store) TimelineFor(ctx context.Context, id uuid.UUID, viewer models.Party) (models.TimelineView, []models.TimelineEntry, error) {
+// sender, a recipient or the service owner may see it. models.ErrTransferNotFound for everybody else. Of each kind it
+// reads what fits into the page and no more. Whoever reads on at the place behind a page misses none of what was there,
+// but what is written later of an earlier moment.
+func (s *Store) TimelineFor(ctx context.Context, id uuid.UUID, q models.TimelineQuery) (models.TimelineView, []models.TimelineEntry, error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	b := timeline{db: s.read.WithContext(ctx), viewer: viewer}
+	b := timeline{db: s.read.WithContext(ctx), viewer: q.Viewer, withheld: q.Withheld, from: q.From.At.UTC(), most: q.From.Passed + q.Limit}
 	if err := b.admit(id); err != nil {
 		return b.view, nil, unavailable("read timeline", err)
 	}
@@ -36,23 +39,41 @@ func (s *Store) TimelineFor(ctx context.Context, id uuid.UUID, viewer models.Par
 		}
 		return order[x.Kind] - order[y.Kind]
 	})
-	return b.view, b.entries, nil
+	page := b.entries[b.passed(q.From):]
+	return b.view, page[:min(q.Limit, len(page))], nil
 }
 
 // timeline is a list in the making.
 type timeline struct {
-	db      *gorm.DB
-	viewer  models.Party
-	view    models.TimelineView
-	t       models.Transfer
-	entries []models.TimelineEntry
+	db       *gorm.DB
+	viewer   models.Party
+	withheld models.Role
+	from     time.Time // of no moment before
+	most     int       // entries of each kind
+	view     models.TimelineView
+	t        models.Transfer
+	entries  []models.TimelineEntry
+}
+
+// page reads what fits into the page, in order of a column and then of others.
+func (b *timeline) page(q *gorm.DB, at, then string) *gorm.DB {
+	return q.Where(at+" >= ?", b.from).Order(at + ", " + then).Limit(b.most)
+}
+
+// passed counts the entries that were read before.
+func (b *timeline) passed(place models.TimelinePlace) int {
+	n := 0
+	for n < min(place.Passed, len(b.entries)) && b.entries[n].At.Equal(place.At) {
+		n++
+	}
+	return n
 }
 
 // admit finds out how the viewer takes part.
 func (b *timeline) admit(id uuid.UUID) error {
 	if err := b.db.Take(&b.t, "id = ?", id).Error; errors.Is(err, gorm.ErrRecordNotFound) {
 		return models.ErrTransferNotFound
-	} else if err != nil || b.t.Sender == b.viewer {
+	} else if err != nil || b.t.Sender == b.viewer && b.withheld != models.RoleSender {
 		return err
 	}
 	var parties, owned int64
@@ -97,7 +118,7 @@ func (b *timeline) written(text string) string {
 
 func (b *timeline) statuses() error {
 	var rows []models.StatusChange
-	if err := b.db.Order("seq").Find(&rows, "transfer_id = ?", b.t.ID).Error; err != nil {
+	if err := b.page(b.db, "at", "seq").Find(&rows, "transfer_id = ?", b.t.ID).Error; err != nil {
 		return err
 	}
 	for _, r := range rows {
@@ -117,14 +138,14 @@ func (b *timeline) statuses() error {
 
 func (b *timeline) uploads() error {
 	var rows []models.UploadAttempt
-	if err := b.db.Order("started").Find(&rows, "transfer_id = ?", b.t.ID).Error; err != nil {
+	if err := b.page(b.db, "started", "id").Find(&rows, "transfer_id = ?", b.t.ID).Error; err != nil {
 		return err
 	}
 	for _, r := range rows {
 		b.add(models.TimelineEntry{At: r.Started, Kind: models.TimelineUpload, What: "UploadBegan", Actor: b.t.Sender, Cause: "an upload attempt began"})
 	}
 	var staged []models.StagedContent
-	if err := b.db.Order("staged").Find(&staged, "transfer_id = ?", b.t.ID).Error; err != nil {
+	if err := b.page(b.db, "staged", "attempt_id").Find(&staged, "transfer_id = ?", b.t.ID).Error; err != nil {
 		return err
 	}
 	for _, r := range staged {
@@ -135,34 +156,44 @@ func (b *timeline) uploads() error {
 
 func (b *timeline) recipients() error {
 	var rows []models.Recipient
-	if err := b.of("party").Order("ordinal").Find(&rows).Error; err != nil {
+	if err := b.page(b.of("party"), "delivered", "ordinal").Find(&rows).Error; err != nil {
 		return err
 	}
 	for _, r := range rows {
-		if r.Delivered != nil {
-			b.add(models.TimelineEntry{At: *r.Delivered, Kind: models.TimelineDelivery, What: "Delivered", Recipient: r.Party, Cause: "the file became visible to the recipient"})
-		}
-		if r.Confirmed != nil {
-			b.add(models.TimelineEntry{At: *r.Confirmed, Kind: models.TimelineConfirmation, What: "DownloadConfirmed", Actor: r.Party, Recipient: r.Party, Cause: "the recipient confirmed that it has the file"})
-		}
+		b.add(models.TimelineEntry{At: *r.Delivered, Kind: models.TimelineDelivery, What: "Delivered", Recipient: r.Party, Cause: "the file became visible to the recipient"})
+	}
+	rows = nil
+	if err := b.page(b.of("party"), "confirmed", "ordinal").Find(&rows).Error; err != nil {
+		return err
+	}
+	for _, r := range rows {
+		b.add(models.TimelineEntry{At: *r.Confirmed, Kind: models.TimelineConfirmation, What: "DownloadConfirmed", Actor: r.Party, Recipient: r.Party, Cause: "the recipient confirmed that it has the file"})
 	}
 	return nil
 }
 
 func (b *timeline) events() error {
 	var rows []models.Event
-	if err := b.of("party").Order("at, party, seq").Find(&rows).Error; err != nil {
+	q := b.of("party")
+	if b.withheld == models.RoleSender {
+		q = q.Where("(party <> ? OR role <> ?)", b.viewer, b.withheld)
+	}
+	if err := b.page(q, "at", "party, seq").Find(&rows).Error; err != nil {
 		return err
 	}
 	for _, r := range rows {
-		b.add(models.TimelineEntry{At: r.At, Kind: models.TimelineNotification, What: string(r.Type), Recipient: r.Party, Cause: fmt.Sprintf("event %d in the feed of %s", r.Seq, r.Party)})
+		e := models.TimelineEntry{At: r.At, Kind: models.TimelineNotification, What: string(r.Type), Recipient: r.Party, Cause: "an event in the feed of " + string(r.Party)}
+		if r.Party == b.viewer { // to others the number would tell how much it is told of
+			e.Cause = fmt.Sprintf("event %d in your feed", r.Seq)
+		}
+		b.add(e)
 	}
 	return nil
 }
 
 func (b *timeline) notifications() error {
 	var rows []models.Notification
-	if err := b.of("party").Order("at, id").Find(&rows).Error; err != nil {
+	if err := b.page(b.of("party"), "at", "id").Find(&rows).Error; err != nil {
 		return err
 	}
 	for _, r := range rows {
@@ -177,7 +208,7 @@ func (b *timeline) notifications() error {
 
 func (b *timeline) accesses() error {
 	var rows []models.ContentAccess
-	if err := b.of("party").Order("started, id").Find(&rows).Error; err != nil {
+	if err := b.page(b.of("party"), "started", "id").Find(&rows).Error; err != nil {
 		return err
 	}
 	for _, r := range rows {
@@ -195,15 +226,16 @@ func (b *timeline) accesses() error {
 
 func (b *timeline) statements() error {
 	var rows []models.Statement
-	if err := b.of("party", b.t.Sender).Order("at, id").Find(&rows).Error; err != nil {
+	q := b.of("party", b.t.Sender)
+	if b.view == models.TimelineOfRecipient { // of the sender's, that it took the transfer back
+		q = q.Where("(party = ? AND NOT as_sender OR kind = ?)", b.viewer, models.StatementCancellation)
+	}
+	if err := b.page(q, "at", "id").Find(&rows).Error; err != nil {
 		return err
 	}
 	for _, r := range rows {
-		if b.view == models.TimelineOfRecipient && r.Party != b.viewer && r.Kind != models.StatementCancellation {
-			continue
-		}
 		e := models.TimelineEntry{At: r.At, Kind: models.TimelineStatement, What: string(r.Kind), Actor: r.Party, Cause: r.Status}
-		if r.Party != b.t.Sender {
+		if !r.AsSender {
 			e.Recipient = r.Party
 		}
 		if text := b.written(r.Text); text != "" {
@@ -216,7 +248,7 @@ func (b *timeline) statements() error {
 
 func (b *timeline) receipts() error {
 	var rows []models.SignedReceipt
-	if err := b.of("recipient").Order("seq").Find(&rows).Error; err != nil {
+	if err := b.page(b.of("recipient"), "at", "seq").Find(&rows).Error; err != nil {
 		return err
 	}
 	for _, r := range rows {
@@ -224,7 +256,7 @@ func (b *timeline) receipts() error {
 		if err != nil {
 			return err
 		}
-		e := models.TimelineEntry{At: said.At, Kind: models.TimelineReceipt, What: said.Event.Name(), Recipient: r.Recipient, Cause: fmt.Sprintf("receipt %d, SHA-256 %s", r.Seq, r.Hash)}
+		e := models.TimelineEntry{At: r.At, Kind: models.TimelineReceipt, What: said.Event.Name(), Recipient: r.Recipient, Cause: fmt.Sprintf("receipt %d, SHA-256 %s", r.Seq, r.Hash)}
 		b.add(e)
 	}
 	return nil

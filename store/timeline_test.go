@@ -81,7 +81,7 @@ func (l *life) steps(rt *rapid.T) map[string]func() {
 			}
 		},
 		"notify": func() {
-			if l.note(background, models.Notification{TransferID: l.id, Party: who, Channel: "webhook"}) == nil {
+			if l.note(background, models.Notification{TransferID: l.id, Party: who, Channel: uuid.NewString()}) == nil {
 				l.count(0, 1)
 			}
 		},
@@ -164,9 +164,10 @@ func TestTimeline_HasOneEntryForEachChange(t *testing.T) {
 }
 
 func (l *life) check(rt *rapid.T) {
-	view, entries, err := l.TimelineFor(background, l.id, alice)
+	view, entries, err := l.TimelineFor(background, l.id, models.TimelineQuery{Viewer: alice, Limit: 10_000})
 	require.NoError(rt, err)
 	require.Equal(rt, models.TimelineOfSender, view)
+	l.readInPages(rt, alice, entries)
 	got := map[models.TimelineKind]int{}
 	seen := map[models.TimelineEntry]bool{}
 	for i, e := range entries {
@@ -182,15 +183,33 @@ func (l *life) check(rt *rapid.T) {
 		}
 	}
 	require.Equal(rt, l.want, got)
-	_, owners, err := l.TimelineFor(background, l.id, owner)
+	_, owners, err := l.TimelineFor(background, l.id, models.TimelineQuery{Viewer: owner, Limit: 10_000})
 	require.NoError(rt, err)
 	require.Len(rt, owners, len(entries))
-	_, own, err := l.TimelineFor(background, l.id, bob)
+	l.readInPages(rt, owner, owners)
+	_, own, err := l.TimelineFor(background, l.id, models.TimelineQuery{Viewer: bob, Limit: 10_000})
 	require.NoError(rt, err)
+	l.readInPages(rt, bob, own)
 	for _, e := range own {
 		require.NotEqual(rt, carol, e.Actor)
 		require.NotEqual(rt, carol, e.Recipient)
 	}
-	_, _, err = l.TimelineFor(background, l.id, "0192:999999999")
+	_, _, err = l.TimelineFor(background, l.id, models.TimelineQuery{Viewer: "0192:999999999", Limit: 10_000})
 	require.ErrorIs(rt, err, models.ErrTransferNotFound)
+}
+
+// readInPages reads page by page what was read at once.
+func (l *life) readInPages(rt *rapid.T, by models.Party, want []models.TimelineEntry) {
+	q := models.TimelineQuery{Viewer: by, Limit: rapid.IntRange(2, 30).Draw(rt, "limit")}
+	var got []models.TimelineEntry
+	for {
+		_, page, err := l.TimelineFor(background, l.id, q)
+		require.NoError(rt, err)
+		require.LessOrEqual(rt, len(page), q.Limit)
+		got, q.From = append(got, page...), q.From.Behind(page)
+		if len(page) == 0 {
+			break
+		}
+	}
+	require.Equal(rt, want, got)
 }

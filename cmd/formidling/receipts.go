@@ -40,21 +40,31 @@ func (p *parts) evidence() *receipts.Evidence {
 	}
 }
 
-// keepReceiptLog starts the log's workflow, and tries again until that is done.
+// keepReceiptLog starts the log's workflow, and looks again every minute: somebody may have ended it.
 func (p *parts) keepReceiptLog(ctx context.Context) {
 	door := workflows.NewClient(p.temporal)
-	for {
+	keep(ctx, time.Minute, 5*time.Second, func(ctx context.Context) error {
 		attempt, cancel := context.WithTimeout(ctx, 10*time.Second)
+		defer cancel()
 		err := door.KeepReceiptLog(attempt, p.config.LogInterval)
-		cancel()
-		if err == nil || ctx.Err() != nil {
-			return
+		if err != nil && ctx.Err() == nil {
+			p.log.WarnContext(ctx, "log of receipts not started; trying again", "error", err.Error())
 		}
-		p.log.WarnContext(ctx, "log of receipts not started; trying again", "error", err.Error())
+		return err
+	})
+}
+
+// keep starts what shall run until ctx ends: at every interval when that went well, and sooner when it did not.
+func keep(ctx context.Context, every, again time.Duration, start func(context.Context) error) {
+	for {
+		wait := every
+		if start(ctx) != nil {
+			wait = again
+		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(5 * time.Second):
+		case <-time.After(wait):
 		}
 	}
 }

@@ -27,6 +27,7 @@ CREATE TABLE signed_receipts (
     recipient   text NOT NULL,
     jws         text NOT NULL,
     hash        text NOT NULL,
+    at          timestamptz NOT NULL,
     PRIMARY KEY (transfer_id, seq),
     FOREIGN KEY (transfer_id, seq) REFERENCES receipt_entries (transfer_id, seq)
 );
@@ -43,6 +44,7 @@ CREATE TABLE statements (
     proof       text NOT NULL,
     actor       text NOT NULL,
     at          timestamptz NOT NULL,
+    as_sender   boolean NOT NULL,
     receipt_seq integer
 );
 CREATE INDEX statements_of_transfer ON statements (transfer_id, party, kind, at);
@@ -58,6 +60,7 @@ CREATE TABLE notifications (
     receipt_seq integer,
     FOREIGN KEY (transfer_id, party) REFERENCES recipients (transfer_id, party)
 );
+CREATE UNIQUE INDEX notifications_once ON notifications (transfer_id, party, channel, (failed = ''));
 CREATE INDEX notifications_of_transfer ON notifications (transfer_id, at);
 CREATE INDEX notifications_outstanding ON notifications (transfer_id) WHERE receipt_seq IS NULL;
 
@@ -65,13 +68,15 @@ ALTER TABLE staged_contents ADD COLUMN actor text;
 ALTER TABLE staged_contents ADD COLUMN permit text;
 ALTER TABLE content_accesses ADD COLUMN actor text;
 ALTER TABLE content_accesses ADD COLUMN permit text;
+ALTER TABLE content_accesses ADD COLUMN noted timestamptz;
 ALTER TABLE content_accesses ADD COLUMN receipt_seq integer;
-UPDATE content_accesses SET receipt_seq = 0 WHERE ended IS NOT NULL; -- from before there were receipts
-CREATE INDEX content_accesses_outstanding ON content_accesses (transfer_id) WHERE ended IS NOT NULL AND receipt_seq IS NULL;
+UPDATE content_accesses SET receipt_seq = 0; -- from before there were receipts
+CREATE INDEX content_accesses_outstanding ON content_accesses (transfer_id) WHERE receipt_seq IS NULL;
 
 -- +goose Down
 DROP INDEX content_accesses_outstanding;
 ALTER TABLE content_accesses DROP COLUMN receipt_seq;
+ALTER TABLE content_accesses DROP COLUMN noted;
 ALTER TABLE content_accesses DROP COLUMN permit;
 ALTER TABLE content_accesses DROP COLUMN actor;
 ALTER TABLE staged_contents DROP COLUMN permit;
