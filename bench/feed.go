@@ -253,7 +253,7 @@ func (l *lab) feedReads(ctx context.Context, url string, r *result) error {
 		{"a service", models.EventFilter{Resource: "service-3"}},
 		{"a rare service", models.EventFilter{Resource: "rare"}},
 		{"a service and a rare type", models.EventFilter{Resource: "service-3", Types: []string{"cancelled"}}},
-		{"of a supplier with three services", models.EventFilter{Resources: []string{"service-1", "rare", "none"}}},
+		{"of a supplier with three services", models.EventFilter{Sights: []models.Sight{{Resource: "service-1"}, {Resource: "rare"}, {Resource: "none"}}}},
 		{"another subject", models.EventFilter{Subject: string(senderParty)}},
 	} {
 		var took sample
