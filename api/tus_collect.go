@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/formidling/formidling/models"
 )
@@ -30,7 +31,8 @@ func (s *Server) CollectTus(ctx context.Context) error {
 
 // collectWhole publishes an upload that is complete, and gives it up when that has been failing for long.
 func (s *Server) collectWhole(ctx context.Context, u models.TusUpload) error {
-	err := s.Resumables.HoldTus(ctx, u.ID, leaseTime) // next time it is the turn of others first
+	// Next time it is the turn of others first. The lease is short, as the transfer's deadline waits for it.
+	err := s.Resumables.HoldTus(ctx, u.ID, time.Second)
 	if err == nil {
 		err = s.publishTus(ctx, u, u.OpenedBy)
 	}

@@ -63,14 +63,19 @@ func partBytes(tx *gorm.DB, transfer, without uuid.UUID, now time.Time) (n int64
 		map[string]any{"transfer": transfer, "without": without, "since": now.Add(-models.EmptyTusPart)}).Scan(&n).Error
 }
 
-// MaxTusSegments is how many segments all uploads of a transfer may have together when a request begins to add to one.
+// MaxTusSegments is how many segments an upload, or all parts of a transfer together, may have when a request begins to
+// add to it.
 const MaxTusSegments = 50_000
 
 // roomForSegments refuses, with models.ErrQuota, what comes in too small pieces.
 func roomForSegments(tx *gorm.DB, u models.TusUpload) error {
 	var n int64
-	err := tx.Model(&models.TusSegment{}).
-		Where("upload_id IN (SELECT id FROM tus_uploads WHERE transfer_id = ? AND ended IS NULL)", u.TransferID).Count(&n).Error
+	query := tx.Model(&models.TusSegment{}).Where("upload_id = ?", u.ID)
+	if u.Part {
+		query = tx.Model(&models.TusSegment{}).
+			Where("upload_id IN (SELECT id FROM tus_uploads WHERE transfer_id = ? AND part AND ended IS NULL)", u.TransferID)
+	}
+	err := query.Count(&n).Error
 	if err == nil && n >= MaxTusSegments {
 		err = models.ErrQuota("pieces of a file; send larger ones", MaxTusSegments, n+1)
 	}
