@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/formidling/formidling/models"
 )
@@ -19,6 +20,8 @@ type Server struct {
 	listeners          listeners // who waits for events
 	tusWriters         tusWriters
 	tusFinishing       finishing
+	tusHashing         *semaphore.Weighted // transfers whose parts are being hashed
+	tusAssembling      *semaphore.Weighted // uploads of which an object is being made
 }
 
 // Ports is what the server needs of the rest of the program.
@@ -73,8 +76,9 @@ type Settings struct {
 func New(p Ports, s Settings) *Server {
 	return &Server{
 		Ports: p, Settings: s,
-		uploads:   newSlots(s.UploadSlots, s.UploadsPerOrganisation, models.ErrTooManyUploads, models.ErrTooManyUploadsOfOne),
-		downloads: newSlots(0, s.DownloadsPerOrganisation, nil, models.ErrTooManyDownloadsOfOne),
+		uploads:    newSlots(s.UploadSlots, s.UploadsPerOrganisation, models.ErrTooManyUploads, models.ErrTooManyUploadsOfOne),
+		downloads:  newSlots(0, s.DownloadsPerOrganisation, nil, models.ErrTooManyDownloadsOfOne),
+		tusHashing: semaphore.NewWeighted(hashAtOnce), tusAssembling: semaphore.NewWeighted(assembleAtOnce),
 	}
 }
 

@@ -118,6 +118,13 @@ func (s *Server) appendTus(c *gin.Context, v models.TransferView, u models.TusUp
 			limit, tooLong = *length-u.Received, models.ErrBeyondEnd
 		}
 	}
+	if u.Part && u.Length == nil && k.length == nil {
+		others, err := s.otherParts(ctx, u)
+		if err != nil {
+			return u, err
+		}
+		limit = max(0, limit-others)
+	}
 	if n := c.Request.ContentLength; n > limit {
 		return u, tooLong
 	}
@@ -130,10 +137,7 @@ func (s *Server) appendTus(c *gin.Context, v models.TransferView, u models.TusUp
 		return u, err
 	}
 	defer release()
-	err = s.writeTus(c, u, k, limit)
-	if errors.Is(err, models.ErrFileTooLarge) {
-		err = tooLong
-	}
+	err = s.writeTus(c, u, k, limit, tooLong)
 	after, found := s.Resumables.TusOf(context.WithoutCancel(ctx), u.TransferID, partID(u))
 	if err == nil {
 		err = found
@@ -149,6 +153,21 @@ func (s *Server) appendTus(c *gin.Context, v models.TransferView, u models.TusUp
 	return after, err
 }
 
+// otherParts is how many bytes the other parts of a transfer have or will have, as far as they say.
+func (s *Server) otherParts(ctx context.Context, u models.TusUpload) (n int64, err error) {
+	parts, err := s.Resumables.TusParts(ctx, u.TransferID)
+	for _, p := range parts {
+		switch {
+		case p.ID == u.ID, !p.Counts(s.now()):
+		case p.Length != nil:
+			n += *p.Length
+		default:
+			n += p.Received
+		}
+	}
+	return n, err
+}
+
 func partID(u models.TusUpload) *uuid.UUID {
 	if u.Part {
 		return &u.ID
@@ -157,8 +176,8 @@ func partID(u models.TusUpload) *uuid.UUID {
 }
 
 // writeTus streams a request's body to the end of an upload. What has come before a connection breaks is committed
-// all the same, so nothing here ends with the request.
-func (s *Server) writeTus(c *gin.Context, u models.TusUpload, k chunk, limit int64) error {
+// all the same, so nothing here ends with the request. tooLong is what a body beyond the limit gives.
+func (s *Server) writeTus(c *gin.Context, u models.TusUpload, k chunk, limit int64, tooLong error) error {
 	ctx, stop := context.WithCancelCause(context.WithoutCancel(c.Request.Context()))
 	defer stop(nil)
 	last, err := s.Resumables.LastTusSegment(ctx, u.ID)
@@ -171,12 +190,12 @@ func (s *Server) writeTus(c *gin.Context, u models.TusUpload, k chunk, limit int
 		CarryAll: !u.Part || u.Number == 1, // of later parts the hashes must wait for those before
 	}
 	var epoch int64
+	var refused error // by the database
 	err = s.Drafts.Append(ctx, draft, s.patient(c), models.TusAppend{
 		Limit: limit, Check: k.check,
 		Claim: func() (int64, error) {
-			var err error
-			if epoch, err = s.Resumables.ClaimTus(ctx, u.ID, k.offset, k.length); err != nil {
-				return 0, err
+			if epoch, refused = s.Resumables.ClaimTus(ctx, u.ID, k.offset, k.length); refused != nil {
+				return 0, refused
 			}
 			w.epoch = epoch
 			s.tusWriters.begin(u.ID, w)
@@ -184,11 +203,10 @@ func (s *Server) writeTus(c *gin.Context, u models.TusUpload, k chunk, limit int
 			return epoch, nil
 		},
 		Commit: func(p models.TusProgress) error {
-			err := s.commitTus(ctx, u.ID, epoch, p)
-			if err != nil {
-				w.end(err)
+			if refused = s.commitTus(ctx, u.ID, epoch, p); refused != nil {
+				w.end(refused)
 			}
-			return err
+			return refused
 		},
 	})
 	close(w.done)
@@ -197,6 +215,9 @@ func (s *Server) writeTus(c *gin.Context, u models.TusUpload, k chunk, limit int
 	if ctx.Err() != nil { // what wake did to the connection would end the next request on it
 		c.Header("Connection", "close")
 		_ = w.connect.SetReadDeadline(time.Time{})
+	}
+	if refused == nil && errors.Is(err, models.ErrFileTooLarge) {
+		err = tooLong
 	}
 	return chunkError(err, context.Cause(ctx))
 }

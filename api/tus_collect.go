@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/formidling/formidling/models"
 )
@@ -22,12 +23,31 @@ func (s *Server) CollectTus(ctx context.Context) error {
 	}
 	for _, u := range unfinished {
 		s.tusFinishing.begin(u.ID, func() error { // hashing may take minutes, and others wait to be collected
-			err := s.publishTus(context.WithoutCancel(ctx), u, u.OpenedBy)
-			if err != nil {
-				s.Log.WarnContext(ctx, "complete upload not published yet", "upload", u.ID, "error", err.Error())
-			}
-			return err
+			return s.collectWhole(context.WithoutCancel(ctx), u)
 		})
 	}
 	return errors.Join(errs...)
+}
+
+// collectWhole publishes an upload that is complete, and gives it up when that has been failing for long.
+func (s *Server) collectWhole(ctx context.Context, u models.TusUpload) error {
+	// Next time it is the turn of others first. The lease is short, as the transfer's deadline waits for it.
+	err := s.Resumables.HoldTus(ctx, u.ID, time.Second)
+	if err == nil {
+		err = s.publishTus(ctx, u, u.OpenedBy)
+	}
+	if err == nil {
+		return nil
+	}
+	s.Log.WarnContext(ctx, "complete upload not published yet", "upload", u.ID, "error", err.Error())
+	if hopeless(err) && s.now().Sub(*u.Completed) > models.TusLife {
+		s.rejectTus(ctx, u)
+	}
+	return err
+}
+
+// hopeless tells that an error will not pass by waiting: neither the database, the storage nor Temporal is away.
+func hopeless(err error) bool {
+	e, known := models.AsError(err)
+	return (!known || !e.Retryable()) && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled)
 }

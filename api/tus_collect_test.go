@@ -83,6 +83,9 @@ func TestTusParts_AreProcessedBehindTheAnswerWhenThatTakesLong(t *testing.T) {
 	require.Equal(t, FileTransferStatusUploadProcessing, b.overview(alice, id).FileTransferStatus)
 	b.upload(id, content).is(http.StatusConflict, "BRO-00004")
 	b.tusCall(alice, "DELETE", tusPath+id, nil).is(http.StatusConflict, "BRO-00004")
+	b.tusCall(alice, "DELETE", first, nil).is(http.StatusConflict, "BRO-00004")
+	b.age(25 * time.Hour)
+	require.NoError(t, b.server.CollectTus(t.Context()), "a part that is to become the content does not expire")
 	require.NoError(t, b.store.SaveDigest(t.Context(), d, 0))
 	require.Eventually(t, func() bool {
 		return b.overview(alice, id).FileTransferStatus == FileTransferStatusPublished

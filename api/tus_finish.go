@@ -33,9 +33,18 @@ func (s *Server) finishTus(ctx context.Context, v models.TransferView, u models.
 	}
 }
 
+// publishTime is for how long one process tries at a stretch: with a file of any size it gets somewhere in that time, and
+// how far its hashes are is kept.
+const publishTime = time.Hour
+
+// assembleAtOnce is of how many uploads this process makes objects at once.
+const assembleAtOnce = 16
+
 // publishTus makes one object of an upload's segments, stages it and tells the workflow. Safe to repeat, and to do at
 // several replicas at once.
 func (s *Server) publishTus(ctx context.Context, u models.TusUpload, by models.Caller) error {
+	ctx, cancel := context.WithTimeout(ctx, publishTime)
+	defer cancel()
 	if done, err := s.publishedTus(ctx, u); done || err != nil {
 		return err
 	}
@@ -100,6 +109,10 @@ func (s *Server) wholeTus(ctx context.Context, u models.TusUpload) (models.Conte
 	if err != nil {
 		return models.Content{}, err
 	}
+	if err := s.tusAssembling.Acquire(ctx, 1); err != nil {
+		return models.Content{}, err
+	}
+	defer s.tusAssembling.Release(1)
 	c, err := s.Drafts.Assemble(ctx, models.TusAssembly{
 		Key: models.AttemptKey(u.TransferID, u.ID), Segments: segments,
 		Generation: u.Completed.UnixNano(), // the same for whoever assembles it

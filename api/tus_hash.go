@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -17,13 +18,21 @@ const (
 	digestAsk   = 200 * time.Millisecond
 )
 
+// hashAtOnce is of how many transfers this process hashes the parts at once, each of which keeps a processor busy.
+const hashAtOnce = 4
+
 // hashAhead hashes the parts of a transfer that are complete, in the order in which they were opened, while others
-// still come: most likely they are joined in that order.
+// still come: most likely they are joined in that order. When this process has enough to do, it is left for later.
 func (s *Server) hashAhead(ctx context.Context, transfer uuid.UUID) {
 	ctx = context.WithoutCancel(ctx)
+	if !s.tusHashing.TryAcquire(1) {
+		return
+	}
 	go func() {
+		defer s.tusHashing.Release(1)
 		_, held, err := s.hashOn(ctx, transfer, func() ([]models.TusUpload, error) {
 			parts, err := s.Resumables.TusParts(ctx, transfer)
+			parts = slices.DeleteFunc(parts, func(u models.TusUpload) bool { return u.Completed == nil && !u.Counts(s.now()) })
 			end := slices.IndexFunc(parts, func(u models.TusUpload) bool { return u.Completed == nil })
 			if end >= 0 {
 				parts = parts[:end]
@@ -39,7 +48,11 @@ func (s *Server) hashAhead(ctx context.Context, transfer uuid.UUID) {
 // hashParts returns the hashes of a final upload, of which it waits for the part that is still to be done.
 func (s *Server) hashParts(ctx context.Context, u models.TusUpload) (models.HashState, error) {
 	for {
+		if err := s.tusHashing.Acquire(ctx, 1); err != nil {
+			return models.HashState{}, err
+		}
 		d, held, err := s.hashOn(ctx, u.TransferID, func() ([]models.TusUpload, error) { return s.partsOf(ctx, u) })
+		s.tusHashing.Release(1)
 		if err != nil && !errors.Is(err, models.ErrUploadTaken) {
 			return models.HashState{}, err
 		}
@@ -93,6 +106,9 @@ func (s *Server) hashOn(ctx context.Context, transfer uuid.UUID, parts func() ([
 			d.Hashed, d.SHA256State, d.MD5State = at, h.SHA256, h.MD5
 			return s.Resumables.SaveDigest(ctx, d, digestLease)
 		})
+		if err == nil && d.Hashed != goal {
+			err = fmt.Errorf("hash parts of %s: %d of %d bytes are there", transfer, d.Hashed, goal)
+		}
 	}
 	if let := s.Resumables.SaveDigest(ctx, d, 0); err == nil {
 		err = let

@@ -1,7 +1,9 @@
 package api
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -108,8 +110,16 @@ func TestTusParts_AreTooLongTogether(t *testing.T) {
 	require.Equal(t, int64(1001), *limited.is(http.StatusBadRequest, "BRO-00016").problem().Actual)
 	deferred := b.tusCall(alice, "POST", tusPath+id, nil, "Upload-Concat", "partial", "Upload-Defer-Length", "1").is(http.StatusCreated, "").Header.Get("Location")
 	b.patch(first, 0, noise(600)).is(http.StatusNoContent, "")
-	b.patch(deferred, 0, noise(500), "Upload-Length", "500").is(http.StatusNoContent, "")
-	b.join(id, first, deferred).is(http.StatusBadRequest, "BRO-00016")
+	b.patch(deferred, 0, noise(500), "Upload-Length", "500").is(http.StatusBadRequest, "BRO-00016")
+	b.patch(deferred, 0, noise(401)).is(http.StatusBadRequest, "BRO-00016")
+	b.tusCall(alice, "PATCH", deferred, io.MultiReader(bytes.NewReader(noise(401))), "Upload-Offset", "0").is(http.StatusBadRequest, "BRO-00016")
+	require.Equal(t, "0", b.offset(deferred))
+	another := b.tusCall(alice, "POST", tusPath+id, nil, "Upload-Concat", "partial", "Upload-Defer-Length", "1").is(http.StatusCreated, "").Header.Get("Location")
+	b.patch(another, 0, noise(200)).is(http.StatusNoContent, "")
+	b.patch(deferred, 0, noise(201)).is(http.StatusBadRequest, "BRO-00016")
+	b.patch(deferred, 0, noise(200)).is(http.StatusNoContent, "")
+	b.patch(deferred, 200, nil, "Upload-Length", "201").is(http.StatusBadRequest, "BRO-00016")
+	b.patch(deferred, 200, nil, "Upload-Length", "200").is(http.StatusNoContent, "")
 	require.NotEqual(t, FileTransferStatusPublished, b.overview(alice, id).FileTransferStatus)
 }
 

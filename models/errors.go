@@ -130,7 +130,7 @@ var (
 	ErrOwnerNotFound         = &Error{Kind: KindNotFound, Code: "BRO-07004", Message: "Service owner not found"}
 
 	ErrUnavailable      = &Error{Kind: KindUnavailable, Code: "FMD-00002", Message: "A part of the broker is not reachable right now. Nothing was lost; send the same request again."}
-	ErrStorageFull      = &Error{Kind: KindStorageFull, Code: "FMD-00003", Message: "There is no room left for the file. Nothing of it was kept; send it again later."}
+	ErrStorageFull      = &Error{Kind: KindStorageFull, Code: "FMD-00003", Message: "There is no room left for the file. Send it again later; an upload in several requests goes on where HEAD says that it stands."}
 	ErrKeyReused        = &Error{Kind: KindMismatchedKey, Code: "FMD-00004", Message: "The Idempotency-Key was used before with another request."}
 	ErrNotCancellable   = &Error{Kind: KindConflict, Code: "FMD-00005", Message: "The file transfer can no longer be cancelled. See file transfer status."}
 	ErrUploadIncomplete = &Error{Kind: KindInvalid, Code: "FMD-00006", Message: "The upload ended before the whole file had arrived. Nothing of it was kept; send it again."}

@@ -18,6 +18,10 @@ const TusLife = 24 * time.Hour
 // MaxTusParts is how many parallel parts a transfer may have at a time: their URLs must fit into one header.
 const MaxTusParts = 250
 
+// EmptyTusPart is for how long a part counts of which no byte has come: maybe the answer to whoever opened it was lost,
+// and it was opened again.
+const EmptyTusPart = 5 * time.Minute
+
 // TusUpload is an upload whose bytes come in several requests (TUS 1.0.0), as the database keeps it. It has
 // an upload attempt of the same ID. A transfer has at most one that is neither a part nor ended.
 type TusUpload struct {
@@ -25,7 +29,7 @@ type TusUpload struct {
 	TransferID  uuid.UUID
 	Part        bool        // one of several parallel ones, which a final upload joins
 	Joins       []uuid.UUID `gorm:"serializer:json"` // of a final upload: its parts, in order
-	Number      int         // of a part: how many were opened before it
+	Number      int         // of a part: the place in which it was opened, from 1; 0 of what is no part
 	Length      *int64      // bytes; nil while it is deferred
 	Received    int64       // bytes that are durable
 	Epoch       int64       // grows with each writer; who holds an older one can change nothing any more
@@ -34,7 +38,7 @@ type TusUpload struct {
 	NoMD5       bool        `gorm:"column:no_md5"` // the service leaves it out
 	CRC32C      uint32      `gorm:"column:crc32c"`
 	Metadata    string      // Upload-Metadata as given
-	OpenedBy    Caller      `gorm:"serializer:json"` // and later who completed it
+	OpenedBy    Caller      `gorm:"serializer:json"` // and in whose name what was cut off is finished
 	Opened      time.Time
 	Expires     time.Time
 	Completed   *time.Time // all bytes are durable
@@ -51,14 +55,18 @@ func (u TusUpload) Live(now time.Time) bool {
 	return u.Ended == nil && (u.Completed != nil && !u.Part || now.Before(u.Expires))
 }
 
+// Counts tells whether a part that is not given up counts among the others of its transfer.
+func (u TusUpload) Counts(now time.Time) bool {
+	return u.Received > 0 || now.Sub(u.Opened) < EmptyTusPart
+}
+
 // TusSegment is a run of bytes of a TusUpload that is durable.
 type TusSegment struct {
-	UploadID   uuid.UUID `gorm:"primaryKey"`
-	First      int64     `gorm:"primaryKey"` // place of its first byte in the upload
-	Name       string    // its object
-	Generation int64     // of the object, where the storage keeps one
-	Size       int64     // bytes; the object may have more that do not count
-	CRC32C     uint32    `gorm:"column:crc32c"`
+	UploadID uuid.UUID `gorm:"primaryKey"`
+	First    int64     `gorm:"primaryKey"` // place of its first byte in the upload
+	Name     string    // its object
+	Size     int64     // bytes; the object may have more that do not count
+	CRC32C   uint32    `gorm:"column:crc32c"`
 }
 
 // TusDigest is how far the parts of a transfer are hashed, one after the other in the order that they are

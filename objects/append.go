@@ -25,8 +25,9 @@ type tail interface {
 	// cut ends what was written so far. The segment it returns, with neither First nor CRC32C, is durable once
 	// settle has returned nil, which is called once, later, from another goroutine.
 	cut() (s models.TusSegment, settle func() error)
-	// close is called once, after the last settle.
-	close()
+	// close is called once, after the last settle. Of the draft's bytes, those before kept may count; what this writer
+	// left behind them counts for nobody and goes, as far as that is possible.
+	close(kept int64)
 }
 
 // appending is one Append on its way.
@@ -43,6 +44,7 @@ type appending struct {
 	segCRC  uint32 // of the bytes since the last cut
 
 	held   []checkpoint // until the checksum was right
+	kept   int64        // bytes of the draft that may count: a commit that failed may have been recorded all the same
 	cuts   chan checkpoint
 	failed chan struct{} // closed when a cut could not be settled
 	err    error         // why; valid once failed is closed
@@ -57,14 +59,15 @@ type checkpoint struct {
 // appendTo streams body to the end of a draft, whose last segment grows when it is given. What arrived before body failed is committed like the rest, unless a
 // checksum of the whole was given. The error is that of a commit, of the storage, or of body, in this order.
 func appendTo(ctx context.Context, t tail, grows models.TusSegment, d models.TusDraft, a models.TusAppend, body io.Reader) error {
-	defer t.close()
+	kept := d.Received
+	defer func() { t.close(kept) }()
 	h, err := newHashing(d)
 	if err != nil {
 		return err
 	}
 	p := &appending{
 		a: a, tail: t, hash: h, segment: grows, at: d.Received, cutAt: d.Received, cutTime: time.Now(),
-		cuts: make(chan checkpoint, 4), failed: make(chan struct{}),
+		kept: kept, cuts: make(chan checkpoint, 4), failed: make(chan struct{}),
 	}
 	if a.Check != nil {
 		p.check = checkHash(a.Check.Algorithm)
@@ -78,6 +81,7 @@ func appendTo(ctx context.Context, t tail, grows models.TusSegment, d models.Tus
 	}
 	close(p.cuts)
 	<-done
+	kept = p.kept
 	h.close()
 	if p.err != nil {
 		return p.err
@@ -94,6 +98,7 @@ func (p *appending) settle() {
 		}
 		err := c.settle()
 		if err == nil {
+			p.kept = c.progress.Received
 			err = p.a.Commit(c.progress)
 		}
 		if err != nil {

@@ -186,11 +186,14 @@ func testAppendChecksum(t *testing.T, b bench, prefix string) {
 	}
 	require.ErrorIs(t, a.append(t.Context(), bytes.NewReader(first), noLimit, right(second), nil, nil), models.ErrChunkChecksum)
 	require.Zero(t, a.draft.Received, "nothing of a wrong chunk counts")
+	require.Empty(t, b.list(t, prefix+"/tus"), "nor takes room")
 	require.NoError(t, a.append(t.Context(), bytes.NewReader(first), noLimit, right(first), nil, nil))
+	stored := b.list(t, prefix+"/tus")
 	broken := errors.New("client went away")
 	body := io.MultiReader(bytes.NewReader(second[:mib]), iotest.ErrReader(broken))
 	require.ErrorIs(t, a.append(t.Context(), body, noLimit, right(second), nil, nil), broken)
 	require.Equal(t, size/2, a.draft.Received, "half a chunk cannot be checked")
+	require.Equal(t, stored, b.list(t, prefix+"/tus"))
 	sum := sha1.Sum(second)
 	require.NoError(t, a.append(t.Context(), bytes.NewReader(second), noLimit, &models.Checksum{Algorithm: "sha1", Sum: sum[:]}, nil, nil))
 	a.assembled(b, prefix+"/object", size)
@@ -201,6 +204,7 @@ func testAppendLimit(t *testing.T, b bench, prefix string) {
 	a := newAppender(t, b.store, prefix+"/tus")
 	require.ErrorIs(t, a.append(t.Context(), newPattern(1001), 1000, nil, nil, nil), models.ErrFileTooLarge)
 	require.Zero(t, a.draft.Received)
+	require.Empty(t, b.list(t, prefix+"/tus"))
 	require.NoError(t, a.append(t.Context(), newPattern(1000), 1000, nil, nil, nil))
 	a.assembled(b, prefix+"/object", 1000)
 }

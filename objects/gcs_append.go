@@ -8,6 +8,8 @@ import (
 	"io"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/formidling/formidling/models"
 )
 
@@ -34,11 +36,18 @@ func (g *gcs) Append(ctx context.Context, d models.TusDraft, body io.Reader, a m
 	return nil
 }
 
+// place is where a segment begins in its upload.
+type place struct {
+	at   int64
+	name string
+}
+
 // gcsTail collects a segment while others are on their way.
 type gcsTail struct {
 	store   *gcs
 	ctx     context.Context
 	cancel  context.CancelFunc
+	sent    []place
 	mark    string
 	at      int64 // of the first byte of the segment that is being collected
 	name    func(at int64) string
@@ -78,6 +87,7 @@ func (t *gcsTail) cut() (models.TusSegment, func() error) {
 		data, done = s.buf, func() { t.store.pool.put(s) }
 	}
 	t.head, t.segment = nil, nil
+	t.sent = append(t.sent, place{t.at, name})
 	t.at += int64(len(data))
 	out := models.TusSegment{Name: name}
 	sent := make(chan error, 1)
@@ -101,8 +111,8 @@ func (t *gcsTail) cut() (models.TusSegment, func() error) {
 	}
 }
 
-// close ends what is still being sent and counts for nothing, and waits for it.
-func (t *gcsTail) close() {
+// close implements tail. It ends what is still being sent and counts for nothing, and waits for it.
+func (t *gcsTail) close(kept int64) {
 	t.cancel()
 	if t.segment != nil {
 		t.store.pool.put(t.segment)
@@ -110,6 +120,28 @@ func (t *gcsTail) close() {
 	for range cap(t.slots) {
 		t.slots <- struct{}{}
 	}
+	t.drop(kept)
+}
+
+// drop deletes the segments from kept on. Their names are of this writer's epoch, so nobody else makes them.
+func (t *gcsTail) drop(kept int64) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.ctx), t.store.limits.meta)
+	defer cancel()
+	var group errgroup.Group
+	group.SetLimit(deleters)
+	for _, s := range t.sent {
+		if s.at < kept {
+			continue
+		}
+		group.Go(func() error {
+			stored, err := t.store.Stat(ctx, s.name)
+			if err == nil {
+				err = t.store.delete(ctx, s.name, stored.Generation)
+			}
+			return err
+		})
+	}
+	_ = group.Wait() // what is left goes with the transfer
 }
 
 // OpenSegment implements Store.

@@ -57,13 +57,13 @@ func (l *local) append(ctx context.Context, d models.TusDraft, body io.Reader, a
 		if f, err = l.newSegment(name); err != nil {
 			return err
 		}
-		return appendTo(ctx, l.tail(f, name, 0, true), grows, d, a, body)
+		return appendTo(ctx, l.tail(f, name, d.Received, 0), grows, d, a, body)
 	}
 	if _, err := f.Seek(grows.Size, io.SeekStart); err != nil {
 		closeQuietly(f)
 		return err
 	}
-	return appendTo(ctx, l.tail(f, grows.Name, grows.Size, false), grows, d, a, body)
+	return appendTo(ctx, l.tail(f, grows.Name, d.Received-grows.Size, grows.Size), grows, d, a, body)
 }
 
 // segmentName is unique: no two writers of an upload have the same epoch.
@@ -115,11 +115,12 @@ func (l *local) newSegment(name string) (*os.File, error) {
 type localTail struct {
 	draft draft // for its writing and early write-back
 	name  string
-	fresh bool // its name has not reached the disk
+	first int64 // place of its first byte in the upload
+	fresh bool  // its name has not reached the disk
 }
 
-func (l *local) tail(f *os.File, name string, size int64, fresh bool) *localTail {
-	return &localTail{draft: draft{store: l, file: f, size: size, started: size}, name: name, fresh: fresh}
+func (l *local) tail(f *os.File, name string, first, size int64) *localTail {
+	return &localTail{draft: draft{store: l, file: f, size: size, started: size}, name: name, first: first, fresh: size == 0}
 }
 
 func (t *localTail) write(p []byte) error { return localError(t.draft.append(p)) }
@@ -143,7 +144,16 @@ func (t *localTail) cut() (models.TusSegment, func() error) {
 	}
 }
 
-func (t *localTail) close() { closeQuietly(t.draft.file) } // which gives the lock up
+// close implements tail. It gives the lock up last: until then nobody else writes to the file or makes an object of it.
+func (t *localTail) close(kept int64) {
+	switch size := kept - t.first; {
+	case size == 0: // a file of this writer, of which nobody knows
+		_ = os.Remove(t.draft.file.Name())
+	case size < t.draft.size:
+		_ = t.draft.file.Truncate(size)
+	}
+	closeQuietly(t.draft.file)
+}
 
 func closeQuietly(f *os.File) {
 	if f != nil {

@@ -72,3 +72,22 @@ func TestLocalAppend_TheDraftBecomesTheObject(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, os.SameFile(draft, object))
 }
+
+// What a writer could not commit at the end of a file that counts is cut off, and nothing of what counts.
+func TestLocalAppend_CutsOffWhatCountsForNobody(t *testing.T) {
+	t.Parallel()
+	l, b := newLocal(t, false)
+	a := newAppender(t, l, "ft/cut/tus")
+	require.NoError(t, a.append(t.Context(), newPattern(mib), noLimit, nil, nil, nil))
+	wrong := &models.Checksum{Algorithm: "md5", Sum: make([]byte, 16)}
+	for range 3 {
+		require.ErrorIs(t, a.append(t.Context(), newPattern(8*mib), noLimit, wrong, nil, nil), models.ErrChunkChecksum)
+	}
+	names := b.list(t, "ft/cut")
+	require.Len(t, names, 1)
+	info, err := os.Stat(l.path(a.draft.Segments[0].Name))
+	require.NoError(t, err)
+	require.Equal(t, int64(mib), info.Size())
+	require.NoError(t, a.append(t.Context(), patternFrom(mib, 2*mib), noLimit, nil, nil, nil))
+	a.assembled(b, "ft/cut/object", 2*mib)
+}

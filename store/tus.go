@@ -25,7 +25,7 @@ func (s *Store) OpenTus(ctx context.Context, u models.TusUpload) (models.TusUplo
 		}
 		now := s.clock()
 		if u.Part {
-			err = numberPart(tx, t, &u)
+			err = numberPart(tx, t, &u, now)
 		} else {
 			var found *models.TusUpload
 			if found, err = giveWay(tx, u, now); found != nil {
@@ -104,27 +104,29 @@ func sameLength(a, b models.TusUpload) bool {
 }
 
 // numberPart gives a part of a locked transfer its number, unless there are too many or they are too long together.
-func numberPart(tx *gorm.DB, t models.Transfer, u *models.TusUpload) error {
+func numberPart(tx *gorm.DB, t models.Transfer, u *models.TusUpload, now time.Time) error {
 	var sum struct {
 		Newest int
 		Open   int64
-		Bytes  int64
 	}
 	err := tx.Raw(`SELECT coalesce(max(number), 0) AS newest,
-			coalesce(sum(CASE WHEN ended IS NULL THEN 1 ELSE 0 END), 0) AS open,
-			coalesce(sum(CASE WHEN ended IS NULL THEN coalesce(length, received) ELSE 0 END), 0) AS bytes
+			coalesce(sum(CASE WHEN ended IS NULL THEN 1 ELSE 0 END), 0) AS open
 		FROM tus_uploads WHERE transfer_id = @transfer AND part`, map[string]any{"transfer": t.ID}).Scan(&sum).Error
 	if err != nil {
 		return err
 	}
+	bytes, err := partBytes(tx, t.ID, u.ID, now)
+	if err != nil {
+		return err
+	}
 	if u.Length != nil {
-		sum.Bytes += *u.Length
+		bytes += *u.Length
 	}
 	switch {
 	case sum.Open >= models.MaxTusParts:
 		return models.ErrQuota("parallel parts of a file", models.MaxTusParts, sum.Open+1)
-	case sum.Bytes > t.MaxFileSize:
-		return models.ErrFileTooLarge.Exceeded(t.MaxFileSize, sum.Bytes)
+	case bytes > t.MaxFileSize:
+		return models.ErrFileTooLarge.Exceeded(t.MaxFileSize, bytes)
 	}
 	u.Number = sum.Newest + 1
 	return nil
@@ -187,7 +189,8 @@ func (s *Store) OpenedBefore(ctx context.Context, transfer uuid.UUID, sender mod
 }
 
 // EndTus gives an upload up. models.ErrAlreadyUploaded when all of its bytes came and it is no part: then it is no
-// longer its sender's to take back, but the transfer is, by cancelling. Safe to repeat.
+// longer its sender's to take back, but the transfer is, by cancelling; likewise of a part that such an upload joins.
+// Safe to repeat.
 func (s *Store) EndTus(ctx context.Context, upload uuid.UUID) error {
 	return s.transact(ctx, "end upload", func(tx *gorm.DB) error {
 		var u models.TusUpload
@@ -197,17 +200,30 @@ func (s *Store) EndTus(ctx context.Context, upload uuid.UUID) error {
 		if u.Completed != nil && !u.Part {
 			return models.ErrAlreadyUploaded
 		}
+		if err := notJoined(tx, u); err != nil {
+			return err
+		}
 		return endTus(tx, upload, s.clock())
 	})
 }
 
-// RejectTus gives an upload up whose bytes all came, but may not be staged: after it nobody can stage them.
-// models.ErrAlreadyUploaded when somebody has. Safe to repeat.
+// RejectTus gives an upload up whose bytes all came, but may not be staged, and the parts that it joined: after it
+// nobody can stage them, and another upload may begin. An upload that has expired goes likewise.
+// models.ErrAlreadyUploaded when somebody has staged it, or it is a part that is to become the content. Safe to repeat.
 func (s *Store) RejectTus(ctx context.Context, upload uuid.UUID) error {
 	return s.transact(ctx, "reject upload", func(tx *gorm.DB) error {
-		// this takes the attempt's row, as staging does: one of the two comes first
-		if err := endTus(tx, upload, s.clock()); err != nil {
+		var u models.TusUpload
+		if err := tx.Take(&u, "id = ?", upload).Error; err != nil {
 			return err
+		}
+		if err := notJoined(tx, u); err != nil {
+			return err
+		}
+		// this takes the attempt's row, as staging does: one of the two comes first
+		for _, id := range append([]uuid.UUID{upload}, u.Joins...) {
+			if err := endTus(tx, id, s.clock()); err != nil {
+				return err
+			}
 		}
 		var staged int64
 		err := tx.Model(&models.StagedContent{}).Where("attempt_id = ?", upload).Count(&staged).Error

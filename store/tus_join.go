@@ -42,6 +42,46 @@ func (s *Store) JoinTus(ctx context.Context, u models.TusUpload) (models.TusUplo
 	return u, err
 }
 
+// fits holds the transfer of a part and refuses, with models.ErrFileTooLarge, when it is too long together with the
+// others if it has so many bytes.
+func (s *Store) fits(tx *gorm.DB, u models.TusUpload, bytes int64) error {
+	t, err := lockTransfer(tx, u.TransferID)
+	if err != nil {
+		return err
+	}
+	others, err := partBytes(tx, u.TransferID, u.ID, s.clock())
+	if err == nil && others+bytes > t.MaxFileSize {
+		err = models.ErrFileTooLarge.Exceeded(t.MaxFileSize, others+bytes)
+	}
+	return err
+}
+
+// partBytes is how long the parts of a transfer are together, but for one.
+func partBytes(tx *gorm.DB, transfer, without uuid.UUID, now time.Time) (n int64, err error) {
+	return n, tx.Raw(`SELECT coalesce(sum(coalesce(length, received)), 0) FROM tus_uploads
+		WHERE transfer_id = @transfer AND part AND ended IS NULL AND id <> @without AND (received > 0 OR opened > @since)`,
+		map[string]any{"transfer": transfer, "without": without, "since": now.Add(-models.EmptyTusPart)}).Scan(&n).Error
+}
+
+// MaxTusSegments is how many segments an upload, or all parts of a transfer together, may have when a request begins to
+// add to it.
+const MaxTusSegments = 50_000
+
+// roomForSegments refuses, with models.ErrQuota, what comes in too small pieces.
+func roomForSegments(tx *gorm.DB, u models.TusUpload) error {
+	var n int64
+	query := tx.Model(&models.TusSegment{}).Where("upload_id = ?", u.ID)
+	if u.Part {
+		query = tx.Model(&models.TusSegment{}).
+			Where("upload_id IN (SELECT id FROM tus_uploads WHERE transfer_id = ? AND part AND ended IS NULL)", u.TransferID)
+	}
+	err := query.Count(&n).Error
+	if err == nil && n >= MaxTusSegments {
+		err = models.ErrQuota("pieces of a file; send larger ones", MaxTusSegments, n+1)
+	}
+	return err
+}
+
 type partSum struct{ bytes int64 }
 
 func sumParts(tx *gorm.DB, u models.TusUpload, now time.Time) (partSum, error) {
@@ -66,6 +106,25 @@ func sumParts(tx *gorm.DB, u models.TusUpload, now time.Time) (partSum, error) {
 		sum.bytes += parts[i].Received
 	}
 	return sum, nil
+}
+
+// notJoined holds the transfer of a part and refuses, with models.ErrAlreadyUploaded, when the part is to become its content.
+func notJoined(tx *gorm.DB, u models.TusUpload) error {
+	if !u.Part {
+		return nil
+	}
+	t, err := lockTransfer(tx, u.TransferID)
+	if err != nil || t.Status != models.TransferInitialized {
+		return err
+	}
+	var finals []models.TusUpload
+	err = tx.Find(&finals, "transfer_id = ? AND NOT part AND ended IS NULL", u.TransferID).Error
+	for _, f := range finals {
+		if slices.Contains(f.Joins, u.ID) {
+			return models.ErrAlreadyUploaded
+		}
+	}
+	return err
 }
 
 // TusParts returns the parts of a transfer that are not given up, in the order in which they were opened.
@@ -120,17 +179,22 @@ func (s *Store) SaveDigest(ctx context.Context, d models.TusDigest, lease time.D
 	})
 }
 
-// StaleTus returns uploads that expired and were not ended, and uploads that are complete for some time without being
-// staged though their transfer awaits content, oldest first.
+// joining is the condition under which an upload is a part of a transfer, given TransferInitialized, whose parts are
+// about to become its content.
+const joining = `(part AND EXISTS (SELECT 1 FROM tus_uploads f WHERE f.transfer_id = tus_uploads.transfer_id AND NOT f.part
+	AND f.completed IS NOT NULL AND f.ended IS NULL AND EXISTS (SELECT 1 FROM transfers t WHERE t.id = f.transfer_id AND t.status = ?)))`
+
+// StaleTus returns uploads that expired and were not ended, oldest first, and uploads that are complete for some time
+// without being staged though their transfer awaits content: those first whose turn was longest ago, by HoldTus.
 func (s *Store) StaleTus(ctx context.Context, limit int) (expired, unfinished []models.TusUpload, err error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	now := s.clock()
 	db := s.read.WithContext(ctx)
 	err = db.Order("expires").Limit(limit).
-		Find(&expired, "ended IS NULL AND (completed IS NULL OR part) AND NOT "+alive, now, now).Error
+		Find(&expired, "ended IS NULL AND (completed IS NULL OR part) AND NOT "+alive+" AND NOT "+joining, now, now, models.TransferInitialized).Error
 	if err == nil {
-		err = db.Order("completed").Limit(limit).
+		err = db.Order("(SELECT a.lease_until FROM upload_attempts a WHERE a.id = tus_uploads.id)").Limit(limit).
 			Where("NOT part AND ended IS NULL AND completed < ?", now.Add(-TusLease)).
 			Where("EXISTS (SELECT 1 FROM transfers t WHERE t.id = transfer_id AND t.status = ?)", models.TransferInitialized).
 			Find(&unfinished).Error

@@ -27,9 +27,13 @@ const receiving = `ended IS NULL AND completed IS NULL AND ` + alive + `
 // ClaimTus makes the caller the one writer of an upload that stands at offset, and returns the writer's epoch: whoever
 // wrote before can commit nothing any more. length, if not nil, is what was deferred until now.
 // models.ErrUploadOffset when the upload stands elsewhere, ErrUploadGone when it was given up or is too old,
-// ErrAlreadyUploaded when the transfer no longer awaits content.
+// ErrAlreadyUploaded when the transfer no longer awaits content, ErrFileTooLarge when the parts of a transfer are too
+// long together, ErrQuota when its bytes come in too many pieces.
 func (s *Store) ClaimTus(ctx context.Context, upload uuid.UUID, offset int64, length *int64) (epoch int64, err error) {
 	return epoch, s.transact(ctx, "claim upload", func(tx *gorm.DB) error {
+		if err := s.mayGrow(tx, upload, offset, length); err != nil {
+			return err
+		}
 		now := s.clock()
 		set := map[string]any{"epoch": gorm.Expr("epoch + 1")}
 		query := tx.Model(&models.TusUpload{}).Where("id = ? AND received = ?", upload, offset)
@@ -54,6 +58,26 @@ func (s *Store) ClaimTus(ctx context.Context, upload uuid.UUID, offset int64, le
 		epoch = u.Epoch
 		return extendLease(tx, upload, now)
 	})
+}
+
+// mayGrow looks at the bounds of an upload that is about to grow.
+func (s *Store) mayGrow(tx *gorm.DB, upload uuid.UUID, offset int64, length *int64) error {
+	var u models.TusUpload
+	if err := tx.Take(&u, "id = ?", upload).Error; err != nil {
+		return err
+	}
+	if u.Part && (length != nil || offset == 0) {
+		wanted := offset
+		if u.Length != nil {
+			wanted = *u.Length
+		} else if length != nil {
+			wanted = *length
+		}
+		if err := s.fits(tx, u, wanted); err != nil {
+			return err
+		}
+	}
+	return roomForSegments(tx, u)
 }
 
 // tusByID reads an upload; a part expires when the last of its transfer's does.
@@ -95,7 +119,8 @@ func extendLease(tx *gorm.DB, upload uuid.UUID, now time.Time) error {
 }
 
 // CommitTus records what has become durable, and that all has when that is so. models.ErrUploadTaken when epoch is no
-// longer the newest, ErrUploadGone or ErrAlreadyUploaded when nobody may write any more.
+// longer the newest, ErrUploadGone or ErrAlreadyUploaded when nobody may write any more, ErrFileTooLarge when the parts
+// of the transfer are too long together.
 func (s *Store) CommitTus(ctx context.Context, upload uuid.UUID, epoch int64, p models.TusProgress) error {
 	return s.transact(ctx, "commit upload", func(tx *gorm.DB) error {
 		now := s.clock()
@@ -105,6 +130,9 @@ func (s *Store) CommitTus(ctx context.Context, upload uuid.UUID, epoch int64, p 
 			err = tx.Select("id", "expires").Take(&t, "id = ?", u.TransferID).Error
 		}
 		if err != nil {
+			return err
+		}
+		if err = s.partFits(tx, u, p); err != nil {
 			return err
 		}
 		set := map[string]any{
@@ -136,6 +164,20 @@ func (s *Store) CommitTus(ctx context.Context, upload uuid.UUID, epoch int64, p 
 		}
 		return extendLease(tx, upload, now)
 	})
+}
+
+// partFits refuses what makes the parts of a transfer too long together. From its first byte on a part of known length
+// counts with all of it, so that need not be asked again.
+func (s *Store) partFits(tx *gorm.DB, u models.TusUpload, p models.TusProgress) error {
+	switch {
+	case !u.Part:
+		return nil
+	case u.Length == nil:
+		return s.fits(tx, u, p.Received)
+	case p.From == 0:
+		return s.fits(tx, u, *u.Length)
+	}
+	return nil
 }
 
 // WatchTus tells whether a writer still is the newest, and that it lives. models.ErrUploadTaken when it is not, or

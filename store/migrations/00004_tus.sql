@@ -28,12 +28,11 @@ CREATE UNIQUE INDEX tus_uploads_parts ON tus_uploads (transfer_id, number) WHERE
 CREATE INDEX tus_uploads_open ON tus_uploads (expires) WHERE ended IS NULL;
 
 CREATE TABLE tus_segments (
-    upload_id  uuid NOT NULL REFERENCES tus_uploads (id),
-    first      bigint NOT NULL,
-    name       text NOT NULL,
-    generation bigint NOT NULL,
-    size       bigint NOT NULL CHECK (size > 0),
-    crc32c     bigint NOT NULL,
+    upload_id uuid NOT NULL REFERENCES tus_uploads (id),
+    first     bigint NOT NULL,
+    name      text NOT NULL,
+    size      bigint NOT NULL CHECK (size > 0),
+    crc32c    bigint NOT NULL,
     PRIMARY KEY (upload_id, first)
 );
 
