@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/formidling/formidling/models"
 )
@@ -95,16 +96,34 @@ func (s *Server) giveUpTus(ctx context.Context, u models.TusUpload, err error) {
 	}
 }
 
-// wholeTus makes one object of an upload's segments. It holds what the segments were, and hashes to what they did.
-func (s *Server) wholeTus(ctx context.Context, u models.TusUpload) (models.Content, error) {
+// wholeTus makes one object of an upload's segments, while it hashes what has not been yet. It holds what the segments
+// were, and hashes to what they did.
+func (s *Server) wholeTus(ctx context.Context, u models.TusUpload) (c models.Content, err error) {
 	hashes, from := u.Hashes(), []uuid.UUID{u.ID}
+	both, ctx := errgroup.WithContext(ctx)
 	if len(u.Joins) > 0 {
 		from = u.Joins
-		var err error
-		if hashes, err = s.hashParts(ctx, u); err != nil {
-			return models.Content{}, err
-		}
+		both.Go(func() (err error) {
+			hashes, err = s.hashParts(ctx, u)
+			return err
+		})
 	}
+	both.Go(func() (err error) {
+		c, err = s.assembleTus(ctx, u, from)
+		return err
+	})
+	if err = both.Wait(); err != nil {
+		return models.Content{}, err
+	}
+	c.SHA256, c.MD5, err = hashes.Sums()
+	if err == nil && (c.Size != u.Received || len(u.Joins) == 0 && c.CRC32C != u.CRC32C) {
+		err = fmt.Errorf("assemble %s: the segments have %d bytes with CRC32C %08x, and should have %d with %08x",
+			u.ID, c.Size, c.CRC32C, u.Received, u.CRC32C)
+	}
+	return c, err
+}
+
+func (s *Server) assembleTus(ctx context.Context, u models.TusUpload, from []uuid.UUID) (models.Content, error) {
 	segments, err := s.Resumables.TusSegments(ctx, from...)
 	if err != nil {
 		return models.Content{}, err
@@ -113,18 +132,10 @@ func (s *Server) wholeTus(ctx context.Context, u models.TusUpload) (models.Conte
 		return models.Content{}, err
 	}
 	defer s.tusAssembling.Release(1)
-	c, err := s.Drafts.Assemble(ctx, models.TusAssembly{
+	return s.Drafts.Assemble(ctx, models.TusAssembly{
 		Key: models.AttemptKey(u.TransferID, u.ID), Segments: segments,
 		Generation: u.Completed.UnixNano(), // the same for whoever assembles it
 	})
-	if err == nil {
-		c.SHA256, c.MD5, err = hashes.Sums()
-	}
-	if err == nil && (c.Size != u.Received || len(u.Joins) == 0 && c.CRC32C != u.CRC32C) {
-		err = fmt.Errorf("assemble %s: the segments have %d bytes with CRC32C %08x, and should have %d with %08x",
-			u.ID, c.Size, c.CRC32C, u.Received, u.CRC32C)
-	}
-	return c, err
 }
 
 // rejectTus gives up an upload whose content is not taken, and deletes the object once nobody can stage it.
