@@ -20,6 +20,7 @@ type Server struct {
 	listeners          listeners // who waits for events
 	tusWriters         tusWriters
 	tusFinishing       finishing
+	tusAhead           finishing           // the hashing of parts before they are joined
 	tusHashing         *semaphore.Weighted // transfers whose parts are being hashed
 	tusAssembling      *semaphore.Weighted // uploads of which an object is being made
 }

@@ -205,6 +205,8 @@ func (s *Server) writeTus(c *gin.Context, u models.TusUpload, k chunk, limit int
 		Commit: func(p models.TusProgress) error {
 			if refused = s.commitTus(ctx, u.ID, epoch, p); refused != nil {
 				w.end(refused)
+			} else if u.Part && u.Number > 1 {
+				s.hashAhead(ctx, u.TransferID)
 			}
 			return refused
 		},

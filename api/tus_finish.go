@@ -71,7 +71,7 @@ func (s *Server) publishTus(ctx context.Context, u models.TusUpload, by models.C
 func (s *Server) tellTus(ctx context.Context, u models.TusUpload) error {
 	_, err := s.Transfers.ContentReceived(ctx, u.TransferID, u.ID)
 	if e, refused := models.AsError(err); err == nil || refused && !e.Retryable() {
-		s.dropTus(ctx, u)
+		go s.dropTus(ctx, u) // the answer need not wait for it
 	}
 	return err
 }
@@ -165,10 +165,21 @@ func (s *Server) dropTus(ctx context.Context, u models.TusUpload) {
 	}
 }
 
-// finishing are the uploads that this process publishes: who asks for one of them waits for the same.
+// finishing is what this process does once for all who wait for it, by what it is done to: an upload that is published,
+// or a transfer whose parts are hashed.
 type finishing struct {
 	mu sync.Mutex
 	by map[uuid.UUID]*finish
+}
+
+// over is closed when what is being done now has been; nil, on which nobody is woken, when nothing is.
+func (f *finishing) over(of uuid.UUID) <-chan struct{} {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if running := f.by[of]; running != nil {
+		return running.done
+	}
+	return nil
 }
 
 type finish struct {
@@ -176,22 +187,22 @@ type finish struct {
 	err  error // valid once done is closed
 }
 
-func (f *finishing) begin(upload uuid.UUID, do func() error) *finish {
+func (f *finishing) begin(of uuid.UUID, do func() error) *finish {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if running := f.by[upload]; running != nil {
+	if running := f.by[of]; running != nil {
 		return running
 	}
 	if f.by == nil {
 		f.by = map[uuid.UUID]*finish{}
 	}
 	one := &finish{done: make(chan struct{})}
-	f.by[upload] = one
+	f.by[of] = one
 	go func() {
 		one.err = do()
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		delete(f.by, upload)
+		delete(f.by, of)
 		close(one.done)
 	}()
 	return one

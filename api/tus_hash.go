@@ -15,34 +15,46 @@ import (
 // How long somebody who hashes parts is believed in without a word, and how often others ask.
 const (
 	digestLease = 10 * time.Second
-	digestAsk   = 200 * time.Millisecond
+	digestAsk   = 500 * time.Millisecond
 )
 
 // hashAtOnce is of how many transfers this process hashes the parts at once, each of which keeps a processor busy.
 const hashAtOnce = 4
 
-// hashAhead hashes the parts of a transfer that are complete, in the order in which they were opened, while others
-// still come: most likely they are joined in that order. When this process has enough to do, it is left for later.
+// hashAhead hashes the parts of a transfer in the order in which they were opened, while others still come: most likely
+// they are joined in that order. It goes as far as bytes are durable without a gap. Of the first part the request that
+// brings it sees to the hashes. When this process has enough to do, it is left for later.
 func (s *Server) hashAhead(ctx context.Context, transfer uuid.UUID) {
 	ctx = context.WithoutCancel(ctx)
-	if !s.tusHashing.TryAcquire(1) {
-		return
-	}
-	go func() {
+	s.tusAhead.begin(transfer, func() error {
+		if !s.tusHashing.TryAcquire(1) {
+			return nil
+		}
 		defer s.tusHashing.Release(1)
-		_, held, err := s.hashOn(ctx, transfer, func() ([]models.TusUpload, error) {
-			parts, err := s.Resumables.TusParts(ctx, transfer)
-			parts = slices.DeleteFunc(parts, func(u models.TusUpload) bool { return u.Completed == nil && !u.Counts(s.now()) })
-			end := slices.IndexFunc(parts, func(u models.TusUpload) bool { return u.Completed == nil })
-			if end >= 0 {
-				parts = parts[:end]
-			}
-			return parts, err
-		})
+		parts := func() ([]models.TusUpload, error) { return s.partsInRow(ctx, transfer) }
+		if ready, err := parts(); err != nil || len(ready) == 0 {
+			return err
+		}
+		_, held, err := s.hashOn(ctx, transfer, parts)
 		if err != nil && held && !errors.Is(err, models.ErrUploadTaken) {
 			s.Log.WarnContext(ctx, "parts not hashed yet", "transfer", transfer, "error", err.Error())
 		}
-	}()
+		return err
+	})
+}
+
+// partsInRow are the parts that are complete and have no other before them, and the one after those as far as it has come.
+func (s *Server) partsInRow(ctx context.Context, transfer uuid.UUID) ([]models.TusUpload, error) {
+	parts, err := s.Resumables.TusParts(ctx, transfer)
+	parts = slices.DeleteFunc(parts, func(u models.TusUpload) bool { return u.Completed == nil && !u.Counts(s.now()) })
+	switch end := slices.IndexFunc(parts, func(u models.TusUpload) bool { return u.Completed == nil }); end {
+	case -1:
+		return parts, err
+	case 0:
+		return nil, err
+	default:
+		return parts[:end+1], err
+	}
 }
 
 // hashParts returns the hashes of a final upload, of which it waits for the part that is still to be done.
@@ -60,6 +72,7 @@ func (s *Server) hashParts(ctx context.Context, u models.TusUpload) (models.Hash
 			return models.HashState{SHA256: d.SHA256State, MD5: d.MD5State, NoMD5: u.NoMD5}, nil
 		}
 		select {
+		case <-s.tusAhead.over(u.TransferID): // in this process
 		case <-time.After(digestAsk):
 		case <-ctx.Done():
 			return models.HashState{}, ctx.Err()
