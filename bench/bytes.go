@@ -60,22 +60,6 @@ func uploadPlain(ctx context.Context, o *organisation, id string, size int64) er
 	return o.upload(ctx, id, &body{left: size}, size)
 }
 
-func uploadTus(ctx context.Context, o *organisation, id string, size int64) error {
-	c := tusClient{http: o.client(), token: o.token}
-	if _, err := c.single(ctx, o.base+"/filetransfer/upload/tus/"+id, size); err != nil {
-		return err
-	}
-	return o.published(ctx, id)
-}
-
-func uploadParallel(ctx context.Context, o *organisation, id string, size int64) error {
-	c := tusClient{http: o.client(), token: o.token}
-	if err := c.parallel(ctx, o.base+"/filetransfer/upload/tus/"+id, size, tusStreams); err != nil {
-		return err
-	}
-	return o.published(ctx, id)
-}
-
 // published waits until a transfer is; mostly it is already.
 func (o *organisation) published(ctx context.Context, id string) error {
 	return until(ctx, time.Minute, "the transfer is published", func(ctx context.Context) error {
@@ -196,12 +180,7 @@ func upload(ctx context.Context, l *lab) (result, error) {
 			return result{}, fmt.Errorf("%s: %w", s.name, err)
 		}
 	}
-	err = l.alternate("upload", all, func(s *byteServer) error {
-		if err := s.measure(ctx, l.size, s.store); err != nil {
-			return err
-		}
-		return s.discard(ctx)
-	})
+	err = l.alternate("upload", all, func(s *byteServer) error { return s.round(ctx, l.size) })
 	of := func(a, b string) float64 { return ratios(named(all, a).rate, named(all, b).rate).median() }
 	r := result{Tables: []table{compare(fmt.Sprintf("upload of %s until it is durable", formatSize(l.size)), all)}}
 	r.Targets = []target{

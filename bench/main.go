@@ -2,7 +2,7 @@
 // default unless a part says otherwise. What depends on the machine is printed as a ratio to a peer that
 // does the least possible for the same work in the same run, or as a distribution.
 //
-// One file per part: lives.go, bytes.go (upload and download), memory.go, large.go, fanout.go, search.go,
+// One file per part: lives.go, bytes.go (upload and download), parallel.go, memory.go, large.go, fanout.go, search.go,
 // restart.go, identity.go, rights.go, feed.go, webhooks.go, receipts.go. broker.go starts the program, client.go and tus.go
 // speak to it; bare.go, direct.go and peer_*.go are the peers. It runs on Linux, because it reads /proc.
 package main
@@ -59,6 +59,7 @@ type part struct {
 var parts = []part{
 	{name: "lives", what: "whole lives of small transfers", run: lives},
 	{name: "upload", what: "upload of a large file", run: upload},
+	{name: "parallel", what: "upload in parallel streams, over links that carry little each", run: parallel},
 	{name: "download", what: "download of a large file", run: download},
 	{name: "memory", what: "memory of the process that serves", run: memory},
 	{name: "fanout", what: "one file to many recipients", run: fanout},

@@ -50,6 +50,14 @@ func (s *byteServer) store(ctx context.Context, size int64) error {
 	return syncTree(s.unsynced)
 }
 
+// round measures an upload, and makes room for the next.
+func (s *byteServer) round(ctx context.Context, size int64) error {
+	if err := s.measure(ctx, size, s.store); err != nil {
+		return err
+	}
+	return s.discard(ctx)
+}
+
 // syncTree makes all that lies below a directory durable.
 func syncTree(dir string) error {
 	return filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {

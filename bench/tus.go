@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -19,6 +20,7 @@ type tusClient struct {
 	token string // empty: none is sent
 
 	sparse bool // what it sends are zeros
+	thin   int  // bytes per second that each connection carries; 0: what it can
 }
 
 // do makes one request and returns the headers of its answer; headers come in pairs.
@@ -62,7 +64,11 @@ func (c tusClient) create(ctx context.Context, endpoint string, headers ...strin
 
 // fill sends all bytes of an upload in one request.
 func (c tusClient) fill(ctx context.Context, at string, size int64) error {
-	answer, err := c.do(ctx, http.MethodPatch, at, &body{left: size, sparse: c.sparse}, size, "Upload-Offset", "0", "Content-Type", "application/offset+octet-stream")
+	from := &body{left: size, sparse: c.sparse}
+	if c.thin > 0 {
+		from.pace = &pace{chunk: 16 << 10, every: time.Second * (16 << 10) / time.Duration(c.thin)}
+	}
+	answer, err := c.do(ctx, http.MethodPatch, at, from, size, "Upload-Offset", "0", "Content-Type", "application/offset+octet-stream")
 	if err != nil {
 		return err
 	}

@@ -41,7 +41,8 @@ type appending struct {
 	at      int64             // bytes of the draft, those that are not durable included
 	cutAt   int64             // bytes of the draft at the last cut
 	cutTime time.Time
-	segCRC  uint32 // of the bytes since the last cut
+	crc     uint32 // of the draft until the last cut
+	segCRC  uint32 // of the bytes since then; a CRC32C costs next to nothing and needs no goroutine
 
 	held   []checkpoint // until the checksum was right
 	kept   int64        // bytes of the draft that may count: a commit that failed may have been recorded all the same
@@ -67,7 +68,7 @@ func appendTo(ctx context.Context, t tail, grows models.TusSegment, d models.Tus
 	}
 	p := &appending{
 		a: a, tail: t, hash: h, segment: grows, at: d.Received, cutAt: d.Received, cutTime: time.Now(),
-		kept: kept, cuts: make(chan checkpoint, 4), failed: make(chan struct{}),
+		crc: d.CRC32C, kept: kept, cuts: make(chan checkpoint, 4), failed: make(chan struct{}),
 	}
 	if a.Check != nil {
 		p.check = checkHash(a.Check.Algorithm)
@@ -174,7 +175,7 @@ func (p *appending) cut() error {
 	if pending == 0 {
 		return nil
 	}
-	state, crc, err := p.hash.state()
+	state, err := p.hash.state()
 	if err != nil {
 		return err
 	}
@@ -186,7 +187,8 @@ func (p *appending) cut() error {
 		s.First, s.CRC32C = p.cutAt, p.segCRC
 	}
 	s.Size = p.at - s.First
-	progress := models.TusProgress{From: p.cutAt, Received: p.at, Segment: s, Hashes: state, CRC32C: crc}
+	p.crc = combineCRC32C(p.crc, p.segCRC, pending)
+	progress := models.TusProgress{From: p.cutAt, Received: p.at, Segment: s, Hashes: state, CRC32C: p.crc}
 	p.segment, p.cutAt, p.cutTime, p.segCRC = s, p.at, time.Now(), 0
 	if p.check != nil {
 		p.held = append(p.held, checkpoint{progress, settle})

@@ -25,7 +25,7 @@ func digestSegments(ctx context.Context, from opener, segments []models.TusSegme
 	}
 	defer hash.close()
 	tell := func() error {
-		state, _, err := hash.state()
+		state, err := hash.state()
 		if err != nil {
 			return err
 		}

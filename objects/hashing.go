@@ -2,7 +2,6 @@ package objects
 
 import (
 	"hash"
-	"hash/crc32"
 	"sync"
 
 	"github.com/formidling/formidling/models"
@@ -10,8 +9,7 @@ import (
 
 // hashing passes blocks to one goroutine per hash, like ring, but can tell the hashes' states in between.
 type hashing struct {
-	sha, md hash.Hash // nil: only the CRC32C is wanted
-	crc32c  uint32
+	sha, md hash.Hash // nil: they are not wanted
 	free    chan *block
 	taken   []*block
 	lanes   []chan laneItem
@@ -24,9 +22,9 @@ type laneItem struct {
 	here  *sync.WaitGroup
 }
 
-// newHashing goes on where the draft's hashes ended. The CRC32C costs next to nothing and needs no goroutine.
+// newHashing goes on where the draft's hashes ended.
 func newHashing(d models.TusDraft) (*hashing, error) {
-	h := &hashing{crc32c: d.CRC32C, free: make(chan *block, ringBlocks)}
+	h := &hashing{free: make(chan *block, ringBlocks)}
 	if !d.CarryAll {
 		return h, nil
 	}
@@ -74,7 +72,6 @@ func (h *hashing) next() *block {
 // pass gives b away, to every hash.
 func (h *hashing) pass(b *block) {
 	b.uses.Store(int32(len(h.lanes)) + 1) //nolint:gosec // a few lanes
-	h.crc32c = crc32.Update(h.crc32c, castagnoli, b.buf[:b.n])
 	for _, lane := range h.lanes {
 		lane <- laneItem{block: b}
 	}
@@ -100,13 +97,12 @@ func (h *hashing) drain() {
 }
 
 // state is that of all that was passed.
-func (h *hashing) state() (models.HashState, uint32, error) {
+func (h *hashing) state() (models.HashState, error) {
 	if h.sha == nil {
-		return models.HashState{}, h.crc32c, nil
+		return models.HashState{}, nil
 	}
 	h.drain()
-	s, err := models.SaveHashes(h.sha, h.md)
-	return s, h.crc32c, err
+	return models.SaveHashes(h.sha, h.md)
 }
 
 // close waits for the goroutines and returns the blocks.
