@@ -185,3 +185,38 @@ func TestTus_ComputesNoMD5WhereTheServiceLeavesItOut(t *testing.T) {
 		require.Equal(t, sha256Hex(file), *o.Sha256)
 	}
 }
+
+// Of the part after those that are complete, what has come is hashed before the rest is there.
+func TestTusParts_AreHashedAsFarAsTheyHaveCome(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	content := noise(90_000)
+	id := b.initialize()
+	first, second, third := b.part(id, 30_000), b.part(id, 30_000), b.part(id, 30_000)
+	hashed := func() int64 {
+		b.server.hashAhead(t.Context(), mustUUID(t, id))
+		d, held, err := b.store.HoldDigest(t.Context(), mustUUID(t, id), time.Minute)
+		require.NoError(t, err)
+		if held {
+			require.NoError(t, b.store.SaveDigest(t.Context(), d, 0))
+		}
+		return d.Hashed
+	}
+	reaches := func(n int64) {
+		t.Helper()
+		require.Eventually(t, func() bool { return hashed() == n }, waitABit, tick)
+	}
+	b.patch(second, 0, content[30_000:50_000]).is(http.StatusNoContent, "")
+	b.patch(third, 0, content[60_000:]).is(http.StatusNoContent, "")
+	b.patch(first, 0, content[:20_000]).is(http.StatusNoContent, "")
+	require.Zero(t, hashed(), "the first part is seen to by the request that brings it")
+	b.patch(first, 20_000, content[20_000:30_000]).is(http.StatusNoContent, "")
+	reaches(50_000)
+	b.patch(second, 20_000, content[50_000:55_000]).is(http.StatusNoContent, "")
+	reaches(55_000)
+	b.tusCall(alice, "DELETE", second, nil).is(http.StatusNoContent, "")
+	again := b.part(id, 30_000)
+	b.patch(again, 0, content[30_000:60_000]).is(http.StatusNoContent, "")
+	b.join(id, first, again, third).is(http.StatusCreated, "")
+	b.arrives(id, content)
+}
