@@ -60,6 +60,7 @@ type Resumables interface {
 	JoinTus(ctx context.Context, u models.TusUpload) (models.TusUpload, error)
 	TusOf(ctx context.Context, transfer uuid.UUID, part *uuid.UUID) (models.TusUpload, error)
 	TusParts(ctx context.Context, transfer uuid.UUID) ([]models.TusUpload, error)
+	SpentTusShares(ctx context.Context, transfer uuid.UUID) ([]uuid.UUID, error)
 	EndTus(ctx context.Context, upload uuid.UUID) error
 	RejectTus(ctx context.Context, upload uuid.UUID) error
 	OpenedBefore(ctx context.Context, transfer uuid.UUID, sender models.Party, at time.Time) (bool, error)

@@ -189,6 +189,9 @@ func (s *Server) writeTus(c *gin.Context, u models.TusUpload, k chunk, limit int
 		Prefix: models.TusPrefix(u.TransferID, u.ID), Segments: last, Received: u.Received, Hashes: u.Hashes(), CRC32C: u.CRC32C,
 		CarryAll: !u.Part || u.Number == 1, // of later parts the hashes must wait for those before
 	}
+	if u.Share != nil {
+		draft.Place = &models.TusPlace{Key: models.TusSharedKey(u.TransferID, *u.Share), First: *u.Place, Length: *u.Length}
+	}
 	var epoch int64
 	var refused error // by the database
 	err = s.Drafts.Append(ctx, draft, s.patient(c), models.TusAppend{

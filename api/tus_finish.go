@@ -116,26 +116,45 @@ func (s *Server) wholeTus(ctx context.Context, u models.TusUpload) (c models.Con
 		return models.Content{}, err
 	}
 	c.SHA256, c.MD5, err = hashes.Sums()
-	if err == nil && (c.Size != u.Received || len(u.Joins) == 0 && c.CRC32C != u.CRC32C) {
-		err = fmt.Errorf("assemble %s: the segments have %d bytes with CRC32C %08x, and should have %d with %08x",
-			u.ID, c.Size, c.CRC32C, u.Received, u.CRC32C)
+	if err == nil && len(u.Joins) == 0 && c.CRC32C != u.CRC32C {
+		err = fmt.Errorf("assemble %s: the segments have CRC32C %08x, and should have %08x", u.ID, c.CRC32C, u.CRC32C)
 	}
 	return c, err
 }
 
 func (s *Server) assembleTus(ctx context.Context, u models.TusUpload, from []uuid.UUID) (models.Content, error) {
 	segments, err := s.Resumables.TusSegments(ctx, from...)
-	if err != nil {
-		return models.Content{}, err
+	shared := ""
+	size := int64(0)
+	for _, s := range segments {
+		size += s.Size
 	}
-	if err := s.tusAssembling.Acquire(ctx, 1); err != nil {
+	if err == nil && size != u.Received {
+		err = fmt.Errorf("assemble %s: the segments have %d bytes, and should have %d", u.ID, size, u.Received)
+	}
+	if err == nil && len(u.Joins) > 0 {
+		shared, err = s.sharedBy(ctx, u)
+	}
+	if err == nil {
+		err = s.tusAssembling.Acquire(ctx, 1)
+	}
+	if err != nil {
 		return models.Content{}, err
 	}
 	defer s.tusAssembling.Release(1)
 	return s.Drafts.Assemble(ctx, models.TusAssembly{
-		Key: models.AttemptKey(u.TransferID, u.ID), Segments: segments,
+		Key: models.AttemptKey(u.TransferID, u.ID), Segments: segments, Shared: shared,
 		Generation: u.Completed.UnixNano(), // the same for whoever assembles it
 	})
+}
+
+// sharedBy is the key of the object that the first part of a final upload may share with the others.
+func (s *Server) sharedBy(ctx context.Context, u models.TusUpload) (string, error) {
+	parts, err := s.partsOf(ctx, u)
+	if err != nil || len(parts) == 0 || parts[0].Share == nil {
+		return "", err
+	}
+	return models.TusSharedKey(u.TransferID, *parts[0].Share), nil
 }
 
 // rejectTus gives up an upload whose content is not taken, and deletes the object once nobody can stage it.
@@ -160,7 +179,11 @@ func (s *Server) dropTus(ctx context.Context, u models.TusUpload) {
 	for _, id := range all {
 		errs = append(errs, s.Contents.DeleteAll(ctx, models.TusPrefix(u.TransferID, id)))
 	}
-	if err := errors.Join(errs...); err != nil {
+	shares, err := s.Resumables.SpentTusShares(ctx, u.TransferID)
+	for _, share := range shares {
+		errs = append(errs, s.Contents.DeleteAll(ctx, models.TusSharedPrefix(u.TransferID, share)))
+	}
+	if err := errors.Join(append(errs, err)...); err != nil {
 		s.Log.WarnContext(ctx, "segments not deleted yet", "upload", u.ID, "error", err.Error())
 	}
 }

@@ -220,3 +220,23 @@ func TestTusParts_AreHashedAsFarAsTheyHaveCome(t *testing.T) {
 	b.join(id, first, again, third).is(http.StatusCreated, "")
 	b.arrives(id, content)
 }
+
+// What is about to become the content may lie in one file with a part that was not joined: nobody writes there any more.
+func TestTusParts_DoNotGrowOnceOthersWereJoined(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(s *Server) { s.FinishWait = 100 * time.Millisecond })
+	require.True(t, b.server.tusHashing.TryAcquire(hashAtOnce))
+	content := noise(100_000)
+	id := b.initialize()
+	first, second, third := b.part(id, 40_000), b.part(id, 60_000), b.part(id, 10_000)
+	b.patch(first, 0, content[:40_000]).is(http.StatusNoContent, "")
+	b.patch(second, 0, content[40_000:]).is(http.StatusNoContent, "")
+	b.join(id, first, second).is(http.StatusCreated, "")
+	b.patch(third, 0, content[:10_000]).is(http.StatusConflict, "BRO-00004")
+	b.server.tusHashing.Release(hashAtOnce)
+	require.Eventually(t, func() bool {
+		return b.overview(alice, id).FileTransferStatus == FileTransferStatusPublished
+	}, waitABit, tick)
+	b.arrives(id, content)
+	require.Eventually(t, func() bool { return len(b.stored()) == 1 }, waitABit, tick, "only the object is left")
+}

@@ -30,6 +30,8 @@ type TusUpload struct {
 	Part        bool        // one of several parallel ones, which a final upload joins
 	Joins       []uuid.UUID `gorm:"serializer:json"` // of a final upload: its parts, in order
 	Number      int         // of a part: the place in which it was opened, from 1; 0 of what is no part
+	Place       *int64      // of a part: bytes before it, if all are joined as they were opened; nil when that is not known
+	Share       *uuid.UUID  // of a part with a place: the first of those that are thought to be of one file
 	Length      *int64      // bytes; nil while it is deferred
 	Received    int64       // bytes that are durable
 	Epoch       int64       // grows with each writer; who holds an older one can change nothing any more
@@ -65,6 +67,7 @@ type TusSegment struct {
 	UploadID uuid.UUID `gorm:"primaryKey"`
 	First    int64     `gorm:"primaryKey"` // place of its first byte in the upload
 	Name     string    // its object
+	Offset   int64     `gorm:"column:object_offset"` // place of its first byte in that
 	Size     int64     // bytes; the object may have more that do not count
 	CRC32C   uint32    `gorm:"column:crc32c"`
 }
@@ -86,10 +89,25 @@ func TusPrefix(transfer, upload uuid.UUID) string {
 	return fmt.Sprintf("%s/tus-%s", TransferPrefix(transfer), upload)
 }
 
+// TusSharedPrefix is what the key begins with of the object that parts share.
+func TusSharedPrefix(transfer, share uuid.UUID) string {
+	return fmt.Sprintf("%s/tus-parts-%s", TransferPrefix(transfer), share)
+}
+
+// TusSharedKey is the key of that object.
+func TusSharedKey(transfer, share uuid.UUID) string { return TusSharedPrefix(transfer, share) + "/all" }
+
+// TusPlace is where a part lies in the file that it is a part of, if all are joined as they were opened.
+type TusPlace struct {
+	Key           string // the same for all parts
+	First, Length int64  // bytes
+}
+
 // TusDraft is the durable beginning of a content whose bytes come in several requests.
 type TusDraft struct {
 	Prefix   string       // of the keys of its segments
-	Segments []TusSegment // in order, without gaps
+	Segments []TusSegment // the last one, if there is any
+	Place    *TusPlace    // nil: it has none
 	Received int64        // bytes
 	Hashes   HashState
 	CRC32C   uint32
@@ -130,6 +148,7 @@ func ChecksumAlgorithms() map[string]int {
 type TusAssembly struct {
 	Key        string
 	Segments   []TusSegment // in order; First does not matter
+	Shared     string       // the Key of a TusPlace, if they may have one
 	Generation int64        // that the object gets where the storage leaves it to us
 }
 

@@ -35,35 +35,52 @@ func (l *local) append(ctx context.Context, d models.TusDraft, body io.Reader, a
 	if err := l.checkRoom(); err != nil {
 		return err
 	}
-	var grows models.TusSegment
-	var f *os.File
-	if n := len(d.Segments); n > 0 {
-		var err error
-		if f, err = l.lockSegment(d.Segments[n-1]); err != nil {
-			return err
-		}
-		if f != nil {
-			grows = d.Segments[n-1]
-		}
+	t, err := l.lockTail(d)
+	if err != nil {
+		return err
 	}
 	epoch, err := a.Claim()
+	if err == nil && t == nil {
+		t, err = l.newTail(d, segmentName(d, epoch))
+	}
+	if err == nil {
+		_, err = t.draft.file.Seek(t.draft.size, io.SeekStart)
+	}
 	if err != nil {
-		closeQuietly(f)
-		return err
-	}
-	if f == nil {
-		grows = models.TusSegment{}
-		name := segmentName(d, epoch)
-		if f, err = l.newSegment(name); err != nil {
-			return err
+		if t != nil {
+			closeQuietly(t.draft.file)
 		}
-		return appendTo(ctx, l.tail(f, name, d.Received, 0), grows, d, a, body)
-	}
-	if _, err := f.Seek(grows.Size, io.SeekStart); err != nil {
-		closeQuietly(f)
 		return err
 	}
-	return appendTo(ctx, l.tail(f, grows.Name, d.Received-grows.Size, grows.Size), grows, d, a, body)
+	return appendTo(ctx, t, t.grows, d, a, body)
+}
+
+// lockTail returns the end of a draft, locked; nil when it has none yet, or when somebody else may still be writing there.
+func (l *local) lockTail(d models.TusDraft) (*localTail, error) {
+	if len(d.Segments) == 0 {
+		return l.lockPlace(d)
+	}
+	last := d.Segments[len(d.Segments)-1]
+	lock, shared := tryLock, d.Place != nil && last.Name == d.Place.Key
+	if shared {
+		lock = lockOf(*d.Place)
+	}
+	f, err := l.lockSegment(last, lock)
+	if f == nil || err != nil {
+		return nil, err
+	}
+	t := l.tail(f, last)
+	t.grows, t.shared, t.fresh = last, shared, false
+	return t, nil
+}
+
+// newTail begins a file.
+func (l *local) newTail(d models.TusDraft, name string) (*localTail, error) {
+	f, err := l.newSegment(name)
+	if err != nil {
+		return nil, err
+	}
+	return l.tail(f, models.TusSegment{Name: name, First: d.Received}), nil
 }
 
 // segmentName is unique: no two writers of an upload have the same epoch.
@@ -72,7 +89,7 @@ func segmentName(d models.TusDraft, epoch int64) string {
 }
 
 // lockSegment opens a segment's file for writing; nil when somebody else may still be writing to it.
-func (l *local) lockSegment(s models.TusSegment) (*os.File, error) {
+func (l *local) lockSegment(s models.TusSegment, lock func(*os.File) (bool, error)) (*os.File, error) {
 	if err := checkKey(s.Name); err != nil {
 		return nil, err
 	}
@@ -81,12 +98,12 @@ func (l *local) lockSegment(s models.TusSegment) (*os.File, error) {
 		return nil, l.absence(err)
 	}
 	info, err := f.Stat()
-	if err == nil && info.Size() < s.Size {
+	if err == nil && info.Size() < s.Offset+s.Size {
 		err = fmt.Errorf("%w: a segment has lost bytes", models.ErrUnavailable)
 	}
 	locked := false
 	if err == nil {
-		locked, err = tryLock(f)
+		locked, err = lock(f)
 	}
 	if err != nil || !locked {
 		closeQuietly(f)
@@ -113,14 +130,16 @@ func (l *local) newSegment(name string) (*os.File, error) {
 
 // localTail is a segment's file, open at its end.
 type localTail struct {
-	draft draft // for its writing and early write-back
-	name  string
-	first int64 // place of its first byte in the upload
-	fresh bool  // its name has not reached the disk
+	draft  draft             // for its writing and early write-back
+	at     models.TusSegment // its Name, Offset and First
+	grows  models.TusSegment // the same as it was; nothing when it begins
+	shared bool              // other parts lie in the same file
+	fresh  bool              // its name may not have reached the disk
 }
 
-func (l *local) tail(f *os.File, name string, first, size int64) *localTail {
-	return &localTail{draft: draft{store: l, file: f, size: size, started: size}, name: name, first: first, fresh: size == 0}
+func (l *local) tail(f *os.File, s models.TusSegment) *localTail {
+	end := s.Offset + s.Size
+	return &localTail{draft: draft{store: l, file: f, size: end, started: end}, at: s, fresh: true}
 }
 
 func (t *localTail) write(p []byte) error { return localError(t.draft.append(p)) }
@@ -133,7 +152,7 @@ func (t *localTail) due(pending int64, waited time.Duration) bool {
 func (t *localTail) cut() (models.TusSegment, func() error) {
 	fresh := t.fresh
 	t.fresh = false
-	return models.TusSegment{Name: t.name}, func() error {
+	return models.TusSegment{Name: t.at.Name, Offset: t.at.Offset}, func() error {
 		if err := t.draft.store.flush(t.draft.file); err != nil {
 			return localError(err)
 		}
@@ -146,7 +165,9 @@ func (t *localTail) cut() (models.TusSegment, func() error) {
 
 // close implements tail. It gives the lock up last: until then nobody else writes to the file or makes an object of it.
 func (t *localTail) close(kept int64) {
-	switch size := kept - t.first; {
+	size := kept - t.at.First
+	switch {
+	case t.shared: // what does not count is written over, or never read
 	case size == 0: // a file of this writer, of which nobody knows
 		_ = os.Remove(t.draft.file.Name())
 	case size < t.draft.size:
@@ -170,7 +191,7 @@ func (l *local) OpenSegment(_ context.Context, s models.TusSegment, offset int64
 	if err != nil {
 		return nil, fmt.Errorf("open segment %s: %w", s.Name, l.absence(err))
 	}
-	if _, err := f.Seek(offset, io.SeekStart); err != nil {
+	if _, err := f.Seek(s.Offset+offset, io.SeekStart); err != nil {
 		closeQuietly(f)
 		return nil, fmt.Errorf("open segment %s: %w", s.Name, localError(err))
 	}
@@ -184,7 +205,8 @@ func (l *local) OpenSegment(_ context.Context, s models.TusSegment, offset int64
 const lockPatience = 3 * time.Second
 
 // Assemble implements Store: the file of the first segment becomes the object, after the others were copied to its
-// end. When somebody may still write to that file, all is copied to a new one instead.
+// end. When somebody may still write to that file, or other parts lie in it, all is copied to a new one instead. Parts that
+// lie in one file in this order are the object already.
 func (l *local) Assemble(ctx context.Context, a models.TusAssembly) (models.Content, error) {
 	if err := checkKey(a.Key); err != nil {
 		return models.Content{}, fmt.Errorf("assemble: %w", err)
@@ -214,7 +236,8 @@ func (l *local) assemble(ctx context.Context, a models.TusAssembly, size int64) 
 	if err := l.mkdir(filepath.Dir(path)); err != nil {
 		return err
 	}
-	f, base, err := l.lockBase(ctx, a)
+	whole := l.inPlace(a, size)
+	f, base, err := l.lockBase(ctx, a, whole, size)
 	if err != nil {
 		return err
 	}
@@ -222,7 +245,9 @@ func (l *local) assemble(ctx context.Context, a models.TusAssembly, size int64) 
 	link := func() error { return os.Link(f.Name(), path) }
 	rest := a.Segments
 	if base {
-		d.size, rest = a.Segments[0].Size, a.Segments[1:]
+		if d.size, rest = a.Segments[0].Size, a.Segments[1:]; whole {
+			d.size, rest = size, nil
+		}
 		d.started = d.size
 		defer closeQuietly(f)
 	} else {
@@ -258,13 +283,19 @@ func (l *local) assembled(path string, generation, size int64) bool {
 	return err == nil && info.Mode().IsRegular() && info.Size() == size && info.ModTime().UnixNano() == generation
 }
 
-// lockBase returns the file of the first segment, if nobody writes to it any more.
-func (l *local) lockBase(ctx context.Context, a models.TusAssembly) (f *os.File, base bool, err error) {
-	if len(a.Segments) == 0 || !canLinkOpenFiles {
+// lockBase returns the file of the first segment, if nobody writes to it any more; whole tells that it has all of them.
+func (l *local) lockBase(ctx context.Context, a models.TusAssembly, whole bool, size int64) (f *os.File, base bool, err error) {
+	lock := tryLock
+	switch {
+	case len(a.Segments) == 0, !canLinkOpenFiles:
+		return nil, false, nil
+	case whole:
+		lock = lockWhole(size)
+	case a.Segments[0].Name == a.Shared: // what lies behind it is not ours
 		return nil, false, nil
 	}
 	for until := time.Now().Add(lockPatience); ; {
-		f, err = l.lockSegment(a.Segments[0])
+		f, err = l.lockSegment(a.Segments[0], lock)
 		if f != nil || err != nil {
 			return f, f != nil, err
 		}
@@ -289,7 +320,9 @@ func (l *local) copySegments(ctx context.Context, d *draft, segments []models.Tu
 		if err != nil {
 			return l.absence(err)
 		}
-		err = l.copySegment(ctx, d, in, s.Size)
+		if _, err = in.Seek(s.Offset, io.SeekStart); err == nil {
+			err = l.copySegment(ctx, d, in, s.Size)
+		}
 		closeQuietly(in)
 		if err != nil {
 			return err

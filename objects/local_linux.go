@@ -2,6 +2,7 @@ package objects
 
 import (
 	"errors"
+	"io"
 	"os"
 	"strconv"
 	"time"
@@ -72,6 +73,20 @@ func freeBytes(dir string) (int64, error) {
 		return 0, &os.PathError{Op: "statfs", Path: dir, Err: err}
 	}
 	return int64(s.Bavail) * s.Bsize, nil //nolint:gosec // bytes of a disk fit
+}
+
+// tryLockRange takes the lock of a part of an open file, as tryLock does of all; length 0 reaches to any end. It says nothing
+// to those that ask for the lock of all.
+func tryLockRange(f *os.File, first, length int64) (bool, error) {
+	lock := unix.Flock_t{Type: unix.F_WRLCK, Whence: io.SeekStart, Start: first, Len: length}
+	err := unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &lock)
+	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
+		return false, nil
+	}
+	if err != nil {
+		return false, &os.PathError{Op: "fcntl", Path: f.Name(), Err: err}
+	}
+	return true, nil
 }
 
 // canLinkOpenFiles tells that a segment's file may become an object while it is held open and locked.

@@ -129,7 +129,7 @@ func numberPart(tx *gorm.DB, t models.Transfer, u *models.TusUpload, now time.Ti
 		return models.ErrFileTooLarge.Exceeded(t.MaxFileSize, bytes)
 	}
 	u.Number = sum.Newest + 1
-	return nil
+	return placePart(tx, t, u)
 }
 
 // TusOf returns the upload of a transfer, or with part not nil one of its parts; the last one that was ended, if

@@ -20,8 +20,11 @@ const TusLease = 15 * time.Second
 const alive = `(expires > ? OR part AND EXISTS (SELECT 1 FROM tus_uploads o
 	WHERE o.transfer_id = tus_uploads.transfer_id AND o.part AND o.ended IS NULL AND o.expires > ?))`
 
-// receiving is the condition under which an upload may grow, given twice what time it is, and TransferInitialized.
+// receiving is the condition under which an upload may grow, given twice what time it is, and TransferInitialized. A part
+// does not once others were joined: what they lie in, where it may lie too, then becomes the content.
 const receiving = `ended IS NULL AND completed IS NULL AND ` + alive + `
+	AND NOT (part AND EXISTS (SELECT 1 FROM tus_uploads f
+		WHERE f.transfer_id = tus_uploads.transfer_id AND NOT f.part AND f.completed IS NOT NULL AND f.ended IS NULL))
 	AND EXISTS (SELECT 1 FROM transfers t WHERE t.id = transfer_id AND t.status = ?)`
 
 // ClaimTus makes the caller the one writer of an upload that stands at offset, and returns the writer's epoch: whoever
