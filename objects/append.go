@@ -13,6 +13,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/formidling/formidling/internal/crc32c"
 	"github.com/formidling/formidling/models"
 )
 
@@ -182,12 +183,12 @@ func (p *appending) cut() error {
 	s, settle := p.tail.cut()
 	if s.Name == p.segment.Name { // it has grown
 		s.First = p.segment.First
-		s.CRC32C = combineCRC32C(p.segment.CRC32C, p.segCRC, pending)
+		s.CRC32C = crc32c.Combine(p.segment.CRC32C, p.segCRC, pending)
 	} else {
 		s.First, s.CRC32C = p.cutAt, p.segCRC
 	}
 	s.Size = p.at - s.First
-	p.crc = combineCRC32C(p.crc, p.segCRC, pending)
+	p.crc = crc32c.Combine(p.crc, p.segCRC, pending)
 	progress := models.TusProgress{From: p.cutAt, Received: p.at, Segment: s, Hashes: state, CRC32C: p.crc}
 	p.segment, p.cutAt, p.cutTime, p.segCRC = s, p.at, time.Now(), 0
 	if p.check != nil {

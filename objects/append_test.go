@@ -7,7 +7,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"math/rand/v2"
 	"slices"
@@ -347,17 +346,4 @@ func testAssembleCutOff(t *testing.T, b bench, prefix string) {
 	}
 	t.Logf("cut off %d times", cut)
 	a.assembled(b, prefix+"/object", chunks*each)
-}
-
-func TestCombineCRC32C_IsThatOfTheWhole(t *testing.T) {
-	t.Parallel()
-	random := rand.New(rand.NewPCG(3, 4))
-	data := make([]byte, 100_000)
-	_, _ = rand.NewChaCha8([32]byte{5}).Read(data)
-	for range 200 {
-		a, b := random.IntN(len(data)), random.IntN(len(data))
-		a, b = min(a, b), max(a, b)
-		whole := crc32.Checksum(data[:b], castagnoli)
-		require.Equal(t, whole, combineCRC32C(crc32.Checksum(data[:a], castagnoli), crc32.Checksum(data[a:b], castagnoli), int64(b-a)))
-	}
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/formidling/formidling/internal/crc32c"
 	"github.com/formidling/formidling/models"
 )
 
@@ -222,7 +223,7 @@ func (l *local) Assemble(ctx context.Context, a models.TusAssembly) (models.Cont
 func contentOfSegments(a models.TusAssembly) models.Content {
 	c := models.Content{Key: a.Key, Generation: a.Generation}
 	for _, s := range a.Segments {
-		c.CRC32C = combineCRC32C(c.CRC32C, s.CRC32C, s.Size)
+		c.CRC32C = crc32c.Combine(c.CRC32C, s.CRC32C, s.Size)
 		c.Size += s.Size
 	}
 	return c

@@ -1,9 +1,17 @@
 package gcsemu
 
 import (
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/formidling/formidling/internal/crc32c"
 )
 
 // maxSources is how many objects one compose call may join.
@@ -181,7 +189,7 @@ func closeSources(sources []source) {
 	}
 }
 
-// join copies the sources into a draft and publishes it.
+// join copies the sources into a draft and publishes it. Like Cloud Storage it takes the checksum from theirs.
 func (s *Server) join(p publication, sources []source, declared sums) (*object, error) {
 	d, err := s.newDraft()
 	if err != nil {
@@ -189,7 +197,7 @@ func (s *Server) join(p publication, sources []source, declared sums) (*object, 
 	}
 	p.draft = d
 	for _, src := range sources {
-		if err := s.fill(d, src.content, src.Size); err != nil {
+		if err := d.take(src); err != nil {
 			d.discard()
 			return nil, err
 		}
@@ -203,4 +211,56 @@ func (s *Server) join(p publication, sources []source, declared sums) (*object, 
 		d.discard()
 	}
 	return o, err
+}
+
+// take appends an object to the draft; holes in its file stay holes. Of the MD5 nothing is known afterwards, unless
+// the object is all there is.
+func (d *draft) take(src source) error {
+	sum, err := base64.StdEncoding.DecodeString(src.CRC32C)
+	if err != nil || len(sum) != 4 {
+		return fmt.Errorf("read checksum of %s: %q is none", src.Name, src.CRC32C)
+	}
+	f, err := os.OpenFile(d.path, os.O_WRONLY, 0)
+	if err != nil {
+		return fmt.Errorf("open draft: %w", err)
+	}
+	defer func() { _ = f.Close() }() // what was not written is found missing when it is read
+	if err := copyData(f, d.size, src.content, src.Size); err != nil {
+		return fmt.Errorf("copy object: %w", err)
+	}
+	d.md5, d.copied = nil, ""
+	if d.size == 0 {
+		d.copied = src.MD5
+	}
+	d.crc = crc32c.Combine(d.crc, binary.BigEndian.Uint32(sum), src.Size)
+	d.size += src.Size
+	return nil
+}
+
+// copyData copies size bytes of a file to a place in another one, which ends there.
+func copyData(to *os.File, at int64, from *os.File, size int64) error {
+	for done := int64(0); done < size; {
+		first, err := unix.Seek(int(from.Fd()), done, unix.SEEK_DATA)
+		if errors.Is(err, unix.ENXIO) || err == nil && first >= size {
+			break
+		}
+		var end int64
+		if err == nil {
+			end, err = unix.Seek(int(from.Fd()), first, unix.SEEK_HOLE)
+		}
+		if err == nil {
+			_, err = from.Seek(first, io.SeekStart)
+		}
+		if err == nil {
+			_, err = to.Seek(at+first, io.SeekStart)
+		}
+		if err == nil {
+			_, err = io.CopyN(to, from, min(end, size)-first)
+		}
+		if err != nil {
+			return err
+		}
+		done = end
+	}
+	return to.Truncate(at + size)
 }

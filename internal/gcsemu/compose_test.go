@@ -187,3 +187,23 @@ func TestServer_Rewrites(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "text/other", attrs.ContentType)
 }
+
+// What is sparse stays so, wherever its holes lie.
+func TestServer_ComposesSparseObjects(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	const block = 256 << 10
+	zeros, data := make([]byte, 3*block), random(block+17)
+	var parts []*storage.ObjectHandle
+	var whole []byte
+	for i, content := range [][]byte{data, zeros, append(append(bytes.Clone(zeros), data...), zeros...), nil, data[:5], zeros[:7]} {
+		name := fmt.Sprintf("part/%d", i)
+		b.put(t, name, content)
+		parts = append(parts, b.bucket.Object(name))
+		whole = append(whole, content...)
+	}
+	attrs, err := b.bucket.Object("whole").ComposerFrom(parts...).Run(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, crcOf(whole), attrs.CRC32C)
+	b.requireContent(t, "whole", whole)
+}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/md5" //nolint:gosec // the API's checksum, not a protection
 	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash"
@@ -23,8 +24,10 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 type draft struct {
 	path string
 	size int64
-	crc  hash.Hash32
-	md5  hash.Hash
+	crc  uint32
+	md5  hash.Hash // nil once objects were copied: copied is their MD5, if it is known
+
+	copied string
 }
 
 func (s *Server) newDraft() (*draft, error) {
@@ -35,7 +38,7 @@ func (s *Server) newDraft() (*draft, error) {
 	if err := f.Close(); err != nil {
 		return nil, fmt.Errorf("create draft: %w", err)
 	}
-	return &draft{path: f.Name(), crc: crc32.New(castagnoli), md5: md5.New()}, nil //nolint:gosec // as above
+	return &draft{path: f.Name(), md5: md5.New()}, nil //nolint:gosec // as above
 }
 
 // fill appends content to the draft: want bytes, or all there are if want is negative. When content breaks off, the
@@ -98,8 +101,8 @@ func (d *draft) add(f *os.File, block []byte) error {
 	if err := write(f, block, d.size); err != nil {
 		return fmt.Errorf("write draft: %w", err)
 	}
-	_, _ = d.crc.Write(block) // a hash never fails
-	_, _ = d.md5.Write(block)
+	d.crc = crc32.Update(d.crc, castagnoli, block)
+	_, _ = d.md5.Write(block) // a hash never fails
 	d.size += int64(len(block))
 	return nil
 }
@@ -123,10 +126,11 @@ func write(f *os.File, block []byte, size int64) error {
 type sums struct{ crc32c, md5 string }
 
 func (d *draft) sums() sums {
-	return sums{
-		crc32c: base64.StdEncoding.EncodeToString(d.crc.Sum(nil)),
-		md5:    base64.StdEncoding.EncodeToString(d.md5.Sum(nil)),
+	is := sums{crc32c: base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, d.crc)), md5: d.copied}
+	if d.md5 != nil {
+		is.md5 = base64.StdEncoding.EncodeToString(d.md5.Sum(nil))
 	}
+	return is
 }
 
 // verify refuses a draft that is not what the client declared, in each of the places where it may declare it.

@@ -1,10 +1,11 @@
-package objects
+// Package crc32c combines the checksums that Cloud Storage keeps of its objects.
+package crc32c
 
 import "hash/crc32"
 
-// combineCRC32C is the CRC32C of a followed by b, where only their checksums and the length of b are known: as
+// Combine is the CRC32C of a followed by b, where only their checksums and the length of b are known: as
 // many zero bytes are appended to a as b has, by squaring the operator that appends one (as zlib does).
-func combineCRC32C(a, b uint32, lengthOfB int64) uint32 {
+func Combine(a, b uint32, lengthOfB int64) uint32 {
 	if lengthOfB <= 0 {
 		return a
 	}
