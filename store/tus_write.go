@@ -180,19 +180,32 @@ func (s *Store) partFits(tx *gorm.DB, u models.TusUpload, p models.TusProgress) 
 	return nil
 }
 
-// WatchTus tells whether a writer still is the newest, and that it lives. models.ErrUploadTaken when it is not, or
-// when nobody may write any more.
+// WatchTus tells whether a writer still is the newest, and that it lives; a writer whose commit made the upload complete
+// has nothing to fear any more. models.ErrUploadTaken when somebody else writes, ErrUploadGone or ErrAlreadyUploaded when
+// nobody may.
 func (s *Store) WatchTus(ctx context.Context, upload uuid.UUID, epoch int64) error {
 	return s.transact(ctx, "watch upload", func(tx *gorm.DB) error {
 		now := s.clock()
-		var n int64
-		err := tx.Model(&models.TusUpload{}).Where("id = ? AND epoch = ?", upload, epoch).
-			Where(receiving, now, now, models.TransferInitialized).Count(&n).Error
+		u, err := tusByID(tx, upload)
 		if err != nil {
 			return err
 		}
-		if n == 0 {
+		switch {
+		case u.Ended != nil:
+			return models.ErrUploadGone
+		case u.Epoch != epoch:
 			return models.ErrUploadTaken
+		case u.Completed != nil:
+			return nil
+		}
+		var n int64
+		err = tx.Model(&models.TusUpload{}).Where("id = ? AND epoch = ?", upload, epoch).
+			Where(receiving, now, now, models.TransferInitialized).Count(&n).Error
+		if err == nil && n == 0 {
+			err = whyNot(u, u.Received, now)
+		}
+		if err != nil {
+			return err
 		}
 		return extendLease(tx, upload, now)
 	})
