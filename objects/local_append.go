@@ -190,7 +190,8 @@ func (l *local) Assemble(ctx context.Context, a models.TusAssembly) (models.Cont
 		return models.Content{}, fmt.Errorf("assemble: %w", err)
 	}
 	c := contentOfSegments(a)
-	if err := l.assemble(ctx, a, c.Size); err != nil {
+	var err error
+	if c.Generation, err = l.assemble(ctx, a, c.Size); err != nil {
 		return models.Content{}, fmt.Errorf("assemble %s: %w", a.Key, localError(err))
 	}
 	return c, nil
@@ -206,56 +207,83 @@ func contentOfSegments(a models.TusAssembly) models.Content {
 	return c
 }
 
-func (l *local) assemble(ctx context.Context, a models.TusAssembly, size int64) error {
+// assemble returns the object's generation as the file system keeps it.
+func (l *local) assemble(ctx context.Context, a models.TusAssembly, size int64) (generation int64, err error) {
 	path := l.path(a.Key)
-	if l.assembled(path, a.Generation, size) {
-		return nil
+	if generation, there := l.assembled(path, a.Generation, size); there {
+		return generation, nil
 	}
 	if err := l.mkdir(filepath.Dir(path)); err != nil {
-		return err
+		return 0, err
 	}
 	f, base, err := l.lockBase(ctx, a)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	d := &draft{store: l, file: f}
 	link := func() error { return os.Link(f.Name(), path) }
 	rest := a.Segments
 	if base {
+		defer closeQuietly(f)
+		if generation, there := l.assembled(path, a.Generation, size); there { // by who had the lock: this is the object's file
+			return generation, nil
+		}
 		d.size, rest = a.Segments[0].Size, a.Segments[1:]
 		d.started = d.size
-		defer closeQuietly(f)
 	} else {
 		if d, err = l.newDraft(filepath.Dir(path), filepath.Base(path)); err != nil {
-			return err
+			return 0, err
 		}
 		defer d.discard()
 		link = func() error { return d.link(path) }
 	}
 	if err := l.copySegments(ctx, d, rest); err != nil {
-		return err
+		return 0, err
 	}
-	if err := d.file.Truncate(size); err != nil { // what writers left that were overtaken
-		return err
+	if generation, err = l.seal(d, size, a.Generation); err != nil {
+		return 0, err
 	}
-	if err := setModTime(d.file, time.Unix(0, a.Generation)); err != nil {
-		return err
-	}
-	if err := l.flush(d.file); err != nil {
-		return err
-	}
-	if err := link(); errors.Is(err, os.ErrExist) && l.assembled(path, a.Generation, size) {
-		return nil // somebody else did the same at the same time
+	if err := link(); errors.Is(err, os.ErrExist) {
+		if generation, there := l.assembled(path, a.Generation, size); there { // somebody else did the same at the same time
+			return generation, nil
+		}
+		return 0, err
 	} else if err != nil {
-		return err
+		return 0, err
 	}
-	return syncDir(filepath.Dir(path))
+	return generation, syncDir(filepath.Dir(path))
 }
 
-// assembled tells that the object is there already.
-func (l *local) assembled(path string, generation, size int64) bool {
+// seal gives a draft its length and its generation, makes it durable, and returns the generation that is kept of it.
+func (l *local) seal(d *draft, size, generation int64) (int64, error) {
+	if err := d.file.Truncate(size); err != nil { // what writers left that were overtaken
+		return 0, err
+	}
+	if err := l.stamp(d.file, time.Unix(0, generation)); err != nil {
+		return 0, err
+	}
+	if err := l.flush(d.file); err != nil {
+		return 0, err
+	}
+	info, err := d.file.Stat()
+	if err != nil {
+		return 0, err
+	}
+	return info.ModTime().UnixNano(), nil
+}
+
+// coarsest is the least exact time that a file system keeps; all round down.
+const coarsest = 2 * time.Second
+
+// assembled tells that the object is there already, and its generation. Nothing but Assemble makes an object of this key,
+// always with the same generation, of which the file system may keep fewer digits.
+func (l *local) assembled(path string, generation, size int64) (kept int64, there bool) {
 	info, err := os.Lstat(path)
-	return err == nil && info.Mode().IsRegular() && info.Size() == size && info.ModTime().UnixNano() == generation
+	if err != nil || !info.Mode().IsRegular() || info.Size() != size {
+		return 0, false
+	}
+	kept = info.ModTime().UnixNano()
+	return kept, kept <= generation && generation-kept < int64(coarsest)
 }
 
 // lockBase returns the file of the first segment, if nobody writes to it any more.
