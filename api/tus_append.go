@@ -203,11 +203,10 @@ func (s *Server) writeTus(c *gin.Context, u models.TusUpload, k chunk, limit int
 			return epoch, nil
 		},
 		Commit: func(p models.TusProgress) error {
-			if refused = s.commitTus(ctx, u.ID, epoch, p); refused != nil {
-				w.end(refused)
-			}
+			refused = s.commitTus(ctx, u.ID, epoch, p)
 			return refused
 		},
+		Failed: w.end,
 	})
 	close(w.done)
 	w.watching.Wait()
