@@ -143,6 +143,8 @@ func (s *Server) appendTus(c *gin.Context, v models.TransferView, u models.TusUp
 		err = found
 	}
 	switch {
+	case errors.Is(err, models.ErrUploadLost):
+		return u, s.lostTus(ctx, after, err)
 	case err != nil:
 		return u, err
 	case after.Completed != nil && after.Part:
@@ -151,6 +153,18 @@ func (s *Server) appendTus(c *gin.Context, v models.TransferView, u models.TusUp
 		err = s.finishTus(ctx, v, after, actor(c))
 	}
 	return after, err
+}
+
+// lostTus gives an upload up whose bytes are not there any more. They may be gone because the upload is at its end.
+func (s *Server) lostTus(ctx context.Context, u models.TusUpload, lost error) error {
+	switch {
+	case u.Ended != nil:
+		return models.ErrUploadGone
+	case u.Completed != nil:
+		return models.ErrAlreadyUploaded
+	}
+	s.rejectTus(context.WithoutCancel(ctx), u)
+	return lost
 }
 
 // otherParts is how many bytes the other parts of a transfer have or will have, as far as they say.

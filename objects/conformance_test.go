@@ -70,6 +70,7 @@ func conform(t *testing.T, b bench) {
 		{"PartsAreJoinedInAnyOrder", testJoin},
 		{"ManySegmentsAreJoined", testManySegments},
 		{"AssemblingGoesOnWhereItWasCutOff", testAssembleCutOff},
+		{"LostSegmentsAreToldApart", testLostSegment},
 		{"ReadyAnswers", testReady},
 		{"ReadyIsBoundedByItsContext", testReadyCancelled},
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"path/filepath"
 	"time"
 
@@ -76,23 +77,46 @@ func (l *local) lockSegment(s models.TusSegment) (*os.File, error) {
 	if err := checkKey(s.Name); err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(l.path(s.Name), os.O_RDWR, 0)
+	f, err := l.openSegment(s, os.O_RDWR)
 	if err != nil {
-		return nil, l.absence(err)
+		return nil, err
 	}
-	info, err := f.Stat()
-	if err == nil && info.Size() < s.Size {
-		err = fmt.Errorf("%w: a segment has lost bytes", models.ErrUnavailable)
-	}
-	locked := false
-	if err == nil {
-		locked, err = tryLock(f)
-	}
+	locked, err := tryLock(f)
 	if err != nil || !locked {
 		closeQuietly(f)
 		return nil, err
 	}
 	return f, nil
+}
+
+// openSegment opens a segment's file. models.ErrUploadLost when not all of its bytes are there; they were, durable, or
+// the segment would not be known.
+func (l *local) openSegment(s models.TusSegment, flags int) (*os.File, error) {
+	f, err := os.OpenFile(l.path(s.Name), flags, 0)
+	if err != nil {
+		return nil, l.lost(s.Name, err)
+	}
+	info, err := f.Stat()
+	if err == nil && info.Size() < s.Size {
+		err = fmt.Errorf("%w: %s has %d bytes", models.ErrUploadLost, s.Name, info.Size())
+	}
+	if err != nil {
+		closeQuietly(f)
+		return nil, err
+	}
+	return f, nil
+}
+
+// lost is models.ErrUploadLost for a segment that is not there though its transfer's directory is. When that is missing
+// too, all may be: a disk that is not mounted leaves an empty directory.
+func (l *local) lost(name string, err error) error {
+	if err = l.absence(err); !errors.Is(err, models.ErrObjectNotFound) {
+		return err
+	}
+	if _, err := os.Stat(l.path(path.Dir(path.Dir(name)))); err != nil {
+		return fmt.Errorf("%w: %w", models.ErrUnavailable, err)
+	}
+	return fmt.Errorf("%w: %s", models.ErrUploadLost, name)
 }
 
 func (l *local) newSegment(name string) (*os.File, error) {
@@ -166,9 +190,9 @@ func (l *local) OpenSegment(_ context.Context, s models.TusSegment, offset int64
 	if err := checkKey(s.Name); err != nil {
 		return nil, fmt.Errorf("open segment: %w", err)
 	}
-	f, err := os.Open(l.path(s.Name))
+	f, err := l.openSegment(s, os.O_RDONLY)
 	if err != nil {
-		return nil, fmt.Errorf("open segment %s: %w", s.Name, l.absence(err))
+		return nil, fmt.Errorf("open segment: %w", err)
 	}
 	if _, err := f.Seek(offset, io.SeekStart); err != nil {
 		closeQuietly(f)
@@ -209,33 +233,33 @@ func contentOfSegments(a models.TusAssembly) models.Content {
 
 // assemble returns the object's generation as the file system keeps it.
 func (l *local) assemble(ctx context.Context, a models.TusAssembly, size int64) (generation int64, err error) {
-	path := l.path(a.Key)
-	if generation, there := l.assembled(path, a.Generation, size); there {
+	object := l.path(a.Key)
+	if generation, there := l.assembled(object, a.Generation, size); there {
 		return generation, nil
 	}
-	if err := l.mkdir(filepath.Dir(path)); err != nil {
-		return 0, err
-	}
-	f, base, err := l.lockBase(ctx, a)
+	f, base, err := l.lockBase(ctx, a) // before any directory is made, whose absence says something
 	if err != nil {
 		return 0, err
 	}
 	d := &draft{store: l, file: f}
-	link := func() error { return os.Link(f.Name(), path) }
+	link := func() error { return os.Link(f.Name(), object) }
 	rest := a.Segments
 	if base {
 		defer closeQuietly(f)
-		if generation, there := l.assembled(path, a.Generation, size); there { // by who had the lock: this is the object's file
+		if generation, there := l.assembled(object, a.Generation, size); there { // by who had the lock: this is the object's file
 			return generation, nil
 		}
 		d.size, rest = a.Segments[0].Size, a.Segments[1:]
 		d.started = d.size
 	} else {
-		if d, err = l.newDraft(filepath.Dir(path), filepath.Base(path)); err != nil {
+		if err := l.mkdir(filepath.Dir(object)); err != nil {
+			return 0, err
+		}
+		if d, err = l.newDraft(filepath.Dir(object), filepath.Base(object)); err != nil {
 			return 0, err
 		}
 		defer d.discard()
-		link = func() error { return d.link(path) }
+		link = func() error { return d.link(object) }
 	}
 	if err := l.copySegments(ctx, d, rest); err != nil {
 		return 0, err
@@ -244,14 +268,14 @@ func (l *local) assemble(ctx context.Context, a models.TusAssembly, size int64) 
 		return 0, err
 	}
 	if err := link(); errors.Is(err, os.ErrExist) {
-		if generation, there := l.assembled(path, a.Generation, size); there { // somebody else did the same at the same time
+		if generation, there := l.assembled(object, a.Generation, size); there { // somebody else did the same at the same time
 			return generation, nil
 		}
 		return 0, err
 	} else if err != nil {
 		return 0, err
 	}
-	return generation, syncDir(filepath.Dir(path))
+	return generation, syncDir(filepath.Dir(object))
 }
 
 // seal gives a draft its length and its generation, makes it durable, and returns the generation that is kept of it.
@@ -313,9 +337,9 @@ func (l *local) copySegments(ctx context.Context, d *draft, segments []models.Tu
 		return err
 	}
 	for _, s := range segments {
-		in, err := os.Open(l.path(s.Name))
+		in, err := l.openSegment(s, os.O_RDONLY)
 		if err != nil {
-			return l.absence(err)
+			return err
 		}
 		err = l.copySegment(ctx, d, in, s.Size)
 		closeQuietly(in)

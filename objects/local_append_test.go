@@ -1,8 +1,9 @@
 package objects
 
 import (
+	"context"
 	"os"
-	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -122,6 +123,18 @@ func TestLocalAssemble_HasTheGenerationThatTheFileSystemKeeps(t *testing.T) {
 	}
 }
 
+// waited tells when somebody waits for its end.
+type waited struct {
+	context.Context //nolint:containedctx // it is one
+	once            sync.Once
+	waits           chan struct{}
+}
+
+func (w *waited) Done() <-chan struct{} {
+	w.once.Do(func() { close(w.waits) })
+	return w.Context.Done()
+}
+
 func TestLocalAssemble_LeavesAnObjectAloneThatWasMadeWhileItWaited(t *testing.T) {
 	t.Parallel()
 	l, b := newLocal(t, false)
@@ -140,8 +153,15 @@ func TestLocalAssemble_LeavesAnObjectAloneThatWasMadeWhileItWaited(t *testing.T)
 	var touched atomic.Bool
 	other.stamp = func(f *os.File, at time.Time) error { touched.Store(true); return setModTime(f, at) }
 	late := make(chan models.Content, 1)
-	go func() { late <- assemble(t, bench{store: other}, "ft/late/object", a.draft.Segments) }()
-	require.Eventually(t, func() bool { return other.isDurable(filepath.Join(other.root, "ft/late")) }, 10*time.Second, time.Millisecond, "it has seen no object")
+	ctx := &waited{Context: t.Context(), waits: make(chan struct{})}
+	go func() {
+		c, err := other.Assemble(ctx, models.TusAssembly{Key: "ft/late/object", Segments: a.draft.Segments, Generation: assembledAt})
+		if err != nil {
+			t.Error(err)
+		}
+		late <- c
+	}()
+	<-ctx.waits // it has seen no object, and waits for the lock
 	close(goOn)
 	require.Equal(t, <-made, <-late)
 	require.False(t, touched.Load(), "it would have been another generation for a moment")
