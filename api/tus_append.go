@@ -225,6 +225,9 @@ func (s *Server) writeTus(c *gin.Context, u models.TusUpload, k chunk, limit int
 	close(w.done)
 	w.watching.Wait()
 	s.tusWriters.over(u.ID, w)
+	if epoch != 0 {
+		s.releaseTus(ctx, u.ID, epoch)
+	}
 	if ctx.Err() != nil { // what wake did to the connection would end the next request on it
 		c.Header("Connection", "close")
 		_ = w.connect.SetReadDeadline(time.Time{})
@@ -233,6 +236,15 @@ func (s *Server) writeTus(c *gin.Context, u models.TusUpload, k chunk, limit int
 		err = tooLong
 	}
 	return chunkError(err, context.Cause(ctx))
+}
+
+// releaseTus lets the organisation begin another request in place of this one; should that fail, its lease runs out.
+func (s *Server) releaseTus(ctx context.Context, upload uuid.UUID, epoch int64) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpTime)
+	defer cancel()
+	if err := s.Resumables.ReleaseTus(ctx, upload, epoch); err != nil {
+		s.Log.WarnContext(ctx, "upload not released yet", "upload", upload, "error", err.Error())
+	}
 }
 
 // commitTus tries for a while, because the bytes are there and only the database may be away for a moment.

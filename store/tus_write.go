@@ -28,7 +28,8 @@ const receiving = `ended IS NULL AND completed IS NULL AND ` + alive + `
 // wrote before can commit nothing any more. length, if not nil, is what was deferred until now.
 // models.ErrUploadOffset when the upload stands elsewhere, ErrUploadGone when it was given up or is too old,
 // ErrAlreadyUploaded when the transfer no longer awaits content, ErrFileTooLarge when the parts of a transfer are too
-// long together, ErrQuota when its bytes come in too many pieces.
+// long together, ErrQuota when its bytes come in too many pieces, ErrTooManyUploadsOfOne as from BeginUpload: a writer
+// counts from here until ReleaseTus, or until its lease has run out.
 func (s *Store) ClaimTus(ctx context.Context, upload uuid.UUID, offset int64, length *int64) (epoch int64, err error) {
 	return epoch, s.transact(ctx, "claim upload", func(tx *gorm.DB) error {
 		if err := s.mayGrow(tx, upload, offset, length); err != nil {
@@ -77,7 +78,10 @@ func (s *Store) mayGrow(tx *gorm.DB, upload uuid.UUID, offset int64, length *int
 			return err
 		}
 	}
-	return roomForSegments(tx, u)
+	if err := roomForSegments(tx, u); err != nil {
+		return err
+	}
+	return s.mayUploadMore(tx, u.OpenedBy.Party, upload)
 }
 
 // tusByID reads an upload; a part expires when the last of its transfer's does.
@@ -208,6 +212,17 @@ func (s *Store) WatchTus(ctx context.Context, upload uuid.UUID, epoch int64) err
 			return err
 		}
 		return extendLease(tx, upload, now)
+	})
+}
+
+// ReleaseTus tells that a writer has ended, which then counts no longer among the uploads of its organisation. Of one that
+// was overtaken, or whose upload is about to be staged, nothing is changed.
+func (s *Store) ReleaseTus(ctx context.Context, upload uuid.UUID, epoch int64) error {
+	return s.transact(ctx, "release upload", func(tx *gorm.DB) error {
+		now := s.clock()
+		return tx.Model(&models.UploadAttempt{}).Where("id = ? AND ended IS NULL AND lease_until > ?", upload, now).
+			Where("EXISTS (SELECT 1 FROM tus_uploads u WHERE u.id = upload_attempts.id AND u.epoch = ? AND (u.completed IS NULL OR u.part))", epoch).
+			Update("lease_until", now).Error
 	})
 }
 
