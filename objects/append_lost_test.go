@@ -3,6 +3,7 @@ package objects
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -18,7 +19,7 @@ func testLostSegment(t *testing.T, b bench, prefix string) {
 		for i, a := range []*appender{first, second} {
 			require.NoError(t, a.append(t.Context(), patternFrom(int64(i)*1000, int64(i+1)*1000), noLimit, nil, nil, nil))
 		}
-		segments := append(first.draft.Segments, second.draft.Segments...)
+		segments := slices.Concat(first.draft.Segments, second.draft.Segments)
 		require.NoError(t, b.store.DeleteAll(t.Context(), segments[lost].Name))
 		for range 2 {
 			_, err := b.store.Assemble(t.Context(), models.TusAssembly{Key: prefix + "/" + name + "/object", Segments: segments, Generation: assembledAt})

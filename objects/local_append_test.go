@@ -3,6 +3,7 @@ package objects
 import (
 	"context"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -106,7 +107,7 @@ func TestLocalAssemble_HasTheGenerationThatTheFileSystemKeeps(t *testing.T) {
 			require.NoError(t, first.append(t.Context(), newPattern(mib), noLimit, nil, nil, nil))
 			second := newAppender(t, l, "ft/coarse/tus-2")
 			require.NoError(t, second.append(t.Context(), patternFrom(mib, 2*mib), noLimit, nil, nil, nil))
-			segments := append(first.draft.Segments, second.draft.Segments...)
+			segments := slices.Concat(first.draft.Segments, second.draft.Segments)
 
 			c := assemble(t, b, "ft/coarse/object", segments)
 			stored, err := l.Stat(t.Context(), c.Key)
@@ -137,30 +138,34 @@ func (w *waited) Done() <-chan struct{} {
 
 func TestLocalAssemble_LeavesAnObjectAloneThatWasMadeWhileItWaited(t *testing.T) {
 	t.Parallel()
-	l, b := newLocal(t, false)
+	l, _ := newLocal(t, false)
 	a := newAppender(t, l, "ft/late/tus")
 	for at := int64(0); at < 2*mib; at += mib {
 		require.NoError(t, a.append(t.Context(), patternFrom(at, at+mib), noLimit, nil, nil, nil))
 	}
 	stamping, goOn := make(chan struct{}), make(chan struct{})
 	l.stamp = func(f *os.File, at time.Time) error { close(stamping); <-goOn; return setModTime(f, at) }
-	made := make(chan models.Content, 1)
-	go func() { made <- assemble(t, b, "ft/late/object", a.draft.Segments) }()
+	assembly := models.TusAssembly{Key: "ft/late/object", Segments: a.draft.Segments, Generation: assembledAt}
+	begin := func(ctx context.Context, l *local) (made chan models.Content) {
+		made = make(chan models.Content, 1)
+		go func() {
+			c, err := l.Assemble(ctx, assembly)
+			if err != nil {
+				t.Error(err)
+			}
+			made <- c
+		}()
+		return made
+	}
+	made := begin(t.Context(), l)
 	<-stamping
 
 	other, err := connectLocal(l.root, Options{})
 	require.NoError(t, err)
 	var touched atomic.Bool
 	other.stamp = func(f *os.File, at time.Time) error { touched.Store(true); return setModTime(f, at) }
-	late := make(chan models.Content, 1)
 	ctx := &waited{Context: t.Context(), waits: make(chan struct{})}
-	go func() {
-		c, err := other.Assemble(ctx, models.TusAssembly{Key: "ft/late/object", Segments: a.draft.Segments, Generation: assembledAt})
-		if err != nil {
-			t.Error(err)
-		}
-		late <- c
-	}()
+	late := begin(ctx, other)
 	<-ctx.waits // it has seen no object, and waits for the lock
 	close(goOn)
 	require.Equal(t, <-made, <-late)
