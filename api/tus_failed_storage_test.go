@@ -45,3 +45,18 @@ func TestTusAppend_EndsAtOnceWhenTheStorageFails(t *testing.T) {
 	require.NotEmpty(t, answer.Header.Get("Retry-After"))
 	require.Equal(t, "0", b.offset(path))
 }
+
+// Whose request was ended, and who sends no more and does not hang up either, keeps nothing here.
+func TestTusAppend_ThatWasEndedLetsGoOfItsConnection(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	_, path := b.open(1000)
+	conn := b.half(path, 0, 1000, []byte("some"))
+	defer func() { _ = conn.Close() }()
+	require.Eventually(t, func() bool { return len(b.stored()) == 1 }, waitABit, tick, "it writes")
+	b.tusCall(alice, "DELETE", path, nil).is(http.StatusNoContent, "")
+	require.NoError(t, conn.SetReadDeadline(time.Now().Add(waitABit)))
+	answer, err := io.ReadAll(conn) // to its end
+	require.NoError(t, err)
+	require.Contains(t, string(answer), "410 Gone")
+}
