@@ -74,6 +74,7 @@ type TusWriting interface {
 	ClaimTus(ctx context.Context, upload uuid.UUID, offset int64, length *int64) (epoch int64, err error)
 	CommitTus(ctx context.Context, upload uuid.UUID, epoch int64, p models.TusProgress) error
 	WatchTus(ctx context.Context, upload uuid.UUID, epoch int64) error
+	ReleaseTus(ctx context.Context, upload uuid.UUID, epoch int64) error
 	HoldTus(ctx context.Context, upload uuid.UUID, lease time.Duration) error
 	LastTusSegment(ctx context.Context, upload uuid.UUID) ([]models.TusSegment, error)
 	TusSegments(ctx context.Context, uploads ...uuid.UUID) ([]models.TusSegment, error)

@@ -3,7 +3,6 @@ package api
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -21,83 +20,6 @@ import (
 
 	"github.com/formidling/formidling/models"
 )
-
-// wire is a way to speak to the server.
-type wire struct {
-	name  string
-	tls   bool
-	proto int
-}
-
-var wires = []wire{{"HTTP1", false, 1}, {"HTTP1 with TLS", true, 1}, {"HTTP2 with TLS", true, 2}, {"HTTP2 without TLS", false, 2}}
-
-// over serves the bundle's server, as production does, and makes its client speak that way. dialled counts connections.
-func (b *bundle) over(w wire) (dialled *atomic.Int32) {
-	b.t.Helper()
-	handler, err := b.server.Handler()
-	require.NoError(b.t, err)
-	server := httptest.NewUnstartedServer(nil)
-	server.Config = NewHTTPServer(handler)
-	if server.EnableHTTP2 = w.tls; w.tls {
-		server.StartTLS()
-	} else {
-		server.Start()
-	}
-	b.t.Cleanup(server.Close)
-	transport, dialled := w.transport()
-	b.t.Cleanup(transport.CloseIdleConnections)
-	b.url, b.client = server.URL, &http.Client{Transport: validatedTransport(b.t, transport)}
-	response := b.call(bob, "GET", "/filetransfer/"+b.initialize(), "")
-	require.Equal(b.t, w.proto, response.ProtoMajor, "it speaks what it is to")
-	return dialled
-}
-
-func (w wire) transport() (*http.Transport, *atomic.Int32) {
-	var dialled atomic.Int32
-	transport := &http.Transport{
-		ExpectContinueTimeout: time.Minute, Protocols: new(http.Protocols),
-		TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
-		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			dialled.Add(1)
-			return (&net.Dialer{}).DialContext(ctx, network, address)
-		},
-	}
-	switch {
-	case w.proto == 1:
-		transport.Protocols.SetHTTP1(true)
-	case w.tls:
-		transport.Protocols.SetHTTP2(true)
-	default:
-		transport.Protocols.SetUnencryptedHTTP2(true)
-	}
-	return transport, &dialled
-}
-
-// onWires runs a test over every wire.
-func onWires(t *testing.T, test func(t *testing.T, b *bundle, w wire), change ...func(*Server)) {
-	t.Helper()
-	t.Parallel()
-	for _, w := range wires {
-		t.Run(w.name, func(t *testing.T) {
-			t.Parallel()
-			b := setup(t, change...)
-			b.over(w)
-			test(t, b, w)
-		})
-	}
-}
-
-// Patience for a stall, and for a slow client, who must not be taken for one on a machine that is busy.
-const (
-	shortPatience = time.Second
-	longPatience  = 4 * time.Second
-)
-
-func uploadPatience(d time.Duration) func(*Server) { return func(s *Server) { s.UploadPatience = d } }
-
-func downloadPatience(d time.Duration) func(*Server) {
-	return func(s *Server) { s.DownloadPatience = d }
-}
 
 func TestTransport_CarriesFilesAndRanges(t *testing.T) {
 	onWires(t, func(t *testing.T, b *bundle, _ wire) {
@@ -221,84 +143,6 @@ func TestTransport_ASlowDownloadLives(t *testing.T) {
 	}, downloadPatience(longPatience))
 }
 
-func TestTransport_WhatIsServedIsToldToTheSender(t *testing.T) {
-	onWires(t, func(t *testing.T, b *bundle, _ wire) {
-		id := b.publish(content)
-		served := func(viewer, of models.Party) (int64, bool) {
-			var d FileTransferDetails
-			b.call(viewer, "GET", "/filetransfer/"+id+"/details", "").is(http.StatusOK, "").json(&d)
-			for _, r := range d.Recipients {
-				if r.Recipient == string(of) {
-					return *r.BytesServed, *r.DownloadComplete
-				}
-			}
-			t.Fatal("no such recipient")
-			return 0, false
-		}
-		for _, step := range []struct {
-			ranges   string
-			bytes    int64
-			complete bool
-		}{{"bytes=0-3", 4, false}, {"bytes=2-5", 6, false}, {"bytes=9-9", 7, false}, {"bytes=6-8", 10, true}, {"bytes=0-0", 10, true}} {
-			b.call(bob, "GET", "/filetransfer/"+id+"/download", "", "Range", step.ranges).is(http.StatusPartialContent, "")
-			require.Eventually(t, func() bool { // the answer is out before its end is recorded
-				n, whole := served(alice, bob)
-				return n == step.bytes && whole == step.complete
-			}, time.Minute, 5*time.Millisecond, step.ranges)
-		}
-		n, whole := served(bob, bob)
-		require.Equal(t, int64(10), n)
-		require.True(t, whole)
-		n, whole = served(alice, carol)
-		require.Zero(t, n)
-		require.False(t, whole)
-	})
-}
-
-func TestServed_IsNoneOfTheOtherRecipientsBusiness(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	b.policy(`{"recipientsSeeEachOther":true}`)
-	id := b.publish(content)
-	var d FileTransferDetails
-	b.call(carol, "GET", "/filetransfer/"+id+"/details", "").is(http.StatusOK, "").json(&d)
-	require.Len(t, d.Recipients, 2)
-	for _, r := range d.Recipients {
-		require.Equal(t, r.Recipient == string(carol), r.BytesServed != nil, r.Recipient)
-	}
-	require.Nil(t, b.overview(alice, id).Recipients[0].BytesServed, "only the details tell")
-}
-
-func TestServed_AnEmptyFileIsCompleteOnceItWasServed(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	id := b.publish("")
-	complete := func() bool {
-		var d FileTransferDetails
-		b.call(alice, "GET", "/filetransfer/"+id+"/details", "").is(http.StatusOK, "").json(&d)
-		return *d.Recipients[0].DownloadComplete
-	}
-	require.False(t, complete())
-	b.call(bob, "GET", "/filetransfer/"+id+"/download", "").is(http.StatusOK, "")
-	require.Eventually(t, complete, time.Minute, 5*time.Millisecond)
-}
-
-// What is recorded while a download runs is what remains known of it when its process dies.
-func TestServed_IsRecordedWhileADownloadRuns(t *testing.T) {
-	t.Parallel()
-	b := setup(t, func(s *Server) { s.RecheckRight = 10 * time.Millisecond })
-	id := b.publish(strings.Repeat("x", 64<<20))
-	response := b.unread(id)
-	defer func() { require.NoError(t, response.Body.Close()) }()
-	require.Eventually(t, func() bool {
-		var d FileTransferDetails
-		b.call(alice, "GET", "/filetransfer/"+id+"/details", "").is(http.StatusOK, "").json(&d)
-		n := *d.Recipients[0].BytesServed
-		return n >= downloadWindow && n < 64<<20
-	}, time.Minute, 10*time.Millisecond)
-	require.False(t, b.ended(id, bob), "it still runs")
-}
-
 // countingListener tells what its connections are asked to send by the kernel.
 type countingListener struct {
 	net.Listener
@@ -353,101 +197,6 @@ func TestDownload_FromTheDiskIsSentByTheKernel(t *testing.T) {
 	b.call(bob, "GET", "/filetransfer/"+id+"/download", "", "Range", "bytes=1000000-3999999").is(http.StatusPartialContent, "")
 	require.GreaterOrEqual(t, listener.files.Load(), int64(size+3_000_000-2*sniffed))
 	require.Zero(t, listener.others.Load())
-}
-
-// blockedOnce reads nothing of the first body until it is released.
-type blockedOnce struct {
-	Contents
-	first   atomic.Bool
-	release chan struct{}
-}
-
-func (b *blockedOnce) Put(ctx context.Context, key string, body io.Reader, limit int64, without ...models.Hash) (models.Content, error) {
-	if b.first.CompareAndSwap(false, true) {
-		select {
-		case <-b.release:
-		case <-ctx.Done():
-		}
-	}
-	return b.Contents.Put(ctx, key, body, limit, without...)
-}
-
-// Streams share their connection's window: one whose bytes nobody takes must leave some of it to the others.
-func TestHTTP2_AStreamThatIsNotReadDoesNotStopTheOthers(t *testing.T) {
-	t.Parallel()
-	blocked := &blockedOnce{release: make(chan struct{})}
-	b := setup(t, func(s *Server) { blocked.Contents, s.Contents = s.Contents, blocked })
-	dialled := b.over(wires[2])
-	before := dialled.Load()
-	file := bytes.Repeat([]byte("x"), 12<<20)
-	stuck := b.initialize()
-	status := make(chan int, 1)
-	go func() {
-		response, err := b.client.Do(b.request(alice, "POST", "/filetransfer/"+stuck+"/upload", bytes.NewReader(file), "Content-Type", "application/octet-stream"))
-		if err != nil {
-			status <- 0
-			return
-		}
-		_ = response.Body.Close()
-		status <- response.StatusCode
-	}()
-	require.Eventually(t, blocked.first.Load, time.Minute, 5*time.Millisecond)
-	for range 3 {
-		id := b.initialize()
-		b.upload(id, file).is(http.StatusOK, "")
-		require.Len(t, b.call(bob, "GET", "/filetransfer/"+id+"/download", "").body, len(file))
-	}
-	close(blocked.release)
-	require.Equal(t, http.StatusOK, <-status)
-	require.Equal(t, before, dialled.Load(), "all of it on one connection")
-}
-
-// A client that uploads on many streams of one connection.
-func TestHTTP2_OneConnectionDoesNotTakeAllSlots(t *testing.T) {
-	t.Parallel()
-	b := setup(t, func(s *Server) {
-		s.UploadSlots = 8
-		s.uploads = newSlots(8, 5, models.ErrTooManyUploads, models.ErrTooManyUploadsOfOne)
-	})
-	b.over(wires[2])
-	const streams = 40
-	ids := make([]string, streams)
-	for i := range ids {
-		ids[i] = b.initialize()
-	}
-	var refused atomic.Int32
-	end, statuses := make(chan struct{}), make(chan int, streams)
-	for _, id := range ids {
-		r, w := io.Pipe()
-		go func() { _, _ = w.Write([]byte("x")); <-end; _ = w.Close() }()
-		go func() {
-			a, err := b.client.Do(b.request(alice, "POST", "/filetransfer/"+id+"/upload", r, "Content-Type", "application/octet-stream"))
-			if err != nil {
-				statuses <- 0
-				return
-			}
-			_ = a.Body.Close()
-			if statuses <- a.StatusCode; a.StatusCode == http.StatusTooManyRequests {
-				refused.Add(1)
-			}
-		}()
-	}
-	require.Eventually(t, func() bool { return refused.Load() == streams-5 }, time.Minute, 5*time.Millisecond)
-	transport, _ := wires[2].transport()
-	defer transport.CloseIdleConnections()
-	others := *b
-	others.client = &http.Client{Transport: validatedTransport(t, transport)}
-	d := draft()
-	d["sender"] = carol
-	var out FileTransferInitialized
-	others.call(carol, "POST", "/filetransfer", toJSON(t, d)).is(http.StatusOK, "").json(&out)
-	others.do(others.request(carol, "POST", "/filetransfer/"+out.FileTransferID.String()+"/upload", strings.NewReader("mine"), "Content-Type", "application/octet-stream")).is(http.StatusOK, "")
-	close(end)
-	count := map[int]int{}
-	for range streams {
-		count[<-statuses]++
-	}
-	require.Equal(t, map[int]int{http.StatusTooManyRequests: streams - 5, http.StatusOK: 5}, count)
 }
 
 // A transfer that is cancelled under an upload is cleaned up, and its directory with it.

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -143,6 +142,8 @@ func (s *Server) appendTus(c *gin.Context, v models.TransferView, u models.TusUp
 		err = found
 	}
 	switch {
+	case errors.Is(err, models.ErrUploadLost):
+		return u, s.lostTus(ctx, after, err)
 	case err != nil:
 		return u, err
 	case after.Completed != nil && after.Part:
@@ -151,6 +152,18 @@ func (s *Server) appendTus(c *gin.Context, v models.TransferView, u models.TusUp
 		err = s.finishTus(ctx, v, after, actor(c))
 	}
 	return after, err
+}
+
+// lostTus gives an upload up whose bytes are not there any more. They may be gone because the upload is at its end.
+func (s *Server) lostTus(ctx context.Context, u models.TusUpload, lost error) error {
+	switch {
+	case u.Ended != nil:
+		return models.ErrUploadGone
+	case u.Completed != nil:
+		return models.ErrAlreadyUploaded
+	}
+	s.rejectTus(context.WithoutCancel(ctx), u)
+	return lost
 }
 
 // otherParts is how many bytes the other parts of a transfer have or will have, as far as they say.
@@ -206,25 +219,36 @@ func (s *Server) writeTus(c *gin.Context, u models.TusUpload, k chunk, limit int
 			return epoch, nil
 		},
 		Commit: func(p models.TusProgress) error {
-			if refused = s.commitTus(ctx, u.ID, epoch, p); refused != nil {
-				w.end(refused)
-			} else if u.Part && u.Number > 1 {
+			if refused = s.commitTus(ctx, u.ID, epoch, p); refused == nil && u.Part && u.Number > 1 {
 				s.hashAhead(ctx, u.TransferID)
 			}
 			return refused
 		},
+		Failed: w.end,
 	})
 	close(w.done)
 	w.watching.Wait()
 	s.tusWriters.over(u.ID, w)
+	if epoch != 0 {
+		s.releaseTus(ctx, u.ID, epoch)
+	}
 	if ctx.Err() != nil { // what wake did to the connection would end the next request on it
 		c.Header("Connection", "close")
-		_ = w.connect.SetReadDeadline(time.Time{})
+		_ = w.connect.SetReadDeadline(time.Now().Add(lingerTime)) // net/http reads on after the answer, for ever if it may
 	}
 	if refused == nil && errors.Is(err, models.ErrFileTooLarge) {
 		err = tooLong
 	}
 	return chunkError(err, context.Cause(ctx))
+}
+
+// releaseTus lets the organisation begin another request in place of this one; should that fail, its lease runs out.
+func (s *Server) releaseTus(ctx context.Context, upload uuid.UUID, epoch int64) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpTime)
+	defer cancel()
+	if err := s.Resumables.ReleaseTus(ctx, upload, epoch); err != nil {
+		s.Log.WarnContext(ctx, "upload not released yet", "upload", upload, "error", err.Error())
+	}
 }
 
 // commitTus tries for a while, because the bytes are there and only the database may be away for a moment.
@@ -262,115 +286,5 @@ func chunkError(err, cause error) error {
 	return fmt.Errorf("%w: %w", models.ErrUploadFailed, err)
 }
 
-// tusWatch is how often a writer looks whether another replica took its upload over.
-const tusWatch = 3 * time.Second
-
-// watchTus keeps a writer's lease, and ends the writer when somebody else goes on with the upload.
-func (s *Server) watchTus(ctx context.Context, w *tusWriter, upload uuid.UUID, epoch int64) {
-	tick := time.NewTicker(tusWatch)
-	defer tick.Stop()
-	for {
-		select {
-		case <-w.done:
-			return
-		case <-ctx.Done():
-			w.wake()
-			return
-		case <-tick.C:
-		}
-		err := s.Resumables.WatchTus(ctx, upload, epoch)
-		if e, known := models.AsError(err); known && !e.Retryable() {
-			w.end(err)
-		}
-	}
-}
-
-// tusWriter is a request that writes to an upload.
-type tusWriter struct {
-	stop     context.CancelCauseFunc
-	connect  *http.ResponseController
-	epoch    int64
-	done     chan struct{} // closed when it no longer writes
-	watching sync.WaitGroup
-}
-
-// end has the writer stop, wherever it waits.
-func (w *tusWriter) end(why error) { w.stop(why) }
-
-// wake ends a read that waits for a client, until the writer has noticed.
-func (w *tusWriter) wake() {
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		_ = w.connect.SetReadDeadline(time.Unix(1, 0)) // test recorders have no connection
-		select {
-		case <-w.done:
-			return
-		case <-tick.C:
-		}
-	}
-}
-
-// tusWriters are those of this process, by upload. A new one ends the one before, which then need not find out by itself.
-type tusWriters struct {
-	mu sync.Mutex
-	by map[uuid.UUID]*tusWriter
-}
-
-func (t *tusWriters) begin(upload uuid.UUID, w *tusWriter) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.by == nil {
-		t.by = map[uuid.UUID]*tusWriter{}
-	}
-	before := t.by[upload]
-	switch {
-	case before == nil:
-	case before.epoch > w.epoch: // it was quicker from its claim to here
-		w.end(models.ErrUploadTaken)
-		return
-	default:
-		before.end(models.ErrUploadTaken)
-	}
-	t.by[upload] = w
-}
-
-// tusSettle is how long a question for the offset waits for a request of which bytes are still coming in.
-const tusSettle = 2 * time.Second
-
-// settle waits a while until a writer of this process has ended, and tells whether there was one. Mostly its connection
-// has broken and it makes durable what had come: a client that was told the offset before that would go on from there,
-// throw away what had come, and over links that break often get nowhere. One whose client is still there is left alone.
-func (t *tusWriters) settle(ctx context.Context, upload uuid.UUID) bool {
-	t.mu.Lock()
-	w := t.by[upload]
-	t.mu.Unlock()
-	if w == nil {
-		return false
-	}
-	late := time.NewTimer(tusSettle)
-	defer late.Stop()
-	select {
-	case <-w.done:
-	case <-late.C:
-	case <-ctx.Done():
-	}
-	return true
-}
-
-func (t *tusWriters) over(upload uuid.UUID, w *tusWriter) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.by[upload] == w {
-		delete(t.by, upload)
-	}
-}
-
-// stop ends the writer of an upload that was given up.
-func (t *tusWriters) stop(upload uuid.UUID) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if w := t.by[upload]; w != nil {
-		w.end(models.ErrUploadGone)
-	}
-}
+// lingerTime is for how long a client that was answered before it had sent all may go on with that, to read the answer then.
+const lingerTime = 2 * time.Second

@@ -17,8 +17,11 @@ const (
 	slowSettle = time.Second
 )
 
-// memory watches how the process that serves (API and worker in one) grows with the size of a file and
-// with the number of slow clients.
+// smallest is the file that the longer ones are compared with, in bytes.
+const smallest = 1 << 20
+
+// memory watches how the process that serves (API and worker in one) grows with the size of a file, on the local disk and
+// with Cloud Storage, and with the number of slow clients.
 func memory(ctx context.Context, l *lab) (result, error) {
 	b, err := l.startBroker(ctx, "memory", "")
 	if err != nil {
@@ -28,32 +31,27 @@ func memory(ctx context.Context, l *lab) (result, error) {
 	if _, _, err := l.load(ctx, b, loadClients, l.loadTime); err != nil { // what every process has after a while
 		return result{}, err
 	}
-	s, err := b.byteServer()
-	if err != nil {
-		return result{}, err
-	}
-	m := &memoryTable{broker: b, t: table{
-		title: "memory of the process (API and worker), MiB", columns: []string{"while", "idle before", "peak", "above idle", "per client"},
-	}}
+	m := newMemoryTable(b, "memory of the process (API and worker), MiB")
 	r := result{}
-	sizes := []int64{l.size}
-	switch need := 2*l.large + 4<<30; {
+	sizes := []int64{smallest, l.size}
+	switch need := l.large + 4<<30; {
 	case l.large <= l.size:
 	case free(l.tmp) < need:
-		r.note("upload of %s left out: it needs %s of free disk", formatSize(l.large), formatSize(need))
+		r.note("uploads of %s left out: they need %s of free disk", formatSize(l.large), formatSize(need))
 	default:
 		sizes = append(sizes, l.large)
 	}
-	for _, size := range sizes {
-		l.say("memory during an upload of %s", formatSize(size))
-		above, err := m.during(ctx, "upload of "+formatSize(size), 1, func() error { return s.upload(ctx, size) })
-		if err != nil {
-			return r, err
-		}
-		r.Targets = append(r.Targets, atMost("memory above idle, upload of "+formatSize(size), above, 64, "MiB"))
+	err = m.uploads(ctx, l, &r, "to the disk", false, 64, sizes...)
+	if err == nil {
+		err = l.memorySlow(ctx, m, &r)
 	}
-	err = l.memorySlow(ctx, m, &r)
 	r.Tables = []table{m.t}
+	if err != nil {
+		return r, err
+	}
+	b.stop()
+	cloud, err := l.memoryInCloud(ctx, "memory-cloud", false, smallest, l.size)
+	r.Tables, r.Targets = append(r.Tables, cloud.Tables...), append(r.Targets, cloud.Targets...)
 	return r, err
 }
 
@@ -126,6 +124,50 @@ func (o *organisation) downloadSlowly(ctx context.Context, id string) error {
 type memoryTable struct {
 	broker *broker
 	t      table
+}
+
+func newMemoryTable(b *broker, title string) *memoryTable {
+	return &memoryTable{broker: b, t: table{title: title, columns: []string{"while", "idle before", "peak", "above idle", "per client"}}}
+}
+
+// uploads sends files of some sizes in each way, one after the other, and deletes them. sparse ones are zeros. most is how
+// many MiB the process may have above what it had before the first of them: buffers that it keeps count for all.
+func (m *memoryTable) uploads(ctx context.Context, l *lab, r *result, where string, sparse bool, most float64, sizes ...int64) error {
+	fresh := m.broker.rss()
+	for _, kind := range []struct {
+		name   string
+		upload func(context.Context, *organisation, string, int64) error
+	}{
+		{"plain", func(ctx context.Context, o *organisation, id string, size int64) error {
+			return o.upload(ctx, id, &body{left: size, sparse: sparse}, size)
+		}},
+		{"tus", func(ctx context.Context, o *organisation, id string, size int64) error {
+			c := tusClient{http: o.client(), token: o.token, sparse: sparse}
+			if _, err := c.single(ctx, o.base+"/filetransfer/upload/tus/"+id, size); err != nil {
+				return err
+			}
+			return o.published(ctx, id)
+		}},
+	} {
+		s, err := m.broker.way(kind.name, nil, serviceLater, kind.upload)
+		if err != nil {
+			return err
+		}
+		for _, size := range sizes {
+			what := fmt.Sprintf("%s upload of %s %s", kind.name, formatSize(size), where)
+			l.say("memory during a %s", what)
+			above, err := m.during(ctx, what, 1, func() error { return s.upload(ctx, size) })
+			above = max(above, mib(m.broker.peak()-fresh))
+			if err == nil {
+				err = s.discard(ctx)
+			}
+			if err != nil {
+				return fmt.Errorf("%s: %w", what, err)
+			}
+			r.Targets = append(r.Targets, atMost("memory above idle, "+what, above, most, "MiB"))
+		}
+	}
+	return nil
 }
 
 // during returns how many MiB the process grew at most, above what it had before.

@@ -14,39 +14,54 @@ type bell struct {
 	b       *Broker
 	service string
 	after   string // id of the last event that was heard of
+	atEnd   bool   // of the feed, once: what comes after is heard
 	mute    bool   // there is no feed for us
 }
 
 // How the feed is read.
 const (
 	feedPage  = 1000             // events
-	feedPages = 50               // of history, at most, to find its end
+	feedPages = 50               // of history, at most at a time
 	feedWait  = 25 * time.Second // how long the broker holds a question back
 )
 
-// attend goes to the end of the feed, so that what comes after is heard.
-func (l *bell) attend(ctx context.Context) {
+// attend goes towards the end of the feed, so that what comes after is heard. What failed, and may pass, is tried again
+// by wait, as is what is left of a long history; asked is how long the broker asks to wait before that.
+func (l *bell) attend(ctx context.Context) (asked time.Duration) {
 	for range feedPages {
 		n, err := l.ask(ctx, 0)
 		if err != nil {
-			l.mute = true
+			return l.failed(err)
 		}
-		if l.mute || n < feedPage {
-			return
+		if n < feedPage {
+			l.atEnd = true
+			return 0
 		}
 	}
-	l.mute = true
+	return 0
+}
+
+// failed gives the feed up when there is none for us; anything else may pass.
+func (l *bell) failed(err error) (asked time.Duration) {
+	again, asked := transient(err)
+	l.mute = !again
+	return asked
 }
 
 // wait returns when there may be news, and after pause or some time more when there are none.
 func (l *bell) wait(ctx context.Context, pause time.Duration) error {
-	if l.mute {
+	switch {
+	case l.mute:
 		return sleep(ctx, pause)
+	case !l.atEnd:
+		asked := l.attend(ctx)
+		if l.atEnd { // what came meanwhile was passed over
+			return context.Cause(ctx)
+		}
+		return sleep(ctx, max(pause, asked))
 	}
 	if _, err := l.ask(ctx, feedWait); err != nil {
-		again, asked := transient(err)
-		l.mute = !again
-		return sleep(ctx, max(pause, asked))
+		return sleep(ctx, max(pause, l.failed(err)))
 	}
 	return context.Cause(ctx)
 }
@@ -64,7 +79,7 @@ func (l *bell) ask(ctx context.Context, hold time.Duration) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	response, err := l.b.timed(r)
+	response, err := l.b.do(r, Retry{Patience: -1}.begin()) // once, or twice with a new token
 	events, err := Decode[[]struct {
 		ID string `json:"id"`
 	}](response, err)

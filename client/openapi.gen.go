@@ -2742,6 +2742,7 @@ type ClientInterface interface {
 	// | FMD-00061 | 460 | the bytes are not what `Upload-Checksum` says |
 	// | FMD-00066 | 413 | the bytes go beyond `Upload-Length` |
 	// | FMD-00063 | 410 | the upload was given up or has expired |
+	// | FMD-00096 | 410 | the storage has lost bytes of the upload, which is given up with its parts: send the file anew |
 	// | FMD-00069 | 400 | the request ended before its `Content-Length`; what came is kept |
 	// | BRO-00016 | 400 | the file is too large |
 	// | BRO-00009 | 400 | with the last byte: a checksum is not the one declared; the transfer has failed |
@@ -2778,6 +2779,7 @@ type ClientInterface interface {
 	// | FMD-00062 | 404 | what is to be joined is no part of this transfer |
 	// | FMD-00064 | 409 | another upload of this transfer is open and has bytes |
 	// | FMD-00067 | 409 | a part that is to be joined is not complete |
+	// | FMD-00096 | 410 | the storage has lost bytes of a part: all are given up, send the file anew |
 	// | FMD-00065 | 412 | `Tus-Resumable` is not `1.0.0` |
 	//
 	// Takes any type of body and a specified content type.
@@ -2824,6 +2826,7 @@ type ClientInterface interface {
 	// | FMD-00061 | 460 | the bytes are not what `Upload-Checksum` says |
 	// | FMD-00066 | 413 | the bytes go beyond `Upload-Length` |
 	// | FMD-00063 | 410 | the upload was given up or has expired |
+	// | FMD-00096 | 410 | the storage has lost bytes of the upload, which is given up with its parts: send the file anew |
 	// | FMD-00069 | 400 | the request ended before its `Content-Length`; what came is kept |
 	// | BRO-00016 | 400 | the file is too large |
 	// | BRO-00009 | 400 | with the last byte: a checksum is not the one declared; the transfer has failed |
@@ -4205,6 +4208,7 @@ func (c *API) TusOptions(ctx context.Context, fileTransferID FileTransferID, req
 // | FMD-00061 | 460 | the bytes are not what `Upload-Checksum` says |
 // | FMD-00066 | 413 | the bytes go beyond `Upload-Length` |
 // | FMD-00063 | 410 | the upload was given up or has expired |
+// | FMD-00096 | 410 | the storage has lost bytes of the upload, which is given up with its parts: send the file anew |
 // | FMD-00069 | 400 | the request ended before its `Content-Length`; what came is kept |
 // | BRO-00016 | 400 | the file is too large |
 // | BRO-00009 | 400 | with the last byte: a checksum is not the one declared; the transfer has failed |
@@ -4251,6 +4255,7 @@ func (c *API) TusAppendWithBody(ctx context.Context, fileTransferID FileTransfer
 // | FMD-00062 | 404 | what is to be joined is no part of this transfer |
 // | FMD-00064 | 409 | another upload of this transfer is open and has bytes |
 // | FMD-00067 | 409 | a part that is to be joined is not complete |
+// | FMD-00096 | 410 | the storage has lost bytes of a part: all are given up, send the file anew |
 // | FMD-00065 | 412 | `Tus-Resumable` is not `1.0.0` |
 //
 // Takes any type of body and a specified content type.
@@ -4337,6 +4342,7 @@ func (c *API) TusPartOptions(ctx context.Context, fileTransferID FileTransferID,
 // | FMD-00061 | 460 | the bytes are not what `Upload-Checksum` says |
 // | FMD-00066 | 413 | the bytes go beyond `Upload-Length` |
 // | FMD-00063 | 410 | the upload was given up or has expired |
+// | FMD-00096 | 410 | the storage has lost bytes of the upload, which is given up with its parts: send the file anew |
 // | FMD-00069 | 400 | the request ended before its `Content-Length`; what came is kept |
 // | BRO-00016 | 400 | the file is too large |
 // | BRO-00009 | 400 | with the last byte: a checksum is not the one declared; the transfer has failed |

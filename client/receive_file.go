@@ -104,11 +104,25 @@ func (b *Broker) receiveFile(ctx context.Context, id FileTransferID, o FileOptio
 	if got.Path, got.Kept, err = place(ctx, in, o); err != nil || got.Kept {
 		return got, err
 	}
-	part := filepath.Join(o.Directory, PartName(id))
+	part, err := openPart(filepath.Join(o.Directory, PartName(id)))
+	if err != nil {
+		return got, err
+	}
+	defer func() { _ = part.Close() }()
+	got.Path, got.Kept, err = place(ctx, in, o) // who had the lock before may have finished meanwhile
+	switch {
+	case err != nil:
+		return got, err
+	case got.Kept:
+		return got, os.Remove(part.Name())
+	}
 	if err := in.fill(part, o.Progress); err != nil {
 		return got, err
 	}
-	return got, give(part, got.Path, o.Overwrite)
+	if !renamesOpenFiles {
+		_ = part.Close() // it is synced
+	}
+	return got, give(part.Name(), got.Path, o.Overwrite)
 }
 
 // place finds the name of the file, and whether it is there already.
@@ -145,29 +159,62 @@ func holds(ctx context.Context, path string, in *Incoming, tell func(Progress)) 
 	return hex.EncodeToString(sum.Sum(nil)) == in.SHA256, err
 }
 
+// openPart opens an unfinished file for this process alone, until it is closed; that is only after the file has its
+// name, because whoever got the lock before that would write into a finished file. What stands there and is no file of
+// its own, such as a link to another one, is refused.
+func openPart(path string) (*os.File, error) {
+	for {
+		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|noFollow, 0o666) //nolint:gosec // G302, G304: the user's own directory and umask
+		if err != nil {
+			return nil, err
+		}
+		current, err := lockPart(f)
+		if err == nil && current {
+			return f, nil
+		}
+		_ = f.Close()
+		if err != nil {
+			return nil, err
+		}
+	}
+}
+
+// lockPart takes the lock, and tells whether the file still has its name: who held the lock may have taken it away.
+func lockPart(f *os.File) (current bool, err error) {
+	if err := lockFile(f); err != nil {
+		return false, fmt.Errorf("another process receives this transfer here: %w", err)
+	}
+	own, err := f.Stat()
+	if err != nil {
+		return false, err
+	}
+	now, err := os.Lstat(f.Name())
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return false, nil
+	case err != nil:
+		return false, err
+	case !own.Mode().IsRegular() || !now.Mode().IsRegular():
+		return false, fmt.Errorf("%s is not a file of its own", f.Name())
+	}
+	return os.SameFile(own, now), nil
+}
+
 // fill makes the unfinished file whole. One that an earlier run left and that turns out to be wrong is not the
 // broker's fault: it is fetched anew, once.
-func (in *Incoming) fill(part string, tell func(Progress)) error {
-	f, err := os.OpenFile(part, os.O_RDWR|os.O_CREATE, 0o666) //nolint:gosec // G302, G304: the user's own directory and umask
-	if err != nil {
-		return err
-	}
-	defer func() { _ = f.Close() }()
-	if err := lockFile(f); err != nil {
-		return fmt.Errorf("another process receives this transfer here: %w", err)
-	}
-	if err := in.resume(f, tell); err != nil {
+func (in *Incoming) fill(part *os.File, tell func(Progress)) error {
+	if err := in.resume(part, tell); err != nil {
 		return err
 	}
 	resumed := in.at > 0
-	err = in.copyTo(f)
+	err := in.copyTo(part)
 	if resumed && errors.Is(err, ErrChecksum) {
 		in.meter.resumed(-in.at)
 		in.at, in.failed, in.hash = 0, nil, sha256.New()
-		err = in.copyTo(f)
+		err = in.copyTo(part)
 	}
 	if errors.Is(err, ErrChecksum) {
-		return errors.Join(err, os.Remove(part))
+		return errors.Join(err, os.Remove(part.Name()))
 	}
 	return err
 }

@@ -14,8 +14,7 @@ import (
 func (g *sending) tusStream(ctx context.Context, head []byte) error {
 	u := &tusUpload{g: g, url: g.tusPath(), to: unknownLength}
 	if err := u.create(ctx, map[string]string{"Upload-Defer-Length": "1"}); err != nil {
-		if g.o.Way == WayAuto {
-			// the broker takes no pieces, or none of a file whose length it does not know
+		if g.o.Way == WayAuto && errors.Is(err, errNoTus) { // else it would travel in a way that survives no break, for a reason that passes
 			return g.plainOnce(ctx, io.MultiReader(bytes.NewReader(head), g.hashed), -1)
 		}
 		return err

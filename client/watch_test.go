@@ -2,7 +2,10 @@ package client
 
 import (
 	"context"
+	"net/http"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
@@ -116,4 +119,65 @@ func TestInbox_NamesATransferOnceThatIsDownloadedMeanwhile(t *testing.T) {
 		require.NoError(t, err)
 	}
 	require.Equal(t, []FileTransferID{one, two}, ids)
+}
+
+// feedOf counts the questions to the event feed and answers the first ones itself, with a status. What it returns is told
+// of each question that the broker may hold back.
+func (p *proxy) feedOf(status int, first int64) (asked *atomic.Int64, held chan struct{}) {
+	asked, held = &atomic.Int64{}, make(chan struct{}, 100)
+	p.answers(func(w http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path != "/events/api/v1/events" {
+			return false
+		}
+		if asked.Add(1) <= first {
+			w.WriteHeader(status)
+			return true
+		}
+		if r.URL.Query().Get("wait") != "0" {
+			held <- struct{}{}
+		}
+		return false
+	})
+	return asked, held
+}
+
+func TestFollowInbox_ComesBackToTheFeedAfterAFaultThatPasses(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	p := b.proxy()
+	asked, held := p.feedOf(http.StatusServiceUnavailable, 2)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	found := make(chan FileTransferID, 1)
+	go func() {
+		for transfer, err := range b.through(bob, p).FollowInbox(ctx, b.service) {
+			if err == nil {
+				found <- transfer.FileTransferID
+			}
+		}
+	}()
+	select {
+	case <-held:
+	case <-ctx.Done():
+		require.Fail(t, "the feed was never listened to", "asked %d times", asked.Load())
+	}
+	require.Equal(t, b.publish([]byte("content")), <-found)
+}
+
+func TestFollowInbox_LooksFromTimeToTimeWhereThereIsNoFeed(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	p := b.proxy()
+	asked, _ := p.feedOf(http.StatusNotFound, 1)
+	id := b.publish([]byte("before"))
+	var ids []FileTransferID
+	for transfer, err := range b.through(bob, p).FollowInbox(t.Context(), b.service) {
+		require.NoError(t, err)
+		if ids = append(ids, transfer.FileTransferID); len(ids) == 2 {
+			break
+		}
+		id = b.publish([]byte("after"))
+	}
+	require.Equal(t, id, ids[1])
+	require.EqualValues(t, 1, asked.Load())
 }

@@ -191,6 +191,7 @@ var (
 	ErrPartIncomplete = &Error{Kind: KindConflict, Code: "FMD-00067", Message: "A part that is to be joined is not complete."}
 	ErrUploadTaken    = &Error{Kind: KindConflict, Code: "FMD-00068", Message: "Another request goes on with this upload. Ask with HEAD where it stands."}
 	ErrChunkCut       = &Error{Kind: KindInvalid, Code: "FMD-00069", Message: "The request ended before all of its bytes had arrived. Ask with HEAD what was kept, and go on from there."}
+	ErrUploadLost     = &Error{Kind: KindGone, Code: "FMD-00096", Message: "The storage has lost bytes of this upload, so it was given up. Open a new one with POST, and send the file from its beginning."}
 
 	ErrInternal = &Error{Kind: KindInternal, Code: "FMD-00014", Message: "Something went wrong at our end."}
 )

@@ -122,6 +122,9 @@ type TusAppend struct {
 	Claim func() (epoch int64, err error)
 	// Commit records what has become durable. It is called in order, never twice at a time.
 	Commit func(TusProgress) error
+	// Failed, if not nil, is told at once, from another goroutine and at most once, what could not be made durable or
+	// committed. Nothing that still comes can count: whoever waits for more of the body is to be woken.
+	Failed func(error)
 }
 
 // TusProgress is what a TusAppend made durable.

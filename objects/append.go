@@ -106,6 +106,9 @@ func (p *appending) settle() {
 		if err != nil {
 			p.err = err
 			close(p.failed)
+			if p.a.Failed != nil {
+				p.a.Failed(err)
+			}
 		}
 	}
 }

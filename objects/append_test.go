@@ -107,9 +107,12 @@ func (a *appender) assembled(b bench, key string, size int64) models.Content {
 	return c
 }
 
+// assembledAt is the generation of what tests assemble.
+const assembledAt = 1_700_000_000_123_456_000
+
 func assemble(t *testing.T, b bench, key string, segments []models.TusSegment) models.Content {
 	t.Helper()
-	c, err := b.store.Assemble(t.Context(), models.TusAssembly{Key: key, Segments: segments, Generation: 1_700_000_000_123_456_000})
+	c, err := b.store.Assemble(t.Context(), models.TusAssembly{Key: key, Segments: segments, Generation: assembledAt})
 	require.NoError(t, err)
 	return c
 }
@@ -316,7 +319,7 @@ func testManySegments(t *testing.T, b bench, prefix string) {
 	var all sync.WaitGroup
 	for range 3 { // several replicas at once: each succeeds, or may try again
 		all.Go(func() {
-			_, err := b.store.Assemble(t.Context(), models.TusAssembly{Key: prefix + "/object", Segments: a.draft.Segments, Generation: 1_700_000_000_123_456_000})
+			_, err := b.store.Assemble(t.Context(), models.TusAssembly{Key: prefix + "/object", Segments: a.draft.Segments, Generation: assembledAt})
 			if err != nil && !errors.Is(err, models.ErrUnavailable) {
 				t.Error(err)
 			}
@@ -337,7 +340,7 @@ func testAssembleCutOff(t *testing.T, b bench, prefix string) {
 	cut := 0
 	for patience := time.Millisecond; ; patience += 2 * time.Millisecond {
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
-		_, err := b.store.Assemble(ctx, models.TusAssembly{Key: prefix + "/object", Segments: a.draft.Segments, Generation: 1_700_000_000_123_456_000})
+		_, err := b.store.Assemble(ctx, models.TusAssembly{Key: prefix + "/object", Segments: a.draft.Segments, Generation: assembledAt})
 		cancel()
 		if err == nil {
 			break

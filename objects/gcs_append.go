@@ -147,6 +147,12 @@ func (t *gcsTail) drop(kept int64) {
 // OpenSegment implements Store.
 func (g *gcs) OpenSegment(ctx context.Context, s models.TusSegment, offset int64) (io.ReadCloser, error) {
 	stored, err := g.Stat(ctx, s.Name)
+	if errors.Is(err, models.ErrObjectNotFound) {
+		err = g.lost(ctx, s.Name)
+	}
+	if err == nil && stored.Size < s.Size {
+		err = fmt.Errorf("%w: %s has %d bytes", models.ErrUploadLost, s.Name, stored.Size)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open segment: %w", err)
 	}

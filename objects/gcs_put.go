@@ -183,7 +183,11 @@ func (u *upload) finish(ctx context.Context, sum *digest) (*part, error) {
 	if err := u.group.Wait(); err != nil { // ends u.ctx as well
 		return nil, err
 	}
-	return u.store.composeTree(ctx, u.key, u.mark, u.parts, sum)
+	leaves := make([]*node, len(u.parts))
+	for i, p := range u.parts {
+		leaves[i] = &node{name: p.name, size: p.size, made: p}
+	}
+	return (&tree{store: u.store, mark: u.mark}).make(ctx, grow(u.key, u.mark, leaves, sum.crc32c))
 }
 
 // abandon removes what a failed upload has left, even when its caller has gone. What it cannot

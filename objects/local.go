@@ -25,10 +25,11 @@ type local struct {
 	lastGen int64
 	durable map[string]bool // directories known to survive a power cut
 
-	// Replaced by tests, which break the disk or take anonymous files away.
+	// Replaced by tests, which break the disk, take anonymous files away or keep coarse times.
 	write     func(f *os.File, p []byte) (int, error)
 	flush     func(f *os.File) error
 	anonymous func(dir string) (*os.File, error)
+	stamp     func(f *os.File, t time.Time) error
 	now       func() time.Time
 }
 
@@ -51,6 +52,7 @@ func connectLocal(dir string, opts Options) (*local, error) {
 		write:     (*os.File).Write,
 		flush:     (*os.File).Sync,
 		anonymous: openAnonymous,
+		stamp:     setModTime,
 		now:       time.Now,
 	}, nil
 }

@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"path/filepath"
 	"time"
 
-	"github.com/formidling/formidling/internal/crc32c"
 	"github.com/formidling/formidling/models"
 )
 
@@ -94,23 +94,46 @@ func (l *local) lockSegment(s models.TusSegment, lock func(*os.File) (bool, erro
 	if err := checkKey(s.Name); err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(l.path(s.Name), os.O_RDWR, 0)
+	f, err := l.openSegment(s, os.O_RDWR)
 	if err != nil {
-		return nil, l.absence(err)
+		return nil, err
 	}
-	info, err := f.Stat()
-	if err == nil && info.Size() < s.Offset+s.Size {
-		err = fmt.Errorf("%w: a segment has lost bytes", models.ErrUnavailable)
-	}
-	locked := false
-	if err == nil {
-		locked, err = lock(f)
-	}
+	locked, err := lock(f)
 	if err != nil || !locked {
 		closeQuietly(f)
 		return nil, err
 	}
 	return f, nil
+}
+
+// openSegment opens a segment's file. models.ErrUploadLost when not all of its bytes are there; they were, durable, or
+// the segment would not be known.
+func (l *local) openSegment(s models.TusSegment, flags int) (*os.File, error) {
+	f, err := os.OpenFile(l.path(s.Name), flags, 0)
+	if err != nil {
+		return nil, l.lost(s.Name, err)
+	}
+	info, err := f.Stat()
+	if err == nil && info.Size() < s.Offset+s.Size {
+		err = fmt.Errorf("%w: %s has %d bytes", models.ErrUploadLost, s.Name, info.Size())
+	}
+	if err != nil {
+		closeQuietly(f)
+		return nil, err
+	}
+	return f, nil
+}
+
+// lost is models.ErrUploadLost for a segment that is not there though its transfer's directory is. When that is missing
+// too, all may be: a disk that is not mounted leaves an empty directory.
+func (l *local) lost(name string, err error) error {
+	if err = l.absence(err); !errors.Is(err, models.ErrObjectNotFound) {
+		return err
+	}
+	if _, err := os.Stat(l.path(path.Dir(path.Dir(name)))); err != nil {
+		return fmt.Errorf("%w: %w", models.ErrUnavailable, err)
+	}
+	return fmt.Errorf("%w: %s", models.ErrUploadLost, name)
 }
 
 func (l *local) newSegment(name string) (*os.File, error) {
@@ -188,9 +211,9 @@ func (l *local) OpenSegment(_ context.Context, s models.TusSegment, offset int64
 	if err := checkKey(s.Name); err != nil {
 		return nil, fmt.Errorf("open segment: %w", err)
 	}
-	f, err := os.Open(l.path(s.Name))
+	f, err := l.openSegment(s, os.O_RDONLY)
 	if err != nil {
-		return nil, fmt.Errorf("open segment %s: %w", s.Name, l.absence(err))
+		return nil, fmt.Errorf("open segment: %w", err)
 	}
 	if _, err := f.Seek(s.Offset+offset, io.SeekStart); err != nil {
 		closeQuietly(f)
@@ -200,157 +223,4 @@ func (l *local) OpenSegment(_ context.Context, s models.TusSegment, offset int64
 		io.Reader
 		io.Closer
 	}{io.LimitReader(f, s.Size-offset), f}, nil
-}
-
-// lockPatience is how long Assemble waits for a writer that was overtaken to notice and let go.
-const lockPatience = 3 * time.Second
-
-// Assemble implements Store: the file of the first segment becomes the object, after the others were copied to its
-// end. When somebody may still write to that file, or other parts lie in it, all is copied to a new one instead. Parts that
-// lie in one file in this order are the object already.
-func (l *local) Assemble(ctx context.Context, a models.TusAssembly) (models.Content, error) {
-	if err := checkKey(a.Key); err != nil {
-		return models.Content{}, fmt.Errorf("assemble: %w", err)
-	}
-	c := contentOfSegments(a)
-	if err := l.assemble(ctx, a, c.Size); err != nil {
-		return models.Content{}, fmt.Errorf("assemble %s: %w", a.Key, localError(err))
-	}
-	return c, nil
-}
-
-// contentOfSegments is what the segments make together, but for SHA-256 and MD5.
-func contentOfSegments(a models.TusAssembly) models.Content {
-	c := models.Content{Key: a.Key, Generation: a.Generation}
-	for _, s := range a.Segments {
-		c.CRC32C = crc32c.Combine(c.CRC32C, s.CRC32C, s.Size)
-		c.Size += s.Size
-	}
-	return c
-}
-
-func (l *local) assemble(ctx context.Context, a models.TusAssembly, size int64) error {
-	path := l.path(a.Key)
-	if l.assembled(path, a.Generation, size) {
-		return nil
-	}
-	if err := l.mkdir(filepath.Dir(path)); err != nil {
-		return err
-	}
-	whole := l.inPlace(a, size)
-	f, base, err := l.lockBase(ctx, a, whole, size)
-	if err != nil {
-		return err
-	}
-	d := &draft{store: l, file: f}
-	link := func() error { return os.Link(f.Name(), path) }
-	rest := a.Segments
-	if base {
-		if d.size, rest = a.Segments[0].Size, a.Segments[1:]; whole {
-			d.size, rest = size, nil
-		}
-		d.started = d.size
-		defer closeQuietly(f)
-	} else {
-		if d, err = l.newDraft(filepath.Dir(path), filepath.Base(path)); err != nil {
-			return err
-		}
-		defer d.discard()
-		link = func() error { return d.link(path) }
-	}
-	if err := l.copySegments(ctx, d, rest); err != nil {
-		return err
-	}
-	if err := d.file.Truncate(size); err != nil { // what writers left that were overtaken
-		return err
-	}
-	if err := setModTime(d.file, time.Unix(0, a.Generation)); err != nil {
-		return err
-	}
-	if err := l.flush(d.file); err != nil {
-		return err
-	}
-	if err := link(); errors.Is(err, os.ErrExist) && l.assembled(path, a.Generation, size) {
-		return nil // somebody else did the same at the same time
-	} else if err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-// assembled tells that the object is there already.
-func (l *local) assembled(path string, generation, size int64) bool {
-	info, err := os.Lstat(path)
-	return err == nil && info.Mode().IsRegular() && info.Size() == size && info.ModTime().UnixNano() == generation
-}
-
-// lockBase returns the file of the first segment, if nobody writes to it any more; whole tells that it has all of them.
-func (l *local) lockBase(ctx context.Context, a models.TusAssembly, whole bool, size int64) (f *os.File, base bool, err error) {
-	lock := tryLock
-	switch {
-	case len(a.Segments) == 0, !canLinkOpenFiles:
-		return nil, false, nil
-	case whole:
-		lock = lockWhole(size)
-	case a.Segments[0].Name == a.Shared: // what lies behind it is not ours
-		return nil, false, nil
-	}
-	for until := time.Now().Add(lockPatience); ; {
-		f, err = l.lockSegment(a.Segments[0], lock)
-		if f != nil || err != nil {
-			return f, f != nil, err
-		}
-		if time.Now().After(until) {
-			return nil, false, nil
-		}
-		select {
-		case <-time.After(50 * time.Millisecond):
-		case <-ctx.Done():
-			return nil, false, ctx.Err()
-		}
-	}
-}
-
-// copySegments appends segments to d, inside the kernel where the file system can.
-func (l *local) copySegments(ctx context.Context, d *draft, segments []models.TusSegment) error {
-	if _, err := d.file.Seek(d.size, io.SeekStart); err != nil {
-		return err
-	}
-	for _, s := range segments {
-		in, err := os.Open(l.path(s.Name))
-		if err != nil {
-			return l.absence(err)
-		}
-		if _, err = in.Seek(s.Offset, io.SeekStart); err == nil {
-			err = l.copySegment(ctx, d, in, s.Size)
-		}
-		closeQuietly(in)
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (l *local) copySegment(ctx context.Context, d *draft, in *os.File, size int64) error {
-	for size > 0 {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if err := l.checkRoom(); err != nil {
-			return err
-		}
-		n, err := io.Copy(d.file, io.LimitReader(in, min(size, windowBytes))) // copy_file_range
-		if err != nil {
-			return err
-		}
-		if n == 0 {
-			return fmt.Errorf("%w: a segment has lost bytes", models.ErrUnavailable)
-		}
-		if err := startWriteback(d.file, d.size, n); err != nil {
-			return err
-		}
-		d.size, size = d.size+n, size-n
-	}
-	return nil
 }

@@ -1,7 +1,11 @@
 package objects
 
 import (
+	"context"
 	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -90,4 +94,80 @@ func TestLocalAppend_CutsOffWhatCountsForNobody(t *testing.T) {
 	require.Equal(t, int64(mib), info.Size())
 	require.NoError(t, a.append(t.Context(), patternFrom(mib, 2*mib), noLimit, nil, nil, nil))
 	a.assembled(b, "ft/cut/object", 2*mib)
+}
+
+func TestLocalAssemble_HasTheGenerationThatTheFileSystemKeeps(t *testing.T) {
+	t.Parallel()
+	for name, digits := range map[string]time.Duration{"nanoseconds": 1, "microseconds": time.Microsecond, "a second": time.Second, "two seconds": 2 * time.Second} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l, b := newLocal(t, false)
+			l.stamp = func(f *os.File, at time.Time) error { return setModTime(f, at.Truncate(digits)) }
+			first := newAppender(t, l, "ft/coarse/tus-1")
+			require.NoError(t, first.append(t.Context(), newPattern(mib), noLimit, nil, nil, nil))
+			second := newAppender(t, l, "ft/coarse/tus-2")
+			require.NoError(t, second.append(t.Context(), patternFrom(mib, 2*mib), noLimit, nil, nil, nil))
+			segments := slices.Concat(first.draft.Segments, second.draft.Segments)
+
+			c := assemble(t, b, "ft/coarse/object", segments)
+			stored, err := l.Stat(t.Context(), c.Key)
+			require.NoError(t, err)
+			require.Equal(t, stored.Generation, c.Generation)
+			require.Equal(t, c.Generation, assemble(t, b, c.Key, segments).Generation, "whoever does it again, at another replica")
+			got := read(t, b, c)
+			require.Equal(t, c.CRC32C, got.CRC32C)
+
+			p, err := l.Put(t.Context(), "ft/coarse/plain", newPattern(10), noLimit)
+			require.NoError(t, err)
+			read(t, b, p)
+		})
+	}
+}
+
+// waited tells when somebody waits for its end.
+type waited struct {
+	context.Context //nolint:containedctx // it is one
+	once            sync.Once
+	waits           chan struct{}
+}
+
+func (w *waited) Done() <-chan struct{} {
+	w.once.Do(func() { close(w.waits) })
+	return w.Context.Done()
+}
+
+func TestLocalAssemble_LeavesAnObjectAloneThatWasMadeWhileItWaited(t *testing.T) {
+	t.Parallel()
+	l, _ := newLocal(t, false)
+	a := newAppender(t, l, "ft/late/tus")
+	for at := int64(0); at < 2*mib; at += mib {
+		require.NoError(t, a.append(t.Context(), patternFrom(at, at+mib), noLimit, nil, nil, nil))
+	}
+	stamping, goOn := make(chan struct{}), make(chan struct{})
+	l.stamp = func(f *os.File, at time.Time) error { close(stamping); <-goOn; return setModTime(f, at) }
+	assembly := models.TusAssembly{Key: "ft/late/object", Segments: a.draft.Segments, Generation: assembledAt}
+	begin := func(ctx context.Context, l *local) (made chan models.Content) {
+		made = make(chan models.Content, 1)
+		go func() {
+			c, err := l.Assemble(ctx, assembly)
+			if err != nil {
+				t.Error(err)
+			}
+			made <- c
+		}()
+		return made
+	}
+	made := begin(t.Context(), l)
+	<-stamping
+
+	other, err := connectLocal(l.root, Options{})
+	require.NoError(t, err)
+	var touched atomic.Bool
+	other.stamp = func(f *os.File, at time.Time) error { touched.Store(true); return setModTime(f, at) }
+	ctx := &waited{Context: t.Context(), waits: make(chan struct{})}
+	late := begin(ctx, other)
+	<-ctx.waits // it has seen no object, and waits for the lock
+	close(goOn)
+	require.Equal(t, <-made, <-late)
+	require.False(t, touched.Load(), "it would have been another generation for a moment")
 }

@@ -98,7 +98,7 @@ func (d *draft) append(p []byte) error {
 // commit makes the draft durable and visible at path, and returns its generation. An existing path
 // gives models.ErrObjectExists.
 func (d *draft) commit(path string) (int64, error) {
-	if err := setModTime(d.file, d.store.nextGeneration()); err != nil {
+	if err := d.store.stamp(d.file, d.store.nextGeneration()); err != nil {
 		return 0, err
 	}
 	if err := d.store.flush(d.file); err != nil {

@@ -71,7 +71,7 @@ func (s *Store) BeginUpload(ctx context.Context, a models.UploadAttempt, lease t
 				return err
 			}
 		}
-		if err := s.mayUploadMore(tx, a.Party); err != nil {
+		if err := s.mayUploadMore(tx, a.Party, a.ID); err != nil {
 			return err
 		}
 		a.Started = s.clock()
@@ -80,9 +80,9 @@ func (s *Store) BeginUpload(ctx context.Context, a models.UploadAttempt, lease t
 	})
 }
 
-// mayUploadMore counts the leases of an organisation, which it holds so that two replicas do not pass together.
-// Those of a process that died count until they have run out.
-func (s *Store) mayUploadMore(tx *gorm.DB, p models.Party) error {
+// mayUploadMore counts the leases of an organisation but for the one of an attempt, and holds the organisation so that two
+// replicas do not pass together. Those of a process that died count until they have run out.
+func (s *Store) mayUploadMore(tx *gorm.DB, p models.Party, attempt uuid.UUID) error {
 	if s.uploads <= 0 || p == "" {
 		return nil
 	}
@@ -90,7 +90,7 @@ func (s *Store) mayUploadMore(tx *gorm.DB, p models.Party) error {
 		return err
 	}
 	var running int64
-	err := tx.Model(&models.UploadAttempt{}).Where("party = ? AND ended IS NULL AND lease_until > ?", p, s.clock()).Count(&running).Error
+	err := tx.Model(&models.UploadAttempt{}).Where("party = ? AND ended IS NULL AND lease_until > ? AND id <> ?", p, s.clock(), attempt).Count(&running).Error
 	if err == nil && running >= int64(s.uploads) {
 		return models.ErrTooManyUploadsOfOne.Exceeded(int64(s.uploads), running+1)
 	}

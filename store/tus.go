@@ -63,7 +63,7 @@ func insertTus(tx *gorm.DB, t models.Transfer, u *models.TusUpload, now time.Tim
 		u.SHA256State, u.MD5State = []byte{}, []byte{}
 	}
 	err := tx.Create(&models.UploadAttempt{
-		ID: u.ID, TransferID: &u.TransferID, ObjectKey: models.AttemptKey(u.TransferID, u.ID), Started: now, LeaseUntil: now,
+		ID: u.ID, TransferID: &u.TransferID, Party: u.OpenedBy.Party, ObjectKey: models.AttemptKey(u.TransferID, u.ID), Started: now, LeaseUntil: now,
 	}).Error
 	if err != nil {
 		return err

@@ -31,7 +31,8 @@ const receiving = `ended IS NULL AND completed IS NULL AND ` + alive + `
 // wrote before can commit nothing any more. length, if not nil, is what was deferred until now.
 // models.ErrUploadOffset when the upload stands elsewhere, ErrUploadGone when it was given up or is too old,
 // ErrAlreadyUploaded when the transfer no longer awaits content, ErrFileTooLarge when the parts of a transfer are too
-// long together, ErrQuota when its bytes come in too many pieces.
+// long together, ErrQuota when its bytes come in too many pieces, ErrTooManyUploadsOfOne as from BeginUpload: a writer
+// counts from here until ReleaseTus, or until its lease has run out.
 func (s *Store) ClaimTus(ctx context.Context, upload uuid.UUID, offset int64, length *int64) (epoch int64, err error) {
 	return epoch, s.transact(ctx, "claim upload", func(tx *gorm.DB) error {
 		if err := s.mayGrow(tx, upload, offset, length); err != nil {
@@ -80,7 +81,10 @@ func (s *Store) mayGrow(tx *gorm.DB, upload uuid.UUID, offset int64, length *int
 			return err
 		}
 	}
-	return roomForSegments(tx, u)
+	if err := roomForSegments(tx, u); err != nil {
+		return err
+	}
+	return s.mayUploadMore(tx, u.OpenedBy.Party, upload)
 }
 
 // tusByID reads an upload; a part expires when the last of its transfer's does.
@@ -183,21 +187,45 @@ func (s *Store) partFits(tx *gorm.DB, u models.TusUpload, p models.TusProgress) 
 	return nil
 }
 
-// WatchTus tells whether a writer still is the newest, and that it lives. models.ErrUploadTaken when it is not, or
-// when nobody may write any more.
+// WatchTus tells whether a writer still is the newest, and that it lives; a writer whose commit made the upload complete
+// has nothing to fear any more. models.ErrUploadTaken when somebody else writes, ErrUploadGone or ErrAlreadyUploaded when
+// nobody may.
 func (s *Store) WatchTus(ctx context.Context, upload uuid.UUID, epoch int64) error {
 	return s.transact(ctx, "watch upload", func(tx *gorm.DB) error {
 		now := s.clock()
-		var n int64
-		err := tx.Model(&models.TusUpload{}).Where("id = ? AND epoch = ?", upload, epoch).
-			Where(receiving, now, now, models.TransferInitialized).Count(&n).Error
+		u, err := tusByID(tx, upload)
 		if err != nil {
 			return err
 		}
-		if n == 0 {
+		switch {
+		case u.Ended != nil:
+			return models.ErrUploadGone
+		case u.Epoch != epoch:
 			return models.ErrUploadTaken
+		case u.Completed != nil:
+			return nil
+		}
+		var n int64
+		err = tx.Model(&models.TusUpload{}).Where("id = ? AND epoch = ?", upload, epoch).
+			Where(receiving, now, now, models.TransferInitialized).Count(&n).Error
+		if err == nil && n == 0 {
+			err = whyNot(u, u.Received, now)
+		}
+		if err != nil {
+			return err
 		}
 		return extendLease(tx, upload, now)
+	})
+}
+
+// ReleaseTus tells that a writer has ended, which then counts no longer among the uploads of its organisation. Of one that
+// was overtaken, or whose upload is about to be staged, nothing is changed.
+func (s *Store) ReleaseTus(ctx context.Context, upload uuid.UUID, epoch int64) error {
+	return s.transact(ctx, "release upload", func(tx *gorm.DB) error {
+		now := s.clock()
+		return tx.Model(&models.UploadAttempt{}).Where("id = ? AND ended IS NULL AND lease_until > ?", upload, now).
+			Where("EXISTS (SELECT 1 FROM tus_uploads u WHERE u.id = upload_attempts.id AND u.epoch = ? AND (u.completed IS NULL OR u.part))", epoch).
+			Update("lease_until", now).Error
 	})
 }
 

@@ -89,7 +89,7 @@ var settings = []setting{
 	{"FORMIDLING_ENVIRONMENT", "development", "what GET /serviceowner calls this installation", text(func(c *config) *string { return &c.Environment })},
 	{"FORMIDLING_UPLOAD_DEADLINE", "P1D", "how long a sender has to upload after initialize, ISO 8601", duration(func(c *config) *time.Duration { return &c.UploadDeadline })},
 	{"FORMIDLING_UPLOAD_SLOTS", "64", "uploads at once in this process; more are told to come back", number(func(c *config) *int { return &c.UploadSlots })},
-	{"FORMIDLING_UPLOADS_PER_ORGANISATION", "48", "uploads at once of one organisation, at all replicas together (requests of tus: in this process); more are told to come back. Never all slots of a process, and with Cloud Storage no more in a process than half of its buffers of 16 MiB", number(func(c *config) *int { return &c.UploadsEach })},
+	{"FORMIDLING_UPLOADS_PER_ORGANISATION", "48", "uploads at once of one organisation, at all replicas together, requests of tus among them; more are told to come back. Never all slots of a process, and with Cloud Storage no more in a process than half of its buffers of 16 MiB", number(func(c *config) *int { return &c.UploadsEach })},
 	{"FORMIDLING_DOWNLOADS_PER_ORGANISATION", "1000", "downloads at once of one organisation in this process; more are told to come back", number(func(c *config) *int { return &c.DownloadsEach })},
 	{"FORMIDLING_MAX_RECIPIENTS", "10000", "recipients of one transfer, at most 20000", number(func(c *config) *int { return &c.MaxRecipients })},
 	{"FORMIDLING_EVENT_LISTENERS", "10000", "clients that wait for events at once in this process, a quarter of them of one organisation", number(func(c *config) *int { return &c.EventListeners })},

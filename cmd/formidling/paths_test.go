@@ -113,6 +113,61 @@ func TestUploads_OfOneOrganisationAreBoundedAtAllReplicasTogether(t *testing.T) 
 	require.Equal(t, http.StatusOK, status, string(raw))
 }
 
+// Requests of tus count among them, as long as they run.
+func TestUploads_ByTusAreBoundedAtAllReplicasTogether(t *testing.T) {
+	t.Parallel()
+	i := installWith(t, "FORMIDLING_UPLOADS_PER_ORGANISATION=2")
+	i.makeService()
+	other := i.replica()
+	open := func(at *installation, headers ...string) (id string) {
+		id = at.initialize()
+		status, raw := at.ask(demoSender, "POST", "/filetransfer/upload/tus/"+id, nil, append(headers, "Tus-Resumable", "1.0.0")...)
+		require.Equal(t, http.StatusCreated, status, string(raw))
+		return id
+	}
+	patch := func(at *installation, id, offset string, body io.Reader) (int, string) {
+		status, raw, err := at.try(demoSender, "PATCH", "/filetransfer/upload/tus/"+id, body,
+			"Tus-Resumable", "1.0.0", "Upload-Offset", offset, "Content-Type", "application/offset+octet-stream")
+		if err != nil {
+			return 0, err.Error()
+		}
+		return status, string(raw)
+	}
+	pieces := open(i, "Upload-Length", "3")
+	status, raw := patch(i, pieces, "0", strings.NewReader("a"))
+	require.Equal(t, http.StatusNoContent, status, raw)
+
+	tus, plain := open(i, "Upload-Length", "1"), other.initialize()
+	bodies := []*slowly{{head: "x", finish: make(chan struct{})}, {head: "x", finish: make(chan struct{})}}
+	ended := make(chan int, 2)
+	go func() { status, _ := patch(i, tus, "0", bodies[0]); ended <- status }()
+	go func() {
+		status, _, _ := other.try(demoSender, "POST", "/filetransfer/"+plain+"/upload", bodies[1], "Content-Type", octets)
+		ended <- status
+	}()
+	other.becomes(plain, "UploadStarted")
+	require.Eventually(t, func() bool { // at both replicas, and whichever way
+		status, raw := patch(i, pieces, "1", strings.NewReader(""))
+		return status == http.StatusTooManyRequests && strings.Contains(raw, "FMD-00090")
+	}, time.Minute, 20*time.Millisecond)
+	status, raw = patch(other, pieces, "1", strings.NewReader("b"))
+	require.Equal(t, http.StatusTooManyRequests, status, raw)
+	file := other.initialize()
+	status, answer := other.ask(demoSender, "POST", "/filetransfer/"+file+"/upload", strings.NewReader("x"), "Content-Type", octets)
+	require.Equal(t, http.StatusTooManyRequests, status, string(answer))
+
+	close(bodies[0].finish)
+	require.Equal(t, http.StatusNoContent, <-ended)
+	for at, piece := range []string{"b", "c"} { // a request that has ended counts no longer, be it of an upload that goes on
+		status, raw = patch(other, pieces, fmt.Sprint(at+1), strings.NewReader(piece))
+		require.Equal(t, http.StatusNoContent, status, raw)
+	}
+	status, answer = i.ask(demoSender, "POST", "/filetransfer/"+file+"/upload", strings.NewReader("x"), "Content-Type", octets)
+	require.Equal(t, http.StatusOK, status, string(answer))
+	close(bodies[1].finish)
+	require.Equal(t, http.StatusOK, <-ended)
+}
+
 // A replica dies in the middle of a download; the rest is fetched from another. The sender is told of both parts.
 func TestKilledAPI_InTheMiddleOfADownloadLeavesWhatWasServed(t *testing.T) {
 	t.Parallel()

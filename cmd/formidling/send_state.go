@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/formidling/formidling/client"
@@ -26,6 +27,8 @@ type sendState struct {
 
 // sendStateLife is how long an unfinished send is remembered: longer than brokers wait for its bytes.
 const sendStateLife = 31 * 24 * time.Hour
+
+const lockSuffix = ".lock"
 
 // openSendState finds what an earlier run left, and keeps other processes from the same send.
 func (u *user) openSendState(f *os.File, t client.Transfer) (*sendState, error) {
@@ -49,7 +52,7 @@ func (u *user) openSendState(f *os.File, t client.Transfer) (*sendState, error) 
 	}
 	sum := sha256.Sum256(identity)
 	s := &sendState{path: filepath.Join(directory, hex.EncodeToString(sum[:16])+".json")}
-	if s.lock, err = lock(s.path + ".lock"); err != nil {
+	if s.lock, err = lock(s.path + lockSuffix); err != nil {
 		return nil, fmt.Errorf("another process sends this file to the same organisations: %w", err)
 	}
 	return s, s.read()
@@ -107,7 +110,7 @@ func (s *sendState) close() {
 	if s.lock == nil {
 		return
 	}
-	_ = os.Remove(s.lock.Name())
+	_ = os.Remove(s.lock.Name()) // while it is held: after that it may be somebody else's
 	_ = s.lock.Close()
 }
 
@@ -137,7 +140,19 @@ func forgetOld(directory string) {
 	}
 	for _, e := range entries {
 		if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > sendStateLife {
-			_ = os.Remove(filepath.Join(directory, e.Name()))
+			forgetFile(filepath.Join(directory, e.Name()))
 		}
 	}
+}
+
+// forgetFile deletes a file, but no lock that somebody holds.
+func forgetFile(path string) {
+	if strings.HasSuffix(path, lockSuffix) {
+		held, err := lock(path)
+		if err != nil {
+			return
+		}
+		defer func() { _ = held.Close() }()
+	}
+	_ = os.Remove(path)
 }
