@@ -53,7 +53,7 @@ func (s *Store) maySend(tx *gorm.DB, u models.TusUpload) (models.Transfer, error
 	return t, s.permitHeld(tx, t.ResourceID, models.Question{Action: models.ActionUpload, From: t.Sender, By: u.OpenedBy})
 }
 
-// insertTus writes an upload and its attempt.
+// insertTus writes an upload of a locked transfer and its attempt.
 func insertTus(tx *gorm.DB, t models.Transfer, u *models.TusUpload, now time.Time) error {
 	u.Opened, u.Expires = now, tusExpiry(t, now)
 	if u.Joins == nil {
@@ -65,10 +65,13 @@ func insertTus(tx *gorm.DB, t models.Transfer, u *models.TusUpload, now time.Tim
 	err := tx.Create(&models.UploadAttempt{
 		ID: u.ID, TransferID: &u.TransferID, ObjectKey: models.AttemptKey(u.TransferID, u.ID), Started: now, LeaseUntil: now,
 	}).Error
-	if err != nil {
+	if err == nil {
+		err = tx.Create(u).Error
+	}
+	if err != nil || u.Completed == nil || u.Part {
 		return err
 	}
-	return tx.Create(u).Error
+	return noteProcessing(tx, t, now)
 }
 
 // tusExpiry is when an upload that was touched now expires: never after its transfer.
