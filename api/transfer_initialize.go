@@ -33,7 +33,7 @@ func draftOf(b FileTransferInitialize) models.Draft {
 	d := models.Draft{
 		FileName: b.FileName, ResourceID: b.ResourceID, Sender: b.Sender, Recipients: b.Recipients,
 		SendersReference: b.SendersFileTransferReference, Checksum: value(b.Checksum), SHA256: value(b.Sha256),
-		DisableVirusScan: value(b.DisableVirusScan),
+		DisableVirusScan: value(b.DisableVirusScan), Proof: value(b.Proof),
 	}
 	if b.PropertyList != nil {
 		d.PropertyList = *b.PropertyList
@@ -62,6 +62,9 @@ func (s *Server) initialize(ctx context.Context, by models.Caller, d models.Draf
 	}
 	sub.ID, sub.IdempotencyKey, sub.By = id, key, by
 	if known, err := s.acceptedBefore(ctx, sub); known || err != nil {
+		return err
+	}
+	if err := s.checkSubmissionProof(sub); err != nil {
 		return err
 	}
 	duplicate, err := s.Transfers.Initialize(ctx, sub)

@@ -125,17 +125,17 @@ func NewReceiptActor(by Caller) *ReceiptActor {
 }
 
 // NewReceiptParties names recipients.
-func NewReceiptParties(to []Addressee) *ReceiptParties {
+func NewReceiptParties(to []Addressee) *ReceiptParties { return newReceiptParties(Parties(to)) }
+
+func newReceiptParties(to []Party) *ReceiptParties {
 	p := &ReceiptParties{Count: len(to)}
 	sum := sha256.New()
-	for _, a := range to {
-		_, _ = sum.Write([]byte(string(a.Party) + "\n")) // a hash never fails
+	for _, party := range to {
+		_, _ = sum.Write([]byte(string(party) + "\n")) // a hash never fails
 	}
 	p.SHA256 = hex.EncodeToString(sum.Sum(nil))
 	if len(to) <= MaxReceiptParties {
-		for _, a := range to {
-			p.List = append(p.List, a.Party)
-		}
+		p.List = append(p.List, to...)
 	}
 	return p
 }
@@ -159,11 +159,12 @@ type StatementKind string
 
 // The kinds of statements.
 const (
-	StatementConfirmation    StatementKind = "confirmation"    // beside a confirmation: what the recipient found
-	StatementMismatch        StatementKind = "mismatch"        // the recipient computed another hash
-	StatementAcknowledgement StatementKind = "acknowledgement" // what a party made of the content
-	StatementCancellation    StatementKind = "cancellation"    // beside a cancellation: who did it
-	StatementSenderProof     StatementKind = "sender-proof"    // the sender signed for the content
+	StatementConfirmation    StatementKind = "confirmation"     // beside a confirmation: what the recipient found
+	StatementMismatch        StatementKind = "mismatch"         // the recipient computed another hash
+	StatementAcknowledgement StatementKind = "acknowledgement"  // what a party made of the content
+	StatementCancellation    StatementKind = "cancellation"     // beside a cancellation: who did it
+	StatementSenderProof     StatementKind = "sender-proof"     // the sender signed for the content
+	StatementSubmissionProof StatementKind = "submission-proof" // the sender signed for the submission: a SubmissionProof
 )
 
 // Claim statuses. Altinn 2 had the last three beside OK.

@@ -50,6 +50,8 @@ type Statement struct {
 	At         time.Time
 	AsSender   bool // said as the sender, who may be a recipient too
 	ReceiptSeq *int // of the receipt that tells of it; nil: none yet
+
+	Payload string `gorm:"-"` // what Proof signs, where it is not ProofPayload; made of the transfer's row
 }
 
 // Claim is what goes into the receipt.

@@ -121,6 +121,9 @@ func (s *Store) insertTransfer(tx *gorm.DB, t models.Transfer, sub models.Submis
 	if d.Right, err = s.permitOf(tx, t.ResourceID, t.Sender, sub.By.Supplier, models.ActionSend); err != nil {
 		return err
 	}
+	if d, err = signedFor(tx, d, sub); err != nil {
+		return err
+	}
 	if err := writeReceipts(tx, t, d); err != nil {
 		return err
 	}

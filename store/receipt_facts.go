@@ -274,6 +274,8 @@ func acceptedReceipt(tx *gorm.DB, t models.Transfer, c models.StagedContent, now
 	d := receiptOf(t, models.ReceiptAccepted, now).withFile(t)
 	if n := len(proofs); n > 0 {
 		d = d.said(&proofs[n-1])
+	} else if err == nil {
+		d.Claim, err = submissionClaim(tx, t)
 	}
 	if c.Actor != nil {
 		d.Actor = c.Actor

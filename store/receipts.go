@@ -266,13 +266,18 @@ func (s *Store) castUUID(column string) string {
 }
 
 // ProofsOf lists the signatures of a transfer's parties themselves, oldest first: the sender sees all, a recipient its own
-// and the sender's. Only those that a receipt up to a number tells of: with the chain that ReceiptsOf returned, its Signed.
+// and the sender's, but for one that would name other recipients to it. Only those that a receipt up to a number tells of: with the chain that ReceiptsOf returned, its Signed.
 func (s *Store) ProofsOf(ctx context.Context, transfer uuid.UUID, viewer models.Party, upTo int) ([]models.Statement, error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	var out []models.Statement
 	err := s.read.WithContext(ctx).Order("at, id").Find(&out, "transfer_id = ? AND proof <> '' AND receipt_seq <= ? AND (party = ? OR kind = ? OR EXISTS"+
-		" (SELECT 1 FROM transfers t WHERE t.id = statements.transfer_id AND t.sender = ?))", transfer, upTo, viewer, models.StatementSenderProof, viewer).Error
+		" (SELECT 1 FROM transfers t WHERE t.id = statements.transfer_id AND t.sender = ?) OR kind = ? AND"+
+		" (SELECT count(*) FROM recipients r WHERE r.transfer_id = statements.transfer_id) = 1)",
+		transfer, upTo, viewer, models.StatementSenderProof, viewer, models.StatementSubmissionProof).Error
+	if err == nil {
+		err = s.addPayloads(ctx, out)
+	}
 	return out, unavailable("read proofs", err)
 }
 
