@@ -191,15 +191,17 @@ func (s *Server) GetTimeline(c *gin.Context, id FileTransferID, params GetTimeli
 	for _, e := range entries {
 		out.Entries = append(out.Entries, TimelineEntry{
 			At: e.At, Kind: TimelineEntryKind(e.Kind), What: e.What, Actor: partyOrNull(e.Actor), Recipient: partyOrNull(e.Recipient), Cause: e.Cause,
+			Supplier: partyOrNull(e.Supplier), Login: textOrNull(string(e.Login)), Thumbprint: textOrNull(e.Thumbprint),
 		})
 	}
 	c.JSON(http.StatusOK, out)
 }
 
-func partyOrNull(p models.Party) *string {
-	if p == "" {
+func partyOrNull(p models.Party) *string { return textOrNull(string(p)) }
+
+func textOrNull(text string) *string {
+	if text == "" {
 		return nil
 	}
-	text := string(p)
 	return &text
 }

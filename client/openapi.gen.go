@@ -1582,8 +1582,18 @@ type TimelineEntry struct {
 	Cause string            `json:"cause"`
 	Kind  TimelineEntryKind `json:"kind"`
 
+	// Login How that credential logged in: `certificate`, `certificate-token`, `key-token` or `external-token`. The sender is told of
+	// every credential, a recipient of its own, the service owner of suppliers alone.
+	Login *string `json:"login,omitempty"`
+
 	// Recipient The organisation that it concerns.
 	Recipient *string `json:"recipient"`
+
+	// Supplier The supplier that acted for it; null when none did, or it is not for the caller to see.
+	Supplier *string `json:"supplier,omitempty"`
+
+	// Thumbprint Of the certificate or key, as receipts have it.
+	Thumbprint *string `json:"thumbprint,omitempty"`
 
 	// What Such as the status, the event's type, or the receipt's event.
 	What string `json:"what"`

@@ -61,7 +61,11 @@ type Receipt struct {
 // ReceiptRight is what in the registry permitted a step.
 type ReceiptRight struct {
 	By      string `json:"by"`      // such as grant/0192:310000027 or access-list/members
-	Version int64  `json:"version"` // of that entry, as in the registry's audit
+	Version int64  `json:"version"` // of that entry, as in the registry's audit; 0 of what stands elsewhere
+
+	// Delegation is by what a supplier acted for who has the right: delegation/ and the supplier, in the audit of who
+	// delegated; or issuer/ and who vouched for it. Nil: it acted itself.
+	Delegation *ReceiptRight `json:"delegation,omitempty"`
 }
 
 // ReceiptParties names recipients: all when they are few, and a digest always.

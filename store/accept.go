@@ -118,7 +118,7 @@ func (s *Store) insertTransfer(tx *gorm.DB, t models.Transfer, sub models.Submis
 	d := receiptOf(t, models.ReceiptAuthorized, t.Created)
 	d.To, d.Actor = models.NewReceiptParties(to), models.NewReceiptActor(actingFor(sub))
 	var err error
-	if d.Right, err = s.permitOf(tx, t.ResourceID, t.Sender, sub.By.Supplier, models.ActionSend); err != nil {
+	if d.Right, err = s.permitOf(tx, t.ResourceID, t.Sender, d.Actor, models.ActionSend); err != nil {
 		return err
 	}
 	if d, err = signedFor(tx, d, sub); err != nil {

@@ -170,7 +170,8 @@ func (s *Store) StageContent(ctx context.Context, transfer, attempt uuid.UUID, c
 		if err := lostUnless(running); err != nil {
 			return err
 		}
-		permit, err := s.permitOf(tx, t.ResourceID, t.Sender, by.Supplier, models.ActionUpload)
+		actor := models.NewReceiptActor(by)
+		permit, err := s.permitOf(tx, t.ResourceID, t.Sender, actor, models.ActionUpload)
 		if err != nil {
 			return err
 		}
@@ -178,7 +179,7 @@ func (s *Store) StageContent(ctx context.Context, transfer, attempt uuid.UUID, c
 			c.MD5 = "" // whoever computed one did not know yet
 		}
 		err = tx.Create(&models.StagedContent{
-			Actor: models.NewReceiptActor(by), Permit: permit,
+			Actor: actor, Permit: permit,
 			AttemptID: attempt, TransferID: transfer, Generation: c.Generation, Size: c.Size,
 			MD5: c.MD5, SHA256: c.SHA256, CRC32C: c.CRC32C, Staged: now,
 		}).Error
@@ -301,12 +302,13 @@ func (s *Store) BeginAccess(ctx context.Context, transfer uuid.UUID, by models.C
 		if err := s.permitHeld(tx, t.ResourceID, models.Question{Action: models.ActionReceive, From: t.Sender, By: by}); err != nil {
 			return err
 		}
-		permit, err := s.permitOf(tx, t.ResourceID, by.Party, by.Supplier, models.ActionReceive)
+		actor := models.NewReceiptActor(by)
+		permit, err := s.permitOf(tx, t.ResourceID, by.Party, actor, models.ActionReceive)
 		if err != nil {
 			return err
 		}
 		return tx.Create(&models.ContentAccess{
-			Actor: models.NewReceiptActor(by), Permit: permit,
+			Actor: actor, Permit: permit,
 			ID: id, TransferID: transfer, Party: by.Party, FirstByte: first, Length: length, Started: s.clock(),
 		}).Error
 	})

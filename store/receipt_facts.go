@@ -298,11 +298,7 @@ func (s *Store) confirmedReceipts(tx *gorm.DB, t models.Transfer, p models.Party
 	d.Recipient = p
 	drafts = append(drafts, d.saidBeside(t, said)...)
 	last := &drafts[len(drafts)-1]
-	var supplier models.Party
-	if last.Actor != nil {
-		supplier = last.Actor.Supplier
-	}
-	last.Right, err = s.permitOf(tx, t.ResourceID, p, supplier, models.ActionReceive)
+	last.Right, err = s.permitOf(tx, t.ResourceID, p, last.Actor, models.ActionReceive)
 	return drafts, err
 }
 

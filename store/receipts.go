@@ -280,25 +280,3 @@ func (s *Store) ProofsOf(ctx context.Context, transfer uuid.UUID, viewer models.
 	}
 	return out, unavailable("read proofs", err)
 }
-
-// permitOf names what in the registry lets a party send or receive in a service now; nil when nothing does by itself.
-func (s *Store) permitOf(tx *gorm.DB, resource string, p models.Party, supplier models.Party, action models.Action) (*models.ReceiptRight, error) {
-	may := "may_receive"
-	if action.Sends() {
-		may = "may_send"
-	}
-	const valid = "(%[1]s.valid_from IS NULL OR %[1]s.valid_from <= @at) AND (%[1]s.valid_to IS NULL OR %[1]s.valid_to > @at)"
-	var found []models.ReceiptRight
-	err := tx.Raw("SELECT 'grant/' || g.organisation AS by, g.version AS version, 0 AS place FROM grants g"+
-		" WHERE g.resource_id = @resource AND g.organisation = @party AND g.effect = 'allow' AND g."+may+
-		" AND (g.supplier = '' OR @supplier = '' OR g.supplier = @supplier) AND "+fmt.Sprintf(valid, "g")+
-		" UNION ALL SELECT 'access-list/' || c.list_id, c.version, 1 FROM access_list_connections c"+
-		" JOIN access_list_members m ON m.owner = c.owner AND m.list_id = c.list_id"+
-		" WHERE c.resource_id = @resource AND m.organisation = @party AND c.effect = 'allow' AND c."+may+
-		" AND "+fmt.Sprintf(valid, "c")+" AND "+fmt.Sprintf(valid, "m")+" ORDER BY place, by LIMIT 1",
-		map[string]any{"resource": resource, "party": p, "supplier": supplier, "at": s.clock()}).Scan(&found).Error
-	if err != nil || len(found) == 0 {
-		return nil, err
-	}
-	return &found[0], nil
-}

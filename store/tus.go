@@ -64,6 +64,7 @@ func insertTus(tx *gorm.DB, t models.Transfer, u *models.TusUpload, now time.Tim
 	}
 	err := tx.Create(&models.UploadAttempt{
 		ID: u.ID, TransferID: &u.TransferID, ObjectKey: models.AttemptKey(u.TransferID, u.ID), Started: now, LeaseUntil: now,
+		Actor: models.NewReceiptActor(u.OpenedBy),
 	}).Error
 	if err == nil {
 		err = tx.Create(u).Error
