@@ -136,6 +136,34 @@ func TestReceipts_TellOfRefusalCancellationAndFailure(t *testing.T) {
 	})
 }
 
+func TestRecordDiscarded_TellsOnceThatContentIsGone(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *bundle) {
+		ctx := t.Context()
+		cancelled, failed, empty, purged := b.publish(t, bob), b.accept(t, bob), b.accept(t, bob), b.publish(t, bob)
+		b.stage(t, failed)
+		require.NoError(t, b.RecordDiscarded(ctx, cancelled), "it lives")
+		require.NoError(t, b.CancelTransfer(ctx, cancelled))
+		require.NoError(t, b.FailTransfer(ctx, failed, models.FaultChecksum))
+		require.NoError(t, b.CancelTransfer(ctx, empty))
+		require.NoError(t, b.PurgeTransfer(ctx, purged))
+		before := len(b.events(t, alice))
+		for range 2 {
+			for _, id := range []uuid.UUID{cancelled, failed, empty, purged} {
+				require.NoError(t, b.RecordDiscarded(ctx, id))
+			}
+		}
+		require.Equal(t, []string{"filepurged", "filepurged"}, b.events(t, alice)[before:])
+		last := func(id uuid.UUID) models.Receipt { all := b.entries(t, id); return all[len(all)-1] }
+		require.Equal(t, models.ReceiptPurged, last(cancelled).Event)
+		require.Equal(t, int64(3), last(cancelled).File.Size)
+		require.Equal(t, models.ReceiptPurged, last(failed).Event)
+		require.Nil(t, last(failed).File, "none was accepted")
+		require.Equal(t, models.ReceiptCancelled, last(empty).Event)
+		require.Len(t, b.entries(t, purged), 6)
+		require.Equal(t, []string{"published", "published", "cancelled", "fileneverconfirmeddownloaded"}, b.events(t, bob), "nothing new to the recipient")
+	})
+}
+
 // Facts that the API appended become receipts when a workflow next acts, also after the transfer has ended.
 func TestReceiptFacts_BecomeReceiptsOnce(t *testing.T) {
 	onBoth(t, func(t *testing.T, b *bundle) {

@@ -22,7 +22,8 @@ func (b *timeline) by(e models.TimelineEntry, actor *models.ReceiptActor) models
 // initialized is whose credential initialized the transfer; nil from before there were receipts.
 func (b *timeline) initialized() (*models.ReceiptActor, error) {
 	var first []models.ReceiptEntry
-	if err := b.db.Limit(1).Find(&first, "transfer_id = ? AND seq = 1", b.t.ID).Error; err != nil || len(first) == 0 {
+	// with a source are receipts of earlier refusals
+	if err := b.db.Order("seq").Limit(1).Find(&first, "transfer_id = ? AND source = ''", b.t.ID).Error; err != nil || len(first) == 0 {
 		return nil, err
 	}
 	var said models.Receipt

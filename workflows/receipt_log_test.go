@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -63,11 +64,30 @@ func TestReceipts_AreIssuedByTheStepsOfTheTransferItself(t *testing.T) {
 
 	cancelled := r.publish(t, bob)
 	require.NoError(t, r.door.Cancel(t.Context(), cancelled.ID))
-	require.Contains(t, r.eventsOf(t, cancelled), "TransferCancellation")
+	r.ended(t, workflows.TransferID(cancelled.ID))
+	require.Equal(t, []string{
+		"TransferAuthorization", "SubmissionAcceptance", "ContentConsignment", "TransferCancellation", "ContentPurge",
+	}, r.eventsOf(t, cancelled))
+
+	failed := r.submission(t, bob)
+	failed.SHA256 = strings.Repeat("0", 64)
+	_, err := r.door.Initialize(t.Context(), failed)
+	require.NoError(t, err)
+	_, err = r.door.ContentReceived(t.Context(), failed.ID, r.stage(t, failed.ID))
+	require.ErrorIs(t, err, models.ErrChecksumMismatch)
+	r.ended(t, workflows.TransferID(failed.ID))
+	require.Equal(t, []string{"TransferAuthorization", "SubmissionRejection", "ContentPurge"}, r.eventsOf(t, failed))
+
+	early := r.submission(t, bob)
+	_, err = r.door.Initialize(t.Context(), early)
+	require.NoError(t, err)
+	require.NoError(t, r.door.Cancel(t.Context(), early.ID))
+	r.ended(t, workflows.TransferID(early.ID))
+	require.Equal(t, []string{"TransferAuthorization", "TransferCancellation"}, r.eventsOf(t, early), "there was nothing to delete")
 
 	refused := r.submission(t, bob)
 	require.NoError(t, r.DeleteGrant(t.Context(), models.Caller{Party: owner}, svc, bob, models.Condition{Unconditional: true}))
-	_, err := r.door.Initialize(t.Context(), refused)
+	_, err = r.door.Initialize(t.Context(), refused)
 	require.ErrorIs(t, err, models.ErrRecipientWithoutRight)
 	require.Equal(t, []string{"SubmissionRejection"}, r.eventsOf(t, refused))
 }
@@ -137,7 +157,12 @@ func TestReceiptLog_RunsWhenThereIsSomethingToSeal(t *testing.T) {
 	r.publish(t, bob)
 	require.Eventually(t, settled, 20*time.Second, 20*time.Millisecond)
 	idle := runs()
-	require.Never(t, func() bool { return runs() > idle+1 }, 2*time.Second, 500*time.Millisecond, "one was perhaps under way")
+	require.Eventually(t, func() bool { // those that were rung for together have run
+		before := idle
+		idle = runs()
+		return idle == before
+	}, 20*time.Second, time.Second)
+	require.Never(t, func() bool { return runs() > idle }, 2*time.Second, 500*time.Millisecond)
 	r.publish(t, bob)
 	began := time.Now()
 	require.Eventually(t, settled, 20*time.Second, 10*time.Millisecond)
