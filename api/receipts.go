@@ -23,6 +23,7 @@ type Receipts interface {
 	ListReceipts(ctx context.Context, q models.ReceiptQuery) ([]models.IssuedReceipt, error)
 	ReceivedReceipts(ctx context.Context, transfer uuid.UUID, viewer models.Party, after, limit int) ([]models.IssuedReceipt, error)
 	TimelineFor(ctx context.Context, transfer uuid.UUID, q models.TimelineQuery) (models.TimelineView, []models.TimelineEntry, error)
+	RefusedTooOften(ctx context.Context, p models.Party) (bool, error)
 }
 
 // Evidence is what anybody can check without us: bundles, keys, the log.

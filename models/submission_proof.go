@@ -76,6 +76,13 @@ func (s Submission) SubmissionProof() SubmissionProof {
 	}
 }
 
+// Question is whether the submission may be sent.
+func (s Submission) Question() Question {
+	q := Question{Action: ActionSend, From: s.Sender.Party, By: s.By, To: Parties(s.Recipients)}
+	q.By.Party = s.Sender.Party
+	return q
+}
+
 // Parties are the organisations of addressees, in their order.
 func Parties(to []Addressee) []Party {
 	out := make([]Party, len(to))

@@ -20,7 +20,7 @@ type Chains interface {
 	UnsignedChains(ctx context.Context, limit int) ([]uuid.UUID, error)
 	TransfersWithFacts(ctx context.Context, limit int) ([]uuid.UUID, error)
 	ReceiptFacts(ctx context.Context, transfer uuid.UUID) error
-	RecordRefusal(ctx context.Context, sub models.Submission, runID string, reason models.ReceiptReason) error
+	RecordRefusal(ctx context.Context, sub models.Submission, runID string, reason models.ReceiptReason) (receipted bool, err error)
 }
 
 // batch is how many receipts are signed and inserted at once.
@@ -84,10 +84,15 @@ func (i *Issuer) IssueOrLeave(ctx context.Context, transfer uuid.UUID) {
 	}
 }
 
-// RecordRefusal writes down that a submission was refused, and signs it.
+// RecordRefusal writes down that a submission was refused, and signs it; unless its sender was refused too often today.
 func (i *Issuer) RecordRefusal(ctx context.Context, sub models.Submission, runID string, refusal *models.Error) error {
-	if err := i.Chains.RecordRefusal(ctx, sub, runID, models.ReceiptReason{Code: refusal.Code, Text: refusal.Message}); err != nil {
+	receipted, err := i.Chains.RecordRefusal(ctx, sub, runID, models.ReceiptReason{Code: refusal.Code, Text: refusal.Message})
+	if err != nil {
 		return err
+	}
+	if !receipted {
+		i.Log.WarnContext(ctx, "refusal not receipted: the organisation had as many today as it may", "organisation", sub.Sender.Party, "code", refusal.Code)
+		return nil
 	}
 	i.IssueOrLeave(ctx, sub.ID)
 	return nil

@@ -96,21 +96,6 @@ func (d receiptDraft) markFacts(tx *gorm.DB, seq int) error {
 	return nil
 }
 
-// RecordRefusal has a receipt say that a submission was refused, and why. Safe to repeat: once for each run.
-func (s *Store) RecordRefusal(ctx context.Context, sub models.Submission, runID string, reason models.ReceiptReason) error {
-	return s.transact(ctx, "record refusal", func(tx *gorm.DB) error {
-		var known []models.ReceiptEntry
-		source := "refused/" + runID
-		if err := tx.Limit(1).Find(&known, "transfer_id = ? AND source = ?", sub.ID, source).Error; err != nil || len(known) > 0 {
-			return err
-		}
-		now := s.clock()
-		d := receiptOf(newTransfer(sub, models.Resource{}, runID, now, 0), models.ReceiptRefused, now)
-		d.To, d.Actor, d.Reason, d.source = models.NewReceiptParties(sub.Recipients), models.NewReceiptActor(actingFor(sub)), &reason, source
-		return writeReceipts(tx, newTransfer(sub, models.Resource{}, runID, now, 0), d)
-	})
-}
-
 // actingFor is whose credential sent a submission.
 func actingFor(sub models.Submission) models.Caller {
 	by := sub.By

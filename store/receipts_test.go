@@ -112,9 +112,11 @@ func TestReceipts_TellOfRefusalCancellationAndFailure(t *testing.T) {
 		ctx := t.Context()
 		refused := submission(bob)
 		reason := models.ReceiptReason{Code: "BRO-00006", Text: "no"}
-		require.NoError(t, b.RecordRefusal(ctx, refused, "run", reason))
-		require.NoError(t, b.RecordRefusal(ctx, refused, "run", reason), "once for each run")
-		require.NoError(t, b.RecordRefusal(ctx, refused, "second run", reason))
+		for _, run := range []string{"run", "run", "second run"} { // once for each
+			receipted, err := b.RecordRefusal(ctx, refused, run, reason)
+			require.NoError(t, err)
+			require.True(t, receipted)
+		}
 		require.Equal(t, []string{"SubmissionRejection", "SubmissionRejection"}, names(b.entries(t, refused.ID)))
 		_, err := b.AcceptTransfer(ctx, refused, "third run", time.Hour)
 		require.NoError(t, err, "it may be sent again, and its chain goes on")
