@@ -3384,7 +3384,8 @@ type ClientInterface interface {
 	//
 	// The endpoint is sent the caller's events from now on, one after the other, each as a CloudEvent with the headers of
 	// Standard Webhooks. Before that it must answer the event `platform.events.validatesubscription` with 2xx; until then
-	// `status` is `unvalidated`. `secrets` is in this answer only. Without filters the endpoint is told of everything.
+	// `status` is `unvalidated`. `secrets` is in this answer only: a repeat with the same `Idempotency-Key` answers without, and
+	// whoever lost the first answer has a new secret made (`rotate`). Without filters the endpoint is told of everything.
 	// No supplier may subscribe for an organisation.
 	//
 	// Takes any type of body and a specified content type.
@@ -3396,7 +3397,8 @@ type ClientInterface interface {
 	//
 	// The endpoint is sent the caller's events from now on, one after the other, each as a CloudEvent with the headers of
 	// Standard Webhooks. Before that it must answer the event `platform.events.validatesubscription` with 2xx; until then
-	// `status` is `unvalidated`. `secrets` is in this answer only. Without filters the endpoint is told of everything.
+	// `status` is `unvalidated`. `secrets` is in this answer only: a repeat with the same `Idempotency-Key` answers without, and
+	// whoever lost the first answer has a new secret made (`rotate`). Without filters the endpoint is told of everything.
 	// No supplier may subscribe for an organisation.
 	//
 	// Takes a body of the `application/json` content type.
@@ -5283,7 +5285,8 @@ func (c *API) ListSubscriptions(ctx context.Context, params *ListSubscriptionsPa
 //
 // The endpoint is sent the caller's events from now on, one after the other, each as a CloudEvent with the headers of
 // Standard Webhooks. Before that it must answer the event `platform.events.validatesubscription` with 2xx; until then
-// `status` is `unvalidated`. `secrets` is in this answer only. Without filters the endpoint is told of everything.
+// `status` is `unvalidated`. `secrets` is in this answer only: a repeat with the same `Idempotency-Key` answers without, and
+// whoever lost the first answer has a new secret made (`rotate`). Without filters the endpoint is told of everything.
 // No supplier may subscribe for an organisation.
 //
 // Takes any type of body and a specified content type.
@@ -5305,7 +5308,8 @@ func (c *API) CreateSubscriptionWithBody(ctx context.Context, params *CreateSubs
 //
 // The endpoint is sent the caller's events from now on, one after the other, each as a CloudEvent with the headers of
 // Standard Webhooks. Before that it must answer the event `platform.events.validatesubscription` with 2xx; until then
-// `status` is `unvalidated`. `secrets` is in this answer only. Without filters the endpoint is told of everything.
+// `status` is `unvalidated`. `secrets` is in this answer only: a repeat with the same `Idempotency-Key` answers without, and
+// whoever lost the first answer has a new secret made (`rotate`). Without filters the endpoint is told of everything.
 // No supplier may subscribe for an organisation.
 //
 // Takes a body of the `application/json` content type.

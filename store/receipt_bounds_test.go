@@ -88,7 +88,7 @@ func TestReceiptFacts_TellOfDownloadsWhoseProcessDied(t *testing.T) {
 		b.clock.advance(silentAfter)
 		slow(1) // it is alive
 		b.clock.advance(time.Second)
-		with, err := b.TransfersWithFacts(ctx, 10)
+		with, err := b.TransfersWithFacts(ctx, nil, 10)
 		require.NoError(t, err)
 		require.Len(t, with, 1)
 		require.NoError(t, b.ReceiptFacts(ctx, id))

@@ -239,17 +239,27 @@ func stated(t models.Transfer, st *models.Statement) receiptDraft {
 	return d
 }
 
-// TransfersWithFacts names transfers about which there are facts that no receipt tells of.
-func (s *Store) TransfersWithFacts(ctx context.Context, limit int) ([]uuid.UUID, error) {
+// TransfersWithFacts names transfers about which there are facts that no receipt tells of, the one with the oldest first,
+// but for some.
+func (s *Store) TransfersWithFacts(ctx context.Context, without []uuid.UUID, limit int) ([]uuid.UUID, error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	var out []uuid.UUID
-	err := s.read.WithContext(ctx).Raw(strings.Join([]string{
-		"SELECT transfer_id FROM content_accesses WHERE " + overAccesses + " AND receipt_seq IS NULL",
-		"SELECT transfer_id FROM statements WHERE receipt_seq IS NULL AND kind IN ('mismatch', 'acknowledgement', 'sender-proof')",
-		"SELECT transfer_id FROM notifications WHERE receipt_seq IS NULL LIMIT ?",
-	}, " UNION "), s.clock().Add(-silentAfter), limit).Scan(&out).Error
+	err := s.read.WithContext(ctx).Raw("SELECT transfer_id FROM ("+strings.Join([]string{
+		"SELECT transfer_id, started AS at FROM content_accesses WHERE " + overAccesses + " AND receipt_seq IS NULL",
+		"SELECT transfer_id, at FROM statements WHERE receipt_seq IS NULL AND kind IN ('mismatch', 'acknowledgement', 'sender-proof')",
+		"SELECT transfer_id, at FROM notifications WHERE receipt_seq IS NULL",
+	}, " UNION ALL ")+") AS facts WHERE transfer_id NOT IN ? GROUP BY transfer_id ORDER BY min(at), transfer_id LIMIT ?",
+		s.clock().Add(-silentAfter), orNobody(without), limit).Scan(&out).Error
 	return out, unavailable("list facts without receipts", err)
+}
+
+// orNobody is a list that SQL takes though it is empty.
+func orNobody(ids []uuid.UUID) []uuid.UUID {
+	if len(ids) == 0 {
+		return []uuid.UUID{uuid.Nil}
+	}
+	return ids
 }
 
 // ReceiptFacts writes down receipts of a transfer's facts. The transfer's own workflow does so whenever it acts; this

@@ -45,9 +45,10 @@ func writeReceipts(tx *gorm.DB, t models.Transfer, drafts ...receiptDraft) error
 		return nil
 	}
 	var last int
-	err := tx.Raw("INSERT INTO receipt_chains (transfer_id, sender, reference_digest, last, signed, head) VALUES (?, ?, ?, ?, 0, '')"+
-		" ON CONFLICT (transfer_id) DO UPDATE SET last = receipt_chains.last + excluded.last RETURNING last",
-		t.ID, t.Sender, t.ReferenceDigest, len(drafts)).Scan(&last).Error
+	err := tx.Raw("INSERT INTO receipt_chains (transfer_id, sender, reference_digest, last, signed, head, waiting) VALUES (?, ?, ?, ?, 0, '', ?)"+
+		" ON CONFLICT (transfer_id) DO UPDATE SET last = receipt_chains.last + excluded.last, waiting ="+
+		" CASE WHEN receipt_chains.signed < receipt_chains.last THEN receipt_chains.waiting ELSE excluded.waiting END RETURNING last",
+		t.ID, t.Sender, t.ReferenceDigest, len(drafts), drafts[0].At).Scan(&last).Error
 	if err != nil {
 		return err
 	}
@@ -153,12 +154,13 @@ func (s *Store) InsertReceipts(ctx context.Context, at models.ReceiptChain, rows
 	return inserted && err == nil, err
 }
 
-// UnsignedChains names transfers with receipts that nobody has signed yet.
-func (s *Store) UnsignedChains(ctx context.Context, limit int) ([]uuid.UUID, error) {
+// UnsignedChains names transfers with receipts that nobody has signed yet, the one that waits longest first, but for some.
+func (s *Store) UnsignedChains(ctx context.Context, without []uuid.UUID, limit int) ([]uuid.UUID, error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	var out []uuid.UUID
-	err := s.read.WithContext(ctx).Model(&models.ReceiptChain{}).Where("signed < last").Limit(limit).Pluck("transfer_id", &out).Error
+	err := s.read.WithContext(ctx).Model(&models.ReceiptChain{}).Where("signed < last AND transfer_id NOT IN ?", orNobody(without)).
+		Order("waiting, transfer_id").Limit(limit).Pluck("transfer_id", &out).Error
 	return out, unavailable("list unsigned receipts", err)
 }
 
