@@ -23,6 +23,12 @@ type Transfers interface {
 	FailTransfer(ctx context.Context, transfer uuid.UUID, text string) error
 	PurgeTransfer(ctx context.Context, transfer uuid.UUID) error
 	Reminders
+	Discards
+}
+
+// Discards tells that content is gone.
+type Discards interface {
+	RecordDiscarded(ctx context.Context, transfer uuid.UUID) error
 }
 
 // Reminders tells who has not confirmed.

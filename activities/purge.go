@@ -30,8 +30,8 @@ type DiscardContentInput struct{ Transfer uuid.UUID }
 // DiscardContentResult tells whether an upload may still leave something behind.
 type DiscardContentResult struct{ RunningUntil time.Time } // zero when no upload runs
 
-// DiscardContent deletes all that was ever stored for a transfer, leftovers of broken uploads included.
-// Safe to repeat: deleting what is absent is success.
+// DiscardContent deletes all that was ever stored for a transfer, leftovers of broken uploads included. Of a cancelled or
+// failed transfer a receipt then tells so. Safe to repeat: deleting what is absent is success, and it is told once.
 func (a *Activities) DiscardContent(ctx context.Context, in DiscardContentInput) (DiscardContentResult, error) {
 	_, until, err := a.uploads.UploadFacts(ctx, in.Transfer)
 	if err != nil {
@@ -39,6 +39,12 @@ func (a *Activities) DiscardContent(ctx context.Context, in DiscardContentInput)
 	}
 	if err := a.contents.DeleteAll(ctx, models.TransferPrefix(in.Transfer)); err != nil {
 		return DiscardContentResult{}, fmt.Errorf("discard content: %w", err)
+	}
+	if until.IsZero() {
+		if err := a.transfers.RecordDiscarded(ctx, in.Transfer); err != nil && !IsRefusal(Refusal(err)) {
+			return DiscardContentResult{}, err
+		}
+		a.issue(ctx, in.Transfer)
 	}
 	return DiscardContentResult{RunningUntil: until}, nil
 }

@@ -90,6 +90,7 @@ func TestEvents_AreStreamedAndGoOnWhereTheyBrokeOff(t *testing.T) {
 	b.waiting(alice, 1)
 	b.publish("more")
 	require.Equal(t, "no.altinn.broker.filetransferinitialized", s.next().Type)
+	require.Equal(t, "no.altinn.broker.uploadprocessing", s.next().Type)
 	require.Equal(t, "no.altinn.broker.published", s.next().Type)
 	s.stop()
 	b.waiting(alice, 0)

@@ -60,7 +60,7 @@ func TestEvents_HaveTheReferencesEnvelope(t *testing.T) {
 	require.Equal(t, events, again, "ids are stable")
 
 	sent, _ := b.told(alice, "")
-	require.Equal(t, []string{"filetransferinitialized", "published"}, types(sent))
+	require.Equal(t, []string{"filetransferinitialized", "uploadprocessing", "published"}, types(sent))
 	require.Equal(t, CloudEventDataRoleSender, sent[1].Data.Role)
 	none, a := b.told(mallory, "")
 	require.Empty(t, none)
@@ -87,7 +87,7 @@ func TestEvents_ArePagedByTheNextHeader(t *testing.T) {
 		b.publish("hello")
 	}
 	all, _ := b.told(alice, "")
-	require.Len(t, all, 8)
+	require.Len(t, all, 12)
 	var paged []CloudEvent
 	for query := "?size=3"; ; {
 		events, a := b.told(alice, query)

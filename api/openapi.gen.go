@@ -848,8 +848,11 @@ type FileTransferForm struct {
 	MetadataChecksum         *string            `json:"Metadata.Checksum,omitempty"`
 	MetadataDisableVirusScan *bool              `json:"Metadata.DisableVirusScan,omitempty"`
 	MetadataFileName         string             `json:"Metadata.FileName"`
-	MetadataRecipients       []OrganizationID   `json:"Metadata.Recipients"`
-	MetadataResourceID       string             `json:"Metadata.ResourceId"`
+
+	// MetadataProof Additive. As with initialize.
+	MetadataProof      *string          `json:"Metadata.Proof,omitempty"`
+	MetadataRecipients []OrganizationID `json:"Metadata.Recipients"`
+	MetadataResourceID string           `json:"Metadata.ResourceId"`
 
 	// MetadataSender An organisation, with country code or as a URN.
 	MetadataSender                       OrganizationID `json:"Metadata.Sender"`
@@ -869,6 +872,13 @@ type FileTransferInitialize struct {
 
 	// FileName Name of the file, with extension.
 	FileName string `json:"fileName"`
+
+	// Proof Additive. Detached JWS with x5c, by the sender's own enterprise certificate, over the canonical JSON (RFC 8785)
+	// `{"idempotencyKey":"…","recipients":["0192:…"],"reference":"…","sender":"0192:…","service":"…","sha256":"…"}`: the
+	// `Idempotency-Key`, left out when there is none; the recipients in the order given, none twice; the
+	// `sendersFileTransferReference`; the plain id of the service; and `sha256`, which must be declared. It is checked
+	// and kept; receipts name its hash and the bundle holds it. Of requests with one key the first one's counts.
+	Proof *string `json:"proof,omitempty"`
 
 	// PropertyList Key-value pairs of the sender's, at most 10; keys of at most 50 characters, values of at most 3000.
 	PropertyList *PropertyList `json:"propertyList,omitempty"`
@@ -1242,9 +1252,12 @@ type ReceiptBundle struct {
 	Format     string        `json:"format"`
 	Keys       ReceiptKeySet `json:"keys"`
 	Proofs     []struct {
-		Jws    string `json:"jws"`
-		Party  string `json:"party"`
-		Sha256 string `json:"sha256"`
+		Jws   string `json:"jws"`
+		Party string `json:"party"`
+
+		// Payload What it signs, when that is a submission: see `proof` of initialize.
+		Payload *string `json:"payload,omitempty"`
+		Sha256  string  `json:"sha256"`
 	} `json:"proofs"`
 	Receipts []struct {
 		Inclusion []string `json:"inclusion,omitempty"`
@@ -1564,8 +1577,18 @@ type TimelineEntry struct {
 	Cause string            `json:"cause"`
 	Kind  TimelineEntryKind `json:"kind"`
 
+	// Login How that credential logged in: `certificate`, `certificate-token`, `key-token` or `external-token`. The sender is told of
+	// every credential, a recipient of its own, the service owner of suppliers alone.
+	Login *string `json:"login,omitempty"`
+
 	// Recipient The organisation that it concerns.
 	Recipient *string `json:"recipient"`
+
+	// Supplier The supplier that acted for it; null when none did, or it is not for the caller to see.
+	Supplier *string `json:"supplier,omitempty"`
+
+	// Thumbprint Of the certificate or key, as receipts have it.
+	Thumbprint *string `json:"thumbprint,omitempty"`
 
 	// What Such as the status, the event's type, or the receipt's event.
 	What string `json:"what"`
@@ -1663,6 +1686,9 @@ type ClientID = string
 
 // FileTransferID defines model for FileTransferId.
 type FileTransferID = openapi_types.UUID
+
+// FormidlingProof defines model for FormidlingProof.
+type FormidlingProof = string
 
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
@@ -1940,6 +1966,11 @@ type TusOpenParams struct {
 
 	// UploadChecksum What the bytes of this request hash to: `sha256`, `sha1`, `md5` or `crc32c`, a space, and the sum in base64.
 	UploadChecksum *UploadChecksum `json:"Upload-Checksum,omitempty"`
+
+	// FormidlingProof Additive. Detached JWS with x5c, by the caller's own enterprise certificate, over
+	// `{"transfer":"<id>","sha256":"<hex>"}` with the SHA-256 declared at initialize. It is checked before the first byte
+	// and kept; the bundle of receipts holds it. With a part (`Upload-Concat: partial`) it is passed over.
+	FormidlingProof *FormidlingProof `json:"Formidling-Proof,omitempty"`
 }
 
 // TusPartTerminateParams defines parameters for TusPartTerminate.
@@ -2021,8 +2052,8 @@ type UploadFileParams struct {
 
 	// FormidlingProof Additive. Detached JWS with x5c, by the caller's own enterprise certificate, over
 	// `{"transfer":"<id>","sha256":"<hex>"}` with the SHA-256 declared at initialize. It is checked before the first byte
-	// and kept; the bundle of receipts holds it.
-	FormidlingProof *string `json:"Formidling-Proof,omitempty"`
+	// and kept; the bundle of receipts holds it. With a part (`Upload-Concat: partial`) it is passed over.
+	FormidlingProof *FormidlingProof `json:"Formidling-Proof,omitempty"`
 }
 
 // ListReceiptsParams defines parameters for ListReceipts.
@@ -3622,6 +3653,25 @@ func (siw *ServerInterfaceWrapper) TusOpen(c *gin.Context) {
 
 	}
 
+	// ------------- Optional header parameter "Formidling-Proof" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Formidling-Proof")]; found {
+		var FormidlingProof FormidlingProof
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Formidling-Proof, got %d", n), http.StatusBadRequest)
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Formidling-Proof", valueList[0], &FormidlingProof, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter Formidling-Proof: %w", err), http.StatusBadRequest)
+			return
+		}
+
+		params.FormidlingProof = &FormidlingProof
+
+	}
+
 	for _, middleware := range siw.HandlerMiddlewares {
 		middleware(c)
 		if c.IsAborted() {
@@ -4353,7 +4403,7 @@ func (siw *ServerInterfaceWrapper) UploadFile(c *gin.Context) {
 
 	// ------------- Optional header parameter "Formidling-Proof" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("Formidling-Proof")]; found {
-		var FormidlingProof string
+		var FormidlingProof FormidlingProof
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandler(c, fmt.Errorf("Expected one value for Formidling-Proof, got %d", n), http.StatusBadRequest)

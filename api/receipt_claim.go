@@ -112,6 +112,17 @@ func (s *Server) state(ctx context.Context, v models.TransferView, by models.Cal
 	return s.Receipts.State(ctx, st)
 }
 
+// checkSubmissionProof checks what a sender signed with its own certificate for a submission.
+func (s *Server) checkSubmissionProof(sub models.Submission) error {
+	switch {
+	case sub.Proof == "":
+		return nil
+	case s.Receipts == nil || s.Proofs == nil:
+		return models.ErrNoProofs
+	}
+	return s.Proofs.CheckProof(sub.Sender.Party, sub.Proof, sub.SubmissionProof().Payload())
+}
+
 // senderProof checks the sender's own signature for content that it declared, before the first byte of it.
 func (s *Server) senderProof(ctx context.Context, v models.TransferView, by models.Caller, proof string) error {
 	switch {

@@ -23,6 +23,7 @@ type Receipts interface {
 	ListReceipts(ctx context.Context, q models.ReceiptQuery) ([]models.IssuedReceipt, error)
 	ReceivedReceipts(ctx context.Context, transfer uuid.UUID, viewer models.Party, after, limit int) ([]models.IssuedReceipt, error)
 	TimelineFor(ctx context.Context, transfer uuid.UUID, q models.TimelineQuery) (models.TimelineView, []models.TimelineEntry, error)
+	RefusedTooOften(ctx context.Context, p models.Party) (bool, error)
 }
 
 // Evidence is what anybody can check without us: bundles, keys, the log.
@@ -191,15 +192,17 @@ func (s *Server) GetTimeline(c *gin.Context, id FileTransferID, params GetTimeli
 	for _, e := range entries {
 		out.Entries = append(out.Entries, TimelineEntry{
 			At: e.At, Kind: TimelineEntryKind(e.Kind), What: e.What, Actor: partyOrNull(e.Actor), Recipient: partyOrNull(e.Recipient), Cause: e.Cause,
+			Supplier: partyOrNull(e.Supplier), Login: textOrNull(string(e.Login)), Thumbprint: textOrNull(e.Thumbprint),
 		})
 	}
 	c.JSON(http.StatusOK, out)
 }
 
-func partyOrNull(p models.Party) *string {
-	if p == "" {
+func partyOrNull(p models.Party) *string { return textOrNull(string(p)) }
+
+func textOrNull(text string) *string {
+	if text == "" {
 		return nil
 	}
-	text := string(p)
 	return &text
 }

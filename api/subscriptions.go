@@ -72,7 +72,7 @@ func (s *Server) GetSubscription(c *gin.Context, id SubscriptionID) {
 }
 
 // CreateSubscription subscribes an endpoint of the caller's choice to its events. With an Idempotency-Key a repeat
-// answers as the first time did, with the secret.
+// answers with what there is, and without the secret: that is told once. Whoever did not get it rotates.
 func (s *Server) CreateSubscription(c *gin.Context, params CreateSubscriptionParams) {
 	n, err := s.readSubscription(c)
 	if err == nil && params.IdempotencyKey != nil {
@@ -90,7 +90,7 @@ func (s *Server) CreateSubscription(c *gin.Context, params CreateSubscriptionPar
 	if err == nil && created {
 		s.wake(c, n.ID)
 	}
-	s.finishSubscription(c, http.StatusCreated, n.ID, true, err)
+	s.finishSubscription(c, http.StatusCreated, n.ID, created, err)
 }
 
 // DeleteSubscription ends a subscription of the caller.

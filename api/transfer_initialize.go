@@ -33,7 +33,7 @@ func draftOf(b FileTransferInitialize) models.Draft {
 	d := models.Draft{
 		FileName: b.FileName, ResourceID: b.ResourceID, Sender: b.Sender, Recipients: b.Recipients,
 		SendersReference: b.SendersFileTransferReference, Checksum: value(b.Checksum), SHA256: value(b.Sha256),
-		DisableVirusScan: value(b.DisableVirusScan),
+		DisableVirusScan: value(b.DisableVirusScan), Proof: value(b.Proof),
 	}
 	if b.PropertyList != nil {
 		d.PropertyList = *b.PropertyList
@@ -64,11 +64,30 @@ func (s *Server) initialize(ctx context.Context, by models.Caller, d models.Draf
 	if known, err := s.acceptedBefore(ctx, sub); known || err != nil {
 		return err
 	}
+	if err := s.checkSubmissionProof(sub); err != nil {
+		return err
+	}
+	if err := s.refusedAgain(ctx, sub); err != nil {
+		return err
+	}
 	duplicate, err := s.Transfers.Initialize(ctx, sub)
 	if err == nil && duplicate {
 		_, err = s.acceptedBefore(ctx, sub)
 	}
 	return err
+}
+
+// refusedAgain refuses without a workflow, which no receipt would tell of, what an organisation may not send that was
+// refused very often today: a program that runs wild must not fill what we keep.
+func (s *Server) refusedAgain(ctx context.Context, sub models.Submission) error {
+	if s.Receipts == nil {
+		return nil
+	}
+	often, err := s.Receipts.RefusedTooOften(ctx, sub.Sender.Party)
+	if err != nil || !often {
+		return err
+	}
+	return s.Rights.Permit(ctx, sub.ResourceID, sub.Question())
 }
 
 // transferID is named by the sender's key, or new.

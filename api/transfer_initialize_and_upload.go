@@ -262,6 +262,7 @@ func (f *form) draftField(full, name, text string) error {
 	texts := map[string]*string{
 		"filename": &f.draft.FileName, "resourceid": &f.draft.ResourceID, "sender": &f.draft.Sender,
 		"sendersfiletransferreference": &f.draft.SendersReference, "checksum": &f.draft.Checksum, "sha256": &f.draft.SHA256,
+		"proof": &f.draft.Proof,
 	}
 	if target := texts[strings.ToLower(name)]; target != nil {
 		*target = text

@@ -40,6 +40,11 @@ func (s *Server) openTus(c *gin.Context, id uuid.UUID, p TusOpenParams) (models.
 		return wanted, fmt.Errorf("make upload id: %w", err)
 	}
 	wanted.OpenedBy = actor(c)
+	if !wanted.Part && v.EffectiveStatus.AwaitsContent() {
+		if err := s.senderProof(c.Request.Context(), v, wanted.OpenedBy, value(p.FormidlingProof)); err != nil {
+			return wanted, err
+		}
+	}
 	if len(wanted.Joins) > 0 {
 		return s.joinTus(c, v, wanted)
 	}

@@ -41,7 +41,7 @@ func (s *Server) begin(ctx context.Context, transfer *uuid.UUID, a attempt) (*le
 		return nil, fmt.Errorf("make attempt id: %w", err)
 	}
 	l := &lease{s: s, id: id, object: models.AttemptKey(a.transfer, id)}
-	row := models.UploadAttempt{ID: id, TransferID: transfer, Party: a.by.Party, ObjectKey: l.object}
+	row := models.UploadAttempt{ID: id, TransferID: transfer, Party: a.by.Party, ObjectKey: l.object, Actor: models.NewReceiptActor(a.by)}
 	if a.key != "" {
 		row.IdempotencyKey = &a.key
 	}

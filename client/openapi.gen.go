@@ -853,8 +853,11 @@ type FileTransferForm struct {
 	MetadataChecksum         *string            `json:"Metadata.Checksum,omitempty"`
 	MetadataDisableVirusScan *bool              `json:"Metadata.DisableVirusScan,omitempty"`
 	MetadataFileName         string             `json:"Metadata.FileName"`
-	MetadataRecipients       []OrganizationID   `json:"Metadata.Recipients"`
-	MetadataResourceID       string             `json:"Metadata.ResourceId"`
+
+	// MetadataProof Additive. As with initialize.
+	MetadataProof      *string          `json:"Metadata.Proof,omitempty"`
+	MetadataRecipients []OrganizationID `json:"Metadata.Recipients"`
+	MetadataResourceID string           `json:"Metadata.ResourceId"`
 
 	// MetadataSender An organisation, with country code or as a URN.
 	MetadataSender                       OrganizationID `json:"Metadata.Sender"`
@@ -874,6 +877,13 @@ type FileTransferInitialize struct {
 
 	// FileName Name of the file, with extension.
 	FileName string `json:"fileName"`
+
+	// Proof Additive. Detached JWS with x5c, by the sender's own enterprise certificate, over the canonical JSON (RFC 8785)
+	// `{"idempotencyKey":"…","recipients":["0192:…"],"reference":"…","sender":"0192:…","service":"…","sha256":"…"}`: the
+	// `Idempotency-Key`, left out when there is none; the recipients in the order given, none twice; the
+	// `sendersFileTransferReference`; the plain id of the service; and `sha256`, which must be declared. It is checked
+	// and kept; receipts name its hash and the bundle holds it. Of requests with one key the first one's counts.
+	Proof *string `json:"proof,omitempty"`
 
 	// PropertyList Key-value pairs of the sender's, at most 10; keys of at most 50 characters, values of at most 3000.
 	PropertyList *PropertyList `json:"propertyList,omitempty"`
@@ -1247,9 +1257,12 @@ type ReceiptBundle struct {
 	Format     string        `json:"format"`
 	Keys       ReceiptKeySet `json:"keys"`
 	Proofs     []struct {
-		Jws    string `json:"jws"`
-		Party  string `json:"party"`
-		Sha256 string `json:"sha256"`
+		Jws   string `json:"jws"`
+		Party string `json:"party"`
+
+		// Payload What it signs, when that is a submission: see `proof` of initialize.
+		Payload *string `json:"payload,omitempty"`
+		Sha256  string  `json:"sha256"`
 	} `json:"proofs"`
 	Receipts []struct {
 		Inclusion []string `json:"inclusion,omitempty"`
@@ -1569,8 +1582,18 @@ type TimelineEntry struct {
 	Cause string            `json:"cause"`
 	Kind  TimelineEntryKind `json:"kind"`
 
+	// Login How that credential logged in: `certificate`, `certificate-token`, `key-token` or `external-token`. The sender is told of
+	// every credential, a recipient of its own, the service owner of suppliers alone.
+	Login *string `json:"login,omitempty"`
+
 	// Recipient The organisation that it concerns.
 	Recipient *string `json:"recipient"`
+
+	// Supplier The supplier that acted for it; null when none did, or it is not for the caller to see.
+	Supplier *string `json:"supplier,omitempty"`
+
+	// Thumbprint Of the certificate or key, as receipts have it.
+	Thumbprint *string `json:"thumbprint,omitempty"`
 
 	// What Such as the status, the event's type, or the receipt's event.
 	What string `json:"what"`
@@ -1668,6 +1691,9 @@ type ClientID = string
 
 // FileTransferID defines model for FileTransferId.
 type FileTransferID = openapi_types.UUID
+
+// FormidlingProof defines model for FormidlingProof.
+type FormidlingProof = string
 
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
@@ -1945,6 +1971,11 @@ type TusOpenParams struct {
 
 	// UploadChecksum What the bytes of this request hash to: `sha256`, `sha1`, `md5` or `crc32c`, a space, and the sum in base64.
 	UploadChecksum *UploadChecksum `json:"Upload-Checksum,omitempty"`
+
+	// FormidlingProof Additive. Detached JWS with x5c, by the caller's own enterprise certificate, over
+	// `{"transfer":"<id>","sha256":"<hex>"}` with the SHA-256 declared at initialize. It is checked before the first byte
+	// and kept; the bundle of receipts holds it. With a part (`Upload-Concat: partial`) it is passed over.
+	FormidlingProof *FormidlingProof `json:"Formidling-Proof,omitempty"`
 }
 
 // TusPartTerminateParams defines parameters for TusPartTerminate.
@@ -2026,8 +2057,8 @@ type UploadFileParams struct {
 
 	// FormidlingProof Additive. Detached JWS with x5c, by the caller's own enterprise certificate, over
 	// `{"transfer":"<id>","sha256":"<hex>"}` with the SHA-256 declared at initialize. It is checked before the first byte
-	// and kept; the bundle of receipts holds it.
-	FormidlingProof *string `json:"Formidling-Proof,omitempty"`
+	// and kept; the bundle of receipts holds it. With a part (`Upload-Concat: partial`) it is passed over.
+	FormidlingProof *FormidlingProof `json:"Formidling-Proof,omitempty"`
 }
 
 // ListReceiptsParams defines parameters for ListReceipts.
@@ -2665,6 +2696,8 @@ type ClientInterface interface {
 	// | BRO-00027 | 400 | the service has a required party, it is not the sender, and there are several recipients |
 	// | BRO-00026 | 400 | the service has a required party that takes no part in the transfer |
 	// | FMD-00004 | 422 | the idempotency key was used with another request |
+	// | FMD-00051 | 422 | the proof is not the sender's own signature for this submission |
+	// | FMD-00052 | 403 | this installation takes no proofs |
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2685,6 +2718,8 @@ type ClientInterface interface {
 	// | BRO-00027 | 400 | the service has a required party, it is not the sender, and there are several recipients |
 	// | BRO-00026 | 400 | the service has a required party that takes no part in the transfer |
 	// | FMD-00004 | 422 | the idempotency key was used with another request |
+	// | FMD-00051 | 422 | the proof is not the sender's own signature for this submission |
+	// | FMD-00052 | 403 | this installation takes no proofs |
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2781,6 +2816,8 @@ type ClientInterface interface {
 	// | FMD-00067 | 409 | a part that is to be joined is not complete |
 	// | FMD-00096 | 410 | the storage has lost bytes of a part: all are given up, send the file anew |
 	// | FMD-00065 | 412 | `Tus-Resumable` is not `1.0.0` |
+	// | FMD-00051 | 422 | the proof is not the caller's own signature for the declared SHA-256 |
+	// | FMD-00052 | 403 | this installation takes no proofs |
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -3350,7 +3387,8 @@ type ClientInterface interface {
 	//
 	// The endpoint is sent the caller's events from now on, one after the other, each as a CloudEvent with the headers of
 	// Standard Webhooks. Before that it must answer the event `platform.events.validatesubscription` with 2xx; until then
-	// `status` is `unvalidated`. `secrets` is in this answer only. Without filters the endpoint is told of everything.
+	// `status` is `unvalidated`. `secrets` is in this answer only: a repeat with the same `Idempotency-Key` answers without, and
+	// whoever lost the first answer has a new secret made (`rotate`). Without filters the endpoint is told of everything.
 	// No supplier may subscribe for an organisation.
 	//
 	// Takes any type of body and a specified content type.
@@ -3362,7 +3400,8 @@ type ClientInterface interface {
 	//
 	// The endpoint is sent the caller's events from now on, one after the other, each as a CloudEvent with the headers of
 	// Standard Webhooks. Before that it must answer the event `platform.events.validatesubscription` with 2xx; until then
-	// `status` is `unvalidated`. `secrets` is in this answer only. Without filters the endpoint is told of everything.
+	// `status` is `unvalidated`. `secrets` is in this answer only: a repeat with the same `Idempotency-Key` answers without, and
+	// whoever lost the first answer has a new secret made (`rotate`). Without filters the endpoint is told of everything.
 	// No supplier may subscribe for an organisation.
 	//
 	// Takes a body of the `application/json` content type.
@@ -4071,6 +4110,8 @@ func (c *API) SearchFileTransfers(ctx context.Context, params *SearchFileTransfe
 // | BRO-00027 | 400 | the service has a required party, it is not the sender, and there are several recipients |
 // | BRO-00026 | 400 | the service has a required party that takes no part in the transfer |
 // | FMD-00004 | 422 | the idempotency key was used with another request |
+// | FMD-00051 | 422 | the proof is not the sender's own signature for this submission |
+// | FMD-00052 | 403 | this installation takes no proofs |
 //
 // Takes any type of body and a specified content type.
 //
@@ -4101,6 +4142,8 @@ func (c *API) InitializeFileTransferWithBody(ctx context.Context, params *Initia
 // | BRO-00027 | 400 | the service has a required party, it is not the sender, and there are several recipients |
 // | BRO-00026 | 400 | the service has a required party that takes no part in the transfer |
 // | FMD-00004 | 422 | the idempotency key was used with another request |
+// | FMD-00051 | 422 | the proof is not the sender's own signature for this submission |
+// | FMD-00052 | 403 | this installation takes no proofs |
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4257,6 +4300,8 @@ func (c *API) TusAppendWithBody(ctx context.Context, fileTransferID FileTransfer
 // | FMD-00067 | 409 | a part that is to be joined is not complete |
 // | FMD-00096 | 410 | the storage has lost bytes of a part: all are given up, send the file anew |
 // | FMD-00065 | 412 | `Tus-Resumable` is not `1.0.0` |
+// | FMD-00051 | 422 | the proof is not the caller's own signature for the declared SHA-256 |
+// | FMD-00052 | 403 | this installation takes no proofs |
 //
 // Takes any type of body and a specified content type.
 //
@@ -5246,7 +5291,8 @@ func (c *API) ListSubscriptions(ctx context.Context, params *ListSubscriptionsPa
 //
 // The endpoint is sent the caller's events from now on, one after the other, each as a CloudEvent with the headers of
 // Standard Webhooks. Before that it must answer the event `platform.events.validatesubscription` with 2xx; until then
-// `status` is `unvalidated`. `secrets` is in this answer only. Without filters the endpoint is told of everything.
+// `status` is `unvalidated`. `secrets` is in this answer only: a repeat with the same `Idempotency-Key` answers without, and
+// whoever lost the first answer has a new secret made (`rotate`). Without filters the endpoint is told of everything.
 // No supplier may subscribe for an organisation.
 //
 // Takes any type of body and a specified content type.
@@ -5268,7 +5314,8 @@ func (c *API) CreateSubscriptionWithBody(ctx context.Context, params *CreateSubs
 //
 // The endpoint is sent the caller's events from now on, one after the other, each as a CloudEvent with the headers of
 // Standard Webhooks. Before that it must answer the event `platform.events.validatesubscription` with 2xx; until then
-// `status` is `unvalidated`. `secrets` is in this answer only. Without filters the endpoint is told of everything.
+// `status` is `unvalidated`. `secrets` is in this answer only: a repeat with the same `Idempotency-Key` answers without, and
+// whoever lost the first answer has a new secret made (`rotate`). Without filters the endpoint is told of everything.
 // No supplier may subscribe for an organisation.
 //
 // Takes a body of the `application/json` content type.
@@ -7290,6 +7337,17 @@ func NewTusOpenRequestWithBody(server string, fileTransferID FileTransferID, par
 			}
 
 			req.Header.Set("Upload-Checksum", headerParam5)
+		}
+
+		if params.FormidlingProof != nil {
+			var headerParam6 string
+
+			headerParam6, err = runtime.StyleParamWithOptions("simple", false, "Formidling-Proof", *params.FormidlingProof, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Formidling-Proof", headerParam6)
 		}
 
 	}

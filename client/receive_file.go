@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -24,6 +25,8 @@ type FileOptions struct {
 	Overwrite bool
 	// Confirm tells the sender, when the file is whole, on the disk and has its name.
 	Confirm bool
+	// Proof, when set, is the caller's enterprise certificate, with which it signs for what it confirms.
+	Proof *tls.Certificate
 	// Progress, when set, is told how far it has come: often, and one call at a time.
 	Progress func(Progress)
 }
@@ -51,12 +54,16 @@ func (b *Broker) ReceiveFile(ctx context.Context, id FileTransferID, o FileOptio
 		return got, fmt.Errorf("receive transfer %s: %w", id, err)
 	}
 	if o.Confirm {
-		err := b.Confirm(ctx, id)
+		confirm, err := b.confirming(ctx, got, o)
+		if err != nil {
+			return got, fmt.Errorf("confirm transfer %s: %w", id, err)
+		}
+		err = confirm()
 		var refused *Error
 		if got.Kept && errors.As(err, &refused) && refused.Code == codeNotDownloaded {
 			// the file came another way; only who has begun to download it may confirm
 			if err = b.touch(ctx, id); err == nil {
-				err = b.Confirm(ctx, id)
+				err = confirm()
 			}
 		}
 		if err != nil {
@@ -65,6 +72,17 @@ func (b *Broker) ReceiveFile(ctx context.Context, id FileTransferID, o FileOptio
 		got.Confirmed = true
 	}
 	return got, nil
+}
+
+// confirming is how a received file is confirmed: with one proof, however often it is tried.
+func (b *Broker) confirming(ctx context.Context, got Received, o FileOptions) (func() error, error) {
+	if o.Proof == nil {
+		return func() error { return b.Confirm(ctx, got.ID) }, nil
+	}
+	proof, err := SignProof(o.Proof, ContentProof(got.ID, got.SHA256))
+	return func() error {
+		return b.confirm(ctx, got.ID, DownloadConfirmation{Sha256: &got.SHA256, Proof: &proof})
+	}, err
 }
 
 const codeNotDownloaded = "BRO-00019"

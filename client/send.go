@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"strings"
@@ -44,6 +45,9 @@ type SendOptions struct {
 	// Transfer.SHA256 tells it, only the size is then compared with what is published. A source that is read once is
 	// hashed while it is sent, and compared, either way.
 	Undeclared bool
+	// Proof, when set, is the sender's enterprise certificate, with which it signs for what it sends: at initialize and
+	// with the upload when the checksum is declared, else when the file is published. Not with Undeclared.
+	Proof *tls.Certificate
 	// Resume goes on where an earlier Send of the same Transfer and source stopped.
 	Resume *Checkpoint
 	// Save, when set, is given what Resume needs, whenever that changes; it must be durable when Save returns. An error
@@ -93,6 +97,7 @@ type sending struct {
 	meter      *meter
 	row        *patience // of the upload: what any part achieves, all have
 	hashed     *hashing  // of a source that is read once
+	proof      string    // for the declared content; empty: none
 }
 
 // Send sends a file and returns when it is published: every byte is durable and verified, and the recipients may have
@@ -101,6 +106,9 @@ type sending struct {
 func (b *Broker) Send(ctx context.Context, t Transfer, s Source, o SendOptions) (Sent, error) {
 	if o.Parts < 0 || o.Parts > maxParts {
 		return Sent{}, fmt.Errorf("parts must be 1 to %d", maxParts)
+	}
+	if o.Proof != nil && o.Undeclared && t.SHA256 == "" && s.again != nil {
+		return Sent{}, errors.New("a proof needs the checksum of the file: do not leave it undeclared")
 	}
 	g := &sending{b: b, t: t, s: s, o: o, checkpoint: Checkpoint{Key: rand.Text()}}
 	if o.Resume != nil {
@@ -118,6 +126,9 @@ func (b *Broker) Send(ctx context.Context, t Transfer, s Source, o SendOptions) 
 	if err := g.initialize(ctx); err != nil {
 		return Sent{}, fmt.Errorf("initialize: %w", err)
 	}
+	if err := g.proveDeclared(); err != nil {
+		return Sent{ID: g.id}, err
+	}
 	g.meter, g.row = newMeter(o.Progress, PhaseUpload, g.id, s.size), b.retry.begin()
 	if o.Resume == nil || !g.arrived(ctx) {
 		if err := g.upload(ctx); err != nil {
@@ -125,6 +136,9 @@ func (b *Broker) Send(ctx context.Context, t Transfer, s Source, o SendOptions) 
 		}
 	}
 	sent, err := g.settle(ctx)
+	if err == nil {
+		err = g.proveSent(ctx)
+	}
 	if err != nil {
 		return sent, fmt.Errorf("send transfer %s: %w", g.id, err)
 	}
@@ -189,6 +203,9 @@ func (g *sending) initialize(ctx context.Context) error {
 	}
 	if g.t.DisableVirusScan {
 		body.DisableVirusScan = &g.t.DisableVirusScan
+	}
+	if err := g.proveSubmission(&body); err != nil {
+		return err
 	}
 	key := g.checkpoint.Key
 	made, err := Decode[FileTransferInitialized](g.b.API.InitializeFileTransfer(ctx, &InitializeFileTransferParams{IdempotencyKey: &key}, body))

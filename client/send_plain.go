@@ -43,6 +43,7 @@ func (g *sending) plainOnce(ctx context.Context, from io.Reader, size int64) err
 	if err != nil {
 		return err
 	}
+	g.prove(r)
 	r.Header.Set("Expect", "100-continue")
 	_, err = Decode[FileUploaded](g.carry(ctx, r, from, size))
 	return err

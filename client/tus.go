@@ -65,6 +65,9 @@ func (u *tusUpload) create(ctx context.Context, headers map[string]string) error
 	for name, value := range headers {
 		r.Header.Set(name, value)
 	}
+	if headers["Upload-Concat"] == "" {
+		u.g.prove(r)
+	}
 	response, err := u.g.request(r)
 	var refused *Error
 	switch {

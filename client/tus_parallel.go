@@ -96,6 +96,7 @@ func (g *sending) join(ctx context.Context) error {
 			return err
 		}
 		r.Header.Set("Upload-Concat", "final;"+strings.Join(places, " "))
+		g.prove(r)
 		_, err = Decode[struct{}](g.carry(ctx, r, http.NoBody, 0))
 		if err == nil || g.arrived(ctx) { // the answer was lost, not the file
 			return nil

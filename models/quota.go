@@ -12,11 +12,13 @@ type Quotas struct {
 	Clients     int64 // of one organisation
 	// Subscriptions of one organisation.
 	Subscriptions int64
+	// Refusals of submissions that are receipted, of one organisation and day (UTC).
+	Refusals int64
 }
 
 // DefaultQuotas hold unless an installation sets others.
 func DefaultQuotas() Quotas {
-	return Quotas{Services: 100, Grants: 100_000, Lists: 100, Members: 100_000, Connections: 20, Requests: 50, Delegations: 1000, Clients: 20, Subscriptions: 20}
+	return Quotas{Services: 100, Grants: 100_000, Lists: 100, Members: 100_000, Connections: 20, Requests: 50, Delegations: 1000, Clients: 20, Subscriptions: 20, Refusals: 1000}
 }
 
 // ErrQuota tells that a quota is used up. Limit and Actual are in entries.

@@ -61,7 +61,11 @@ type Receipt struct {
 // ReceiptRight is what in the registry permitted a step.
 type ReceiptRight struct {
 	By      string `json:"by"`      // such as grant/0192:310000027 or access-list/members
-	Version int64  `json:"version"` // of that entry, as in the registry's audit
+	Version int64  `json:"version"` // of that entry, as in the registry's audit; 0 of what stands elsewhere
+
+	// Delegation is by what a supplier acted for who has the right: delegation/ and the supplier, in the audit of who
+	// delegated; or issuer/ and who vouched for it. Nil: it acted itself.
+	Delegation *ReceiptRight `json:"delegation,omitempty"`
 }
 
 // ReceiptParties names recipients: all when they are few, and a digest always.
@@ -125,17 +129,17 @@ func NewReceiptActor(by Caller) *ReceiptActor {
 }
 
 // NewReceiptParties names recipients.
-func NewReceiptParties(to []Addressee) *ReceiptParties {
+func NewReceiptParties(to []Addressee) *ReceiptParties { return newReceiptParties(Parties(to)) }
+
+func newReceiptParties(to []Party) *ReceiptParties {
 	p := &ReceiptParties{Count: len(to)}
 	sum := sha256.New()
-	for _, a := range to {
-		_, _ = sum.Write([]byte(string(a.Party) + "\n")) // a hash never fails
+	for _, party := range to {
+		_, _ = sum.Write([]byte(string(party) + "\n")) // a hash never fails
 	}
 	p.SHA256 = hex.EncodeToString(sum.Sum(nil))
 	if len(to) <= MaxReceiptParties {
-		for _, a := range to {
-			p.List = append(p.List, a.Party)
-		}
+		p.List = append(p.List, to...)
 	}
 	return p
 }
@@ -159,11 +163,12 @@ type StatementKind string
 
 // The kinds of statements.
 const (
-	StatementConfirmation    StatementKind = "confirmation"    // beside a confirmation: what the recipient found
-	StatementMismatch        StatementKind = "mismatch"        // the recipient computed another hash
-	StatementAcknowledgement StatementKind = "acknowledgement" // what a party made of the content
-	StatementCancellation    StatementKind = "cancellation"    // beside a cancellation: who did it
-	StatementSenderProof     StatementKind = "sender-proof"    // the sender signed for the content
+	StatementConfirmation    StatementKind = "confirmation"     // beside a confirmation: what the recipient found
+	StatementMismatch        StatementKind = "mismatch"         // the recipient computed another hash
+	StatementAcknowledgement StatementKind = "acknowledgement"  // what a party made of the content
+	StatementCancellation    StatementKind = "cancellation"     // beside a cancellation: who did it
+	StatementSenderProof     StatementKind = "sender-proof"     // the sender signed for the content
+	StatementSubmissionProof StatementKind = "submission-proof" // the sender signed for the submission: a SubmissionProof
 )
 
 // Claim statuses. Altinn 2 had the last three beside OK.

@@ -32,6 +32,8 @@ type BundledProof struct {
 	Party  Party  `json:"party"`
 	SHA256 string `json:"sha256"` // of the content
 	JWS    string `json:"jws"`    // detached: its payload is ProofPayload
+
+	Payload string `json:"payload,omitempty"` // when it is not: a SubmissionProof's
 }
 
 // BundleStatement says which receipts and proofs a party has at a moment, so that none can be left out or added.

@@ -13,7 +13,8 @@ type ReceiptChain struct {
 	ReferenceDigest string // of the sender's reference
 	Last            int
 	Signed          int
-	Head            string // hash of the last signed receipt; empty before the first
+	Head            string    // hash of the last signed receipt; empty before the first
+	Waiting         time.Time // of the first receipt that nobody has signed, while there is one
 }
 
 // ReceiptEntry is what must be receipted, written in the transaction that it tells of. It is never changed.
@@ -50,6 +51,8 @@ type Statement struct {
 	At         time.Time
 	AsSender   bool // said as the sender, who may be a recipient too
 	ReceiptSeq *int // of the receipt that tells of it; nil: none yet
+
+	Payload string `gorm:"-"` // what Proof signs, where it is not ProofPayload; made of the transfer's row
 }
 
 // Claim is what goes into the receipt.

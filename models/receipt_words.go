@@ -41,6 +41,11 @@ func Describe(r Receipt) string {
 	}
 	if r.Right != nil {
 		fmt.Fprintf(&b, ", permitted by %s version %d", r.Right.By, r.Right.Version)
+		if d := r.Right.Delegation; d != nil && d.Version > 0 {
+			fmt.Fprintf(&b, " and %s version %d", d.By, d.Version)
+		} else if d != nil {
+			fmt.Fprintf(&b, " and %s", d.By)
+		}
 	}
 	if c := r.Claim; c != nil {
 		for _, part := range [][2]string{{"status", c.Status}, {"text", c.Text}, {"SHA-256 found", c.SHA256}, {"proof", c.Proof}} {

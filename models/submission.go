@@ -33,6 +33,7 @@ type Draft struct {
 	Checksum         string // MD5, optional
 	SHA256           string // optional
 	DisableVirusScan bool
+	Proof            string `json:"-"` // detached JWS, optional; each try may sign anew and asks for the same
 }
 
 // Addressee is one recipient: who it is, and how the sender spelled it.
@@ -56,6 +57,7 @@ type Submission struct {
 	IdempotencyKey   string // empty when the client gave none
 	RequestHash      string // of everything above but the ID and the key; hex
 	By               Caller // whose credential sent it
+	Proof            string `json:",omitempty"` // the sender's own signature for it, see SubmissionProof; checked by who sets By
 }
 
 var (
@@ -124,8 +126,9 @@ func NewSubmission(d Draft, maxRecipients int) (Submission, error) {
 	s := Submission{
 		ResourceID: ResourceID(d.ResourceID), FileName: d.FileName, SendersReference: d.SendersReference,
 		PropertyList: d.PropertyList, MD5: d.Checksum, SHA256: d.SHA256, DisableVirusScan: d.DisableVirusScan,
-		Sender: c.sender(d.Sender), Recipients: c.recipients(d.Recipients, maxRecipients),
+		Sender: c.sender(d.Sender), Recipients: c.recipients(d.Recipients, maxRecipients), Proof: d.Proof,
 	}
+	c.proof(d)
 	if err := Invalid(c.found); err != nil {
 		return Submission{}, err
 	}
@@ -226,6 +229,16 @@ func (c *checker) recipients(given []string, limit int) []Addressee {
 		c.add("recipients", "A transfer can have at most %d recipients.", limit)
 	}
 	return out
+}
+
+// proof bounds what a sender signed for, which the broker can hold against the content only by its SHA-256.
+func (c *checker) proof(d Draft) {
+	switch {
+	case len(d.Proof) > MaxProof:
+		c.add("proof", "The proof is longer than %d bytes.", MaxProof)
+	case d.Proof != "" && d.SHA256 == "":
+		c.add("proof", "A proof is for content: declare its sha256 too.")
+	}
 }
 
 func (c *checker) properties(list map[string]string) {

@@ -33,6 +33,11 @@ type TimelineEntry struct {
 	Actor     Party  // empty: the broker
 	Recipient Party  // whom it concerns; empty: all
 	Cause     string
+
+	// Whose credential it was, as far as the viewer may see it.
+	Supplier   Party // that acted for Actor; empty: Actor itself, or it is not known
+	Login      LoginMethod
+	Thumbprint string
 }
 
 // MaxTimelinePassed bounds TimelinePlace.Passed: more does not happen to a transfer at one moment.

@@ -101,6 +101,8 @@ type UploadAttempt struct {
 	Started        time.Time
 	LeaseUntil     time.Time
 	Ended          *time.Time // given up by the API; nil while running, staged or lost
+
+	Actor *ReceiptActor `gorm:"serializer:json"` // whose credential; nil: from before it was kept
 }
 
 // StagedContent is a fact of the data plane: the bytes of an attempt are durable.

@@ -60,7 +60,7 @@ func (b *Bundler) Bundle(ctx context.Context, transfer uuid.UUID, viewer models.
 		return out, err
 	}
 	for _, p := range proofs {
-		one := models.BundledProof{Party: p.Party, SHA256: p.SHA256, JWS: p.Proof}
+		one := models.BundledProof{Party: p.Party, SHA256: p.SHA256, JWS: p.Proof, Payload: p.Payload}
 		out.Proofs, statement.Proofs = append(out.Proofs, one), append(statement.Proofs, one.Stated())
 	}
 	if out.Keys, err = json.Marshal(b.Keys.KeySet()); err != nil {

@@ -17,10 +17,10 @@ import (
 type Chains interface {
 	OutstandingReceipts(ctx context.Context, transfer uuid.UUID, limit int) (models.ReceiptChain, []models.ReceiptEntry, error)
 	InsertReceipts(ctx context.Context, at models.ReceiptChain, rows []models.SignedReceipt) (inserted bool, err error)
-	UnsignedChains(ctx context.Context, limit int) ([]uuid.UUID, error)
-	TransfersWithFacts(ctx context.Context, limit int) ([]uuid.UUID, error)
+	UnsignedChains(ctx context.Context, without []uuid.UUID, limit int) ([]uuid.UUID, error)
+	TransfersWithFacts(ctx context.Context, without []uuid.UUID, limit int) ([]uuid.UUID, error)
 	ReceiptFacts(ctx context.Context, transfer uuid.UUID) error
-	RecordRefusal(ctx context.Context, sub models.Submission, runID string, reason models.ReceiptReason) error
+	RecordRefusal(ctx context.Context, sub models.Submission, runID string, reason models.ReceiptReason) (receipted bool, err error)
 }
 
 // batch is how many receipts are signed and inserted at once.
@@ -84,10 +84,15 @@ func (i *Issuer) IssueOrLeave(ctx context.Context, transfer uuid.UUID) {
 	}
 }
 
-// RecordRefusal writes down that a submission was refused, and signs it.
+// RecordRefusal writes down that a submission was refused, and signs it; unless its sender was refused too often today.
 func (i *Issuer) RecordRefusal(ctx context.Context, sub models.Submission, runID string, refusal *models.Error) error {
-	if err := i.Chains.RecordRefusal(ctx, sub, runID, models.ReceiptReason{Code: refusal.Code, Text: refusal.Message}); err != nil {
+	receipted, err := i.Chains.RecordRefusal(ctx, sub, runID, models.ReceiptReason{Code: refusal.Code, Text: refusal.Message})
+	if err != nil {
 		return err
+	}
+	if !receipted {
+		i.Log.WarnContext(ctx, "refusal not receipted: the organisation had as many today as it may", "organisation", sub.Sender.Party, "code", refusal.Code)
+		return nil
 	}
 	i.IssueOrLeave(ctx, sub.ID)
 	return nil
@@ -96,27 +101,61 @@ func (i *Issuer) RecordRefusal(ctx context.Context, sub models.Submission, runID
 // settleAtOnce is how many transfers are looked up at once.
 const settleAtOnce = 100
 
-// Settle makes receipts of facts that no workflow came to act on, and signs what was left unsigned. It stops when
-// nothing is left or the time is up. A transfer with which something is wrong does not keep it from the others.
+// settleFailures is of how many transfers one Settle puts up with that something is wrong with them.
+const settleFailures = 5000
+
+// Settle makes receipts of facts that no workflow came to act on, and signs what was left unsigned: what waits longest
+// first. It stops when nothing is left or the time is up. A transfer with which something is wrong does not keep it from
+// the others, however many they are.
 func (i *Issuer) Settle(ctx context.Context, patience time.Duration) error {
 	until := time.Now().Add(patience)
-	for time.Now().Before(until) {
-		with, err := i.Chains.TransfersWithFacts(ctx, settleAtOnce)
-		errs := []error{err}
-		for _, id := range with {
-			errs = append(errs, i.Chains.ReceiptFacts(ctx, id))
-		}
-		var unsigned []uuid.UUID
-		if i.Keys != nil {
-			unsigned, err = i.Chains.UnsignedChains(ctx, settleAtOnce)
-			errs = append(errs, err)
-		}
-		for _, id := range unsigned {
-			errs = append(errs, i.Issue(ctx, id))
-		}
-		if err := errors.Join(errs...); err != nil || len(with)+len(unsigned) == 0 {
-			return err
+	facts := settling{list: i.Chains.TransfersWithFacts, do: i.Chains.ReceiptFacts}
+	signatures := settling{list: i.Chains.UnsignedChains, do: i.Issue}
+	for more := true; more && time.Now().Before(until); {
+		more = facts.round(ctx, until)
+		if i.Keys != nil && signatures.round(ctx, until) {
+			more = true
 		}
 	}
-	return nil
+	return errors.Join(facts.failure(), signatures.failure())
+}
+
+// settling is one kind of what Settle does.
+type settling struct {
+	list   func(ctx context.Context, without []uuid.UUID, limit int) ([]uuid.UUID, error)
+	do     func(ctx context.Context, transfer uuid.UUID) error
+	failed []uuid.UUID
+	first  error
+	lost   error // the list itself
+}
+
+// round does it for the next transfers, and reports whether there may be more.
+func (s *settling) round(ctx context.Context, until time.Time) bool {
+	if len(s.failed) > settleFailures {
+		return false
+	}
+	var ids []uuid.UUID
+	if ids, s.lost = s.list(ctx, s.failed, settleAtOnce); s.lost != nil {
+		return false
+	}
+	for _, id := range ids {
+		if !time.Now().Before(until) {
+			return false
+		}
+		if err := s.do(ctx, id); err != nil {
+			s.failed = append(s.failed, id)
+			if s.first == nil {
+				s.first = fmt.Errorf("settle receipts of %s: %w", id, err)
+			}
+		}
+	}
+	return len(ids) > 0
+}
+
+// failure tells of the first transfer with which something is wrong, and how many there are.
+func (s *settling) failure() error {
+	if n := len(s.failed); n > 1 {
+		return errors.Join(s.lost, fmt.Errorf("%w (and of %d others)", s.first, n-1))
+	}
+	return errors.Join(s.lost, s.first)
 }

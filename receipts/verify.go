@@ -184,7 +184,11 @@ func (v *Verdict) checkProofs(b models.ReceiptBundle, _ jose.JSONWebKeySet) erro
 		if v.file != nil && p.SHA256 != v.file.SHA256 {
 			return fmt.Errorf("proof %d of the bundle is for other content than the file", i+1)
 		}
-		chain, err := identity.OpenProof(p.JWS, models.ProofPayload(v.Statement.Transfer, p.SHA256))
+		payload, err := v.signedBy(p)
+		if err != nil {
+			return fmt.Errorf("proof %d of the bundle: %w", i+1, err)
+		}
+		chain, err := identity.OpenProof(p.JWS, payload)
 		if err != nil {
 			return fmt.Errorf("proof %d of the bundle is not valid: %w", i+1, err)
 		}
@@ -226,7 +230,7 @@ func (v *Verdict) saySigner(p models.BundledProof, chain []*x509.Certificate) er
 	if err != nil || signer != p.Party {
 		return fmt.Errorf("the certificate is not that of %s", p.Party)
 	}
-	v.say("%s itself signed for the content %s, with its certificate %s issued by %q. That the certificate was valid then, the broker checked.",
-		p.Party, p.SHA256, identity.Thumbprint(chain[0]), chain[0].Issuer.CommonName)
+	v.say("%s itself signed for the content %s%s, with its certificate %s issued by %q. That the certificate was valid then, the broker checked.",
+		p.Party, p.SHA256, submissionWords(p), identity.Thumbprint(chain[0]), chain[0].Issuer.CommonName)
 	return nil
 }

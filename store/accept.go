@@ -18,7 +18,7 @@ import (
 func (s *Store) AcceptTransfer(ctx context.Context, sub models.Submission, runID string, uploadWindow time.Duration) (models.Acceptance, error) {
 	var accepted models.Acceptance
 	err := s.transact(ctx, "accept transfer", func(tx *gorm.DB) error {
-		q := sending(sub)
+		q := sub.Question()
 		if err := s.decideIn(tx, sub.ResourceID, q.By); err != nil {
 			return err
 		}
@@ -58,15 +58,6 @@ func transferOf(tx *gorm.DB, sub models.Submission) (*models.Transfer, error) {
 		return nil, err
 	}
 	return &found[0], nil
-}
-
-func sending(sub models.Submission) models.Question {
-	q := models.Question{Action: models.ActionSend, From: sub.Sender.Party, By: sub.By, To: make([]models.Party, len(sub.Recipients))}
-	for i, r := range sub.Recipients {
-		q.To[i] = r.Party
-	}
-	q.By.Party = sub.Sender.Party
-	return q
 }
 
 func newTransfer(sub models.Submission, r models.Resource, runID string, now time.Time, uploadWindow time.Duration) models.Transfer {
@@ -118,7 +109,10 @@ func (s *Store) insertTransfer(tx *gorm.DB, t models.Transfer, sub models.Submis
 	d := receiptOf(t, models.ReceiptAuthorized, t.Created)
 	d.To, d.Actor = models.NewReceiptParties(to), models.NewReceiptActor(actingFor(sub))
 	var err error
-	if d.Right, err = s.permitOf(tx, t.ResourceID, t.Sender, sub.By.Supplier, models.ActionSend); err != nil {
+	if d.Right, err = s.permitOf(tx, t.ResourceID, t.Sender, d.Actor, models.ActionSend); err != nil {
+		return err
+	}
+	if d, err = signedFor(tx, d, sub); err != nil {
 		return err
 	}
 	if err := writeReceipts(tx, t, d); err != nil {

@@ -40,10 +40,14 @@ func (s *Store) DeliverTransfer(ctx context.Context, id, attempt uuid.UUID, grou
 		if err := undelivered.Session(&gorm.Session{}).Update("delivered", now).Error; err != nil {
 			return err
 		}
+		permits, err := s.permitsOf(tx, t.ResourceID, waiting, "", models.ActionReceive)
+		if err != nil {
+			return err
+		}
 		for _, p := range waiting {
 			notices = append(notices, notice{p, models.RoleRecipient, models.EventPublished})
 			consigned := receiptOf(t, models.ReceiptConsigned, now).withFile(t)
-			consigned.Recipient = p
+			consigned.Recipient, consigned.Right = p, permits[p]
 			receipts = append(receipts, consigned)
 		}
 		if err := writeReceipts(tx, t, receipts...); err != nil {

@@ -149,8 +149,8 @@ func (s *Store) EndUpload(ctx context.Context, attempt uuid.UUID) error {
 	})
 }
 
-// StageContent records that the bytes of a running attempt are durable. The sender's right is checked again in
-// the same transaction: whoever lost it meanwhile is refused as models.Resource.Verdict says.
+// StageContent records that the bytes of a running attempt are durable, and tells the sender. Its right is checked again
+// in the same transaction: whoever lost it meanwhile is refused as models.Resource.Verdict says.
 // models.ErrLeaseLost when the attempt no longer runs, ErrAlreadyUploaded when the transfer no longer
 // awaits content, or another attempt was staged first: two must not both be told that theirs is the file.
 func (s *Store) StageContent(ctx context.Context, transfer, attempt uuid.UUID, c models.Content, by models.Caller) error {
@@ -170,18 +170,23 @@ func (s *Store) StageContent(ctx context.Context, transfer, attempt uuid.UUID, c
 		if err := lostUnless(running); err != nil {
 			return err
 		}
-		permit, err := s.permitOf(tx, t.ResourceID, t.Sender, by.Supplier, models.ActionUpload)
+		actor := models.NewReceiptActor(by)
+		permit, err := s.permitOf(tx, t.ResourceID, t.Sender, actor, models.ActionUpload)
 		if err != nil {
 			return err
 		}
 		if !t.ComputeMD5 {
 			c.MD5 = "" // whoever computed one did not know yet
 		}
-		return tx.Create(&models.StagedContent{
-			Actor: models.NewReceiptActor(by), Permit: permit,
+		err = tx.Create(&models.StagedContent{
+			Actor: actor, Permit: permit,
 			AttemptID: attempt, TransferID: transfer, Generation: c.Generation, Size: c.Size,
 			MD5: c.MD5, SHA256: c.SHA256, CRC32C: c.CRC32C, Staged: now,
 		}).Error
+		if err != nil {
+			return err
+		}
+		return noteProcessing(tx, t, now)
 	})
 }
 
@@ -297,12 +302,13 @@ func (s *Store) BeginAccess(ctx context.Context, transfer uuid.UUID, by models.C
 		if err := s.permitHeld(tx, t.ResourceID, models.Question{Action: models.ActionReceive, From: t.Sender, By: by}); err != nil {
 			return err
 		}
-		permit, err := s.permitOf(tx, t.ResourceID, by.Party, by.Supplier, models.ActionReceive)
+		actor := models.NewReceiptActor(by)
+		permit, err := s.permitOf(tx, t.ResourceID, by.Party, actor, models.ActionReceive)
 		if err != nil {
 			return err
 		}
 		return tx.Create(&models.ContentAccess{
-			Actor: models.NewReceiptActor(by), Permit: permit,
+			Actor: actor, Permit: permit,
 			ID: id, TransferID: transfer, Party: by.Party, FirstByte: first, Length: length, Started: s.clock(),
 		}).Error
 	})

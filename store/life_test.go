@@ -38,7 +38,7 @@ func TestStore_KeepsAWholeLifeInOrder(t *testing.T) {
 		require.NoError(t, b.PurgeTransfer(ctx, id))
 
 		require.Equal(t, []string{"Initialized", "UploadStarted", "Published", "AllConfirmedDownloaded", "Purged"}, b.history(t, id))
-		require.Equal(t, []string{"filetransferinitialized", "published", "downloadconfirmed", "downloadconfirmed", "allconfirmeddownloaded", "filepurged"}, b.events(t, alice))
+		require.Equal(t, []string{"filetransferinitialized", "uploadprocessing", "published", "downloadconfirmed", "downloadconfirmed", "allconfirmeddownloaded", "filepurged"}, b.events(t, alice))
 		require.Equal(t, []string{"published", "downloadconfirmed"}, b.events(t, bob))
 		v, err := b.TransferFor(ctx, id, bob)
 		require.NoError(t, err)
@@ -248,7 +248,7 @@ func TestDeliverTransfer_ServesGroupsOneByOne(t *testing.T) {
 		var waiting int64
 		require.NoError(t, b.read.Model(&models.Recipient{}).Where("transfer_id = ? AND delivered IS NULL", id).Count(&waiting).Error)
 		require.Zero(t, waiting)
-		require.Equal(t, []string{"filetransferinitialized", "published"}, b.events(t, alice))
+		require.Equal(t, []string{"filetransferinitialized", "uploadprocessing", "published"}, b.events(t, alice))
 		require.Equal(t, []string{"published"}, b.events(t, parties[249]))
 	})
 }
@@ -264,7 +264,7 @@ func TestEvents_StayGapFreeUnderConcurrentWriters(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		require.Len(t, b.events(t, alice), 80)
+		require.Len(t, b.events(t, alice), 3*40)
 		require.Len(t, b.events(t, bob), 40)
 		require.Len(t, b.events(t, carol), 40)
 	})

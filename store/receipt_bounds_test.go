@@ -2,6 +2,7 @@ package store
 
 import (
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -87,7 +88,7 @@ func TestReceiptFacts_TellOfDownloadsWhoseProcessDied(t *testing.T) {
 		b.clock.advance(silentAfter)
 		slow(1) // it is alive
 		b.clock.advance(time.Second)
-		with, err := b.TransfersWithFacts(ctx, 10)
+		with, err := b.TransfersWithFacts(ctx, nil, 10)
 		require.NoError(t, err)
 		require.Len(t, with, 1)
 		require.NoError(t, b.ReceiptFacts(ctx, id))
@@ -115,5 +116,73 @@ func TestReceiptFacts_TellOfDownloadsWhoseProcessDied(t *testing.T) {
 		require.NoError(t, b.ReceiptFacts(ctx, id))
 		require.NoError(t, b.ReceiptFacts(ctx, id))
 		require.Equal(t, []string{"ContentHandoverFailure 310000035", "ContentHandover 310000035"}, handovers()[2:], "what really came of it is told too")
+	})
+}
+
+func TestRecordRefusal_IsBoundedPerOrganisationAndDay(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *bundle) {
+		ctx := t.Context()
+		b.quotas.Refusals = 3
+		reason := models.ReceiptReason{Code: "BRO-00006", Text: "no"}
+		refuse := func(p models.Party) (models.Submission, bool) {
+			t.Helper()
+			sub := submission(bob)
+			sub.Sender.Party = p
+			receipted, err := b.RecordRefusal(ctx, sub, "run", reason)
+			require.NoError(t, err)
+			return sub, receipted
+		}
+		often := func(p models.Party) bool {
+			t.Helper()
+			yes, err := b.RefusedTooOften(ctx, p)
+			require.NoError(t, err)
+			return yes
+		}
+		first, receipted := refuse(alice)
+		require.True(t, receipted)
+		for range 5 {
+			again, err := b.RecordRefusal(ctx, first, "run", reason)
+			require.NoError(t, err)
+			require.True(t, again, "it is the same one")
+		}
+		require.False(t, often(alice))
+		refuse(alice)
+		_, receipted = refuse(alice)
+		require.True(t, receipted)
+		require.True(t, often(alice))
+		fourth, receipted := refuse(alice)
+		require.False(t, receipted)
+		require.Empty(t, b.entries(t, fourth.ID))
+		require.False(t, often(carol))
+		_, receipted = refuse(carol)
+		require.True(t, receipted, "another organisation's are its own")
+
+		b.clock.advance(24 * time.Hour)
+		require.False(t, often(alice))
+		_, receipted = refuse(alice)
+		require.True(t, receipted)
+		var kept int64
+		require.NoError(t, b.read.Table("refusal_counts").Where("organisation = ?", alice).Count(&kept).Error)
+		require.Equal(t, int64(1), kept, "other days are forgotten")
+
+		ids := make(chan bool, 20)
+		var all sync.WaitGroup
+		for range 20 {
+			all.Go(func() {
+				sub := submission(bob)
+				sub.Sender.Party = owner
+				receipted, err := b.RecordRefusal(ctx, sub, "run", reason)
+				ids <- receipted && err == nil
+			})
+		}
+		all.Wait()
+		close(ids)
+		n := 0
+		for receipted := range ids {
+			if receipted {
+				n++
+			}
+		}
+		require.Equal(t, 3, n)
 	})
 }

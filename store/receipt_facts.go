@@ -239,17 +239,27 @@ func stated(t models.Transfer, st *models.Statement) receiptDraft {
 	return d
 }
 
-// TransfersWithFacts names transfers about which there are facts that no receipt tells of.
-func (s *Store) TransfersWithFacts(ctx context.Context, limit int) ([]uuid.UUID, error) {
+// TransfersWithFacts names transfers about which there are facts that no receipt tells of, the one with the oldest first,
+// but for some.
+func (s *Store) TransfersWithFacts(ctx context.Context, without []uuid.UUID, limit int) ([]uuid.UUID, error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	var out []uuid.UUID
-	err := s.read.WithContext(ctx).Raw(strings.Join([]string{
-		"SELECT transfer_id FROM content_accesses WHERE " + overAccesses + " AND receipt_seq IS NULL",
-		"SELECT transfer_id FROM statements WHERE receipt_seq IS NULL AND kind IN ('mismatch', 'acknowledgement', 'sender-proof')",
-		"SELECT transfer_id FROM notifications WHERE receipt_seq IS NULL LIMIT ?",
-	}, " UNION "), s.clock().Add(-silentAfter), limit).Scan(&out).Error
+	err := s.read.WithContext(ctx).Raw("SELECT transfer_id FROM ("+strings.Join([]string{
+		"SELECT transfer_id, started AS at FROM content_accesses WHERE " + overAccesses + " AND receipt_seq IS NULL",
+		"SELECT transfer_id, at FROM statements WHERE receipt_seq IS NULL AND kind IN ('mismatch', 'acknowledgement', 'sender-proof')",
+		"SELECT transfer_id, at FROM notifications WHERE receipt_seq IS NULL",
+	}, " UNION ALL ")+") AS facts WHERE transfer_id NOT IN ? GROUP BY transfer_id ORDER BY min(at), transfer_id LIMIT ?",
+		s.clock().Add(-silentAfter), orNobody(without), limit).Scan(&out).Error
 	return out, unavailable("list facts without receipts", err)
+}
+
+// orNobody is a list that SQL takes though it is empty.
+func orNobody(ids []uuid.UUID) []uuid.UUID {
+	if len(ids) == 0 {
+		return []uuid.UUID{uuid.Nil}
+	}
+	return ids
 }
 
 // ReceiptFacts writes down receipts of a transfer's facts. The transfer's own workflow does so whenever it acts; this
@@ -274,6 +284,8 @@ func acceptedReceipt(tx *gorm.DB, t models.Transfer, c models.StagedContent, now
 	d := receiptOf(t, models.ReceiptAccepted, now).withFile(t)
 	if n := len(proofs); n > 0 {
 		d = d.said(&proofs[n-1])
+	} else if err == nil {
+		d.Claim, err = submissionClaim(tx, t)
 	}
 	if c.Actor != nil {
 		d.Actor = c.Actor
@@ -296,11 +308,7 @@ func (s *Store) confirmedReceipts(tx *gorm.DB, t models.Transfer, p models.Party
 	d.Recipient = p
 	drafts = append(drafts, d.saidBeside(t, said)...)
 	last := &drafts[len(drafts)-1]
-	var supplier models.Party
-	if last.Actor != nil {
-		supplier = last.Actor.Supplier
-	}
-	last.Right, err = s.permitOf(tx, t.ResourceID, p, supplier, models.ActionReceive)
+	last.Right, err = s.permitOf(tx, t.ResourceID, p, last.Actor, models.ActionReceive)
 	return drafts, err
 }
 

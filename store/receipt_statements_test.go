@@ -53,7 +53,7 @@ func TestConfirm_OfManyRequestsEachProofHasItsReceipt(t *testing.T) {
 
 		b.say(t, id, "third", "a") // this one looked before the confirmation, and speaks after it
 		b.say(t, id, "", "d")
-		with, err := b.TransfersWithFacts(t.Context(), 10)
+		with, err := b.TransfersWithFacts(t.Context(), nil, 10)
 		require.NoError(t, err)
 		require.Equal(t, []uuid.UUID{id}, with)
 		require.NoError(t, b.ReceiptFacts(t.Context(), id))

@@ -45,9 +45,10 @@ func writeReceipts(tx *gorm.DB, t models.Transfer, drafts ...receiptDraft) error
 		return nil
 	}
 	var last int
-	err := tx.Raw("INSERT INTO receipt_chains (transfer_id, sender, reference_digest, last, signed, head) VALUES (?, ?, ?, ?, 0, '')"+
-		" ON CONFLICT (transfer_id) DO UPDATE SET last = receipt_chains.last + excluded.last RETURNING last",
-		t.ID, t.Sender, t.ReferenceDigest, len(drafts)).Scan(&last).Error
+	err := tx.Raw("INSERT INTO receipt_chains (transfer_id, sender, reference_digest, last, signed, head, waiting) VALUES (?, ?, ?, ?, 0, '', ?)"+
+		" ON CONFLICT (transfer_id) DO UPDATE SET last = receipt_chains.last + excluded.last, waiting ="+
+		" CASE WHEN receipt_chains.signed < receipt_chains.last THEN receipt_chains.waiting ELSE excluded.waiting END RETURNING last",
+		t.ID, t.Sender, t.ReferenceDigest, len(drafts), drafts[0].At).Scan(&last).Error
 	if err != nil {
 		return err
 	}
@@ -94,21 +95,6 @@ func (d receiptDraft) markFacts(tx *gorm.DB, seq int) error {
 		}
 	}
 	return nil
-}
-
-// RecordRefusal has a receipt say that a submission was refused, and why. Safe to repeat: once for each run.
-func (s *Store) RecordRefusal(ctx context.Context, sub models.Submission, runID string, reason models.ReceiptReason) error {
-	return s.transact(ctx, "record refusal", func(tx *gorm.DB) error {
-		var known []models.ReceiptEntry
-		source := "refused/" + runID
-		if err := tx.Limit(1).Find(&known, "transfer_id = ? AND source = ?", sub.ID, source).Error; err != nil || len(known) > 0 {
-			return err
-		}
-		now := s.clock()
-		d := receiptOf(newTransfer(sub, models.Resource{}, runID, now, 0), models.ReceiptRefused, now)
-		d.To, d.Actor, d.Reason, d.source = models.NewReceiptParties(sub.Recipients), models.NewReceiptActor(actingFor(sub)), &reason, source
-		return writeReceipts(tx, newTransfer(sub, models.Resource{}, runID, now, 0), d)
-	})
 }
 
 // actingFor is whose credential sent a submission.
@@ -168,12 +154,13 @@ func (s *Store) InsertReceipts(ctx context.Context, at models.ReceiptChain, rows
 	return inserted && err == nil, err
 }
 
-// UnsignedChains names transfers with receipts that nobody has signed yet.
-func (s *Store) UnsignedChains(ctx context.Context, limit int) ([]uuid.UUID, error) {
+// UnsignedChains names transfers with receipts that nobody has signed yet, the one that waits longest first, but for some.
+func (s *Store) UnsignedChains(ctx context.Context, without []uuid.UUID, limit int) ([]uuid.UUID, error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	var out []uuid.UUID
-	err := s.read.WithContext(ctx).Model(&models.ReceiptChain{}).Where("signed < last").Limit(limit).Pluck("transfer_id", &out).Error
+	err := s.read.WithContext(ctx).Model(&models.ReceiptChain{}).Where("signed < last AND transfer_id NOT IN ?", orNobody(without)).
+		Order("waiting, transfer_id").Limit(limit).Pluck("transfer_id", &out).Error
 	return out, unavailable("list unsigned receipts", err)
 }
 
@@ -266,34 +253,17 @@ func (s *Store) castUUID(column string) string {
 }
 
 // ProofsOf lists the signatures of a transfer's parties themselves, oldest first: the sender sees all, a recipient its own
-// and the sender's. Only those that a receipt up to a number tells of: with the chain that ReceiptsOf returned, its Signed.
+// and the sender's, but for one that would name other recipients to it. Only those that a receipt up to a number tells of: with the chain that ReceiptsOf returned, its Signed.
 func (s *Store) ProofsOf(ctx context.Context, transfer uuid.UUID, viewer models.Party, upTo int) ([]models.Statement, error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	var out []models.Statement
 	err := s.read.WithContext(ctx).Order("at, id").Find(&out, "transfer_id = ? AND proof <> '' AND receipt_seq <= ? AND (party = ? OR kind = ? OR EXISTS"+
-		" (SELECT 1 FROM transfers t WHERE t.id = statements.transfer_id AND t.sender = ?))", transfer, upTo, viewer, models.StatementSenderProof, viewer).Error
+		" (SELECT 1 FROM transfers t WHERE t.id = statements.transfer_id AND t.sender = ?) OR kind = ? AND"+
+		" (SELECT count(*) FROM recipients r WHERE r.transfer_id = statements.transfer_id) = 1)",
+		transfer, upTo, viewer, models.StatementSenderProof, viewer, models.StatementSubmissionProof).Error
+	if err == nil {
+		err = s.addPayloads(ctx, out)
+	}
 	return out, unavailable("read proofs", err)
-}
-
-// permitOf names what in the registry lets a party send or receive in a service now; nil when nothing does by itself.
-func (s *Store) permitOf(tx *gorm.DB, resource string, p models.Party, supplier models.Party, action models.Action) (*models.ReceiptRight, error) {
-	may := "may_receive"
-	if action.Sends() {
-		may = "may_send"
-	}
-	const valid = "(%[1]s.valid_from IS NULL OR %[1]s.valid_from <= @at) AND (%[1]s.valid_to IS NULL OR %[1]s.valid_to > @at)"
-	var found []models.ReceiptRight
-	err := tx.Raw("SELECT 'grant/' || g.organisation AS by, g.version AS version, 0 AS place FROM grants g"+
-		" WHERE g.resource_id = @resource AND g.organisation = @party AND g.effect = 'allow' AND g."+may+
-		" AND (g.supplier = '' OR @supplier = '' OR g.supplier = @supplier) AND "+fmt.Sprintf(valid, "g")+
-		" UNION ALL SELECT 'access-list/' || c.list_id, c.version, 1 FROM access_list_connections c"+
-		" JOIN access_list_members m ON m.owner = c.owner AND m.list_id = c.list_id"+
-		" WHERE c.resource_id = @resource AND m.organisation = @party AND c.effect = 'allow' AND c."+may+
-		" AND "+fmt.Sprintf(valid, "c")+" AND "+fmt.Sprintf(valid, "m")+" ORDER BY place, by LIMIT 1",
-		map[string]any{"resource": resource, "party": p, "supplier": supplier, "at": s.clock()}).Scan(&found).Error
-	if err != nil || len(found) == 0 {
-		return nil, err
-	}
-	return &found[0], nil
 }

@@ -112,9 +112,11 @@ func TestReceipts_TellOfRefusalCancellationAndFailure(t *testing.T) {
 		ctx := t.Context()
 		refused := submission(bob)
 		reason := models.ReceiptReason{Code: "BRO-00006", Text: "no"}
-		require.NoError(t, b.RecordRefusal(ctx, refused, "run", reason))
-		require.NoError(t, b.RecordRefusal(ctx, refused, "run", reason), "once for each run")
-		require.NoError(t, b.RecordRefusal(ctx, refused, "second run", reason))
+		for _, run := range []string{"run", "run", "second run"} { // once for each
+			receipted, err := b.RecordRefusal(ctx, refused, run, reason)
+			require.NoError(t, err)
+			require.True(t, receipted)
+		}
 		require.Equal(t, []string{"SubmissionRejection", "SubmissionRejection"}, names(b.entries(t, refused.ID)))
 		_, err := b.AcceptTransfer(ctx, refused, "third run", time.Hour)
 		require.NoError(t, err, "it may be sent again, and its chain goes on")
@@ -133,6 +135,34 @@ func TestReceipts_TellOfRefusalCancellationAndFailure(t *testing.T) {
 		got = b.entries(t, failed)
 		require.Equal(t, []string{"TransferAuthorization", "SubmissionRejection"}, names(got))
 		require.Equal(t, models.FaultChecksum, got[1].Reason.Text)
+	})
+}
+
+func TestRecordDiscarded_TellsOnceThatContentIsGone(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *bundle) {
+		ctx := t.Context()
+		cancelled, failed, empty, purged := b.publish(t, bob), b.accept(t, bob), b.accept(t, bob), b.publish(t, bob)
+		b.stage(t, failed)
+		require.NoError(t, b.RecordDiscarded(ctx, cancelled), "it lives")
+		require.NoError(t, b.CancelTransfer(ctx, cancelled))
+		require.NoError(t, b.FailTransfer(ctx, failed, models.FaultChecksum))
+		require.NoError(t, b.CancelTransfer(ctx, empty))
+		require.NoError(t, b.PurgeTransfer(ctx, purged))
+		before := len(b.events(t, alice))
+		for range 2 {
+			for _, id := range []uuid.UUID{cancelled, failed, empty, purged} {
+				require.NoError(t, b.RecordDiscarded(ctx, id))
+			}
+		}
+		require.Equal(t, []string{"filepurged", "filepurged"}, b.events(t, alice)[before:])
+		last := func(id uuid.UUID) models.Receipt { all := b.entries(t, id); return all[len(all)-1] }
+		require.Equal(t, models.ReceiptPurged, last(cancelled).Event)
+		require.Equal(t, int64(3), last(cancelled).File.Size)
+		require.Equal(t, models.ReceiptPurged, last(failed).Event)
+		require.Nil(t, last(failed).File, "none was accepted")
+		require.Equal(t, models.ReceiptCancelled, last(empty).Event)
+		require.Len(t, b.entries(t, purged), 6)
+		require.Equal(t, []string{"published", "published", "cancelled", "fileneverconfirmeddownloaded"}, b.events(t, bob), "nothing new to the recipient")
 	})
 }
 
@@ -162,7 +192,7 @@ func TestReceiptFacts_BecomeReceiptsOnce(t *testing.T) {
 		require.NoError(t, err)
 		require.True(t, disabled)
 		before := len(b.entries(t, id))
-		with, err := b.TransfersWithFacts(ctx, 10)
+		with, err := b.TransfersWithFacts(ctx, nil, 10)
 		require.NoError(t, err)
 		require.Equal(t, []uuid.UUID{id}, with)
 		require.NoError(t, b.ReceiptFacts(ctx, id))
@@ -188,7 +218,7 @@ func TestReceiptFacts_BecomeReceiptsOnce(t *testing.T) {
 		require.NoError(t, b.ReceiptFacts(ctx, id))
 		all := names(b.entries(t, id))
 		require.Equal(t, []string{"ContentHandover 310000035", "ContentAccessTracking 310000035", "ContentPurge", "BusinessAcknowledgement 310000035"}, all[len(all)-4:])
-		with, err = b.TransfersWithFacts(ctx, 10)
+		with, err = b.TransfersWithFacts(ctx, nil, 10)
 		require.NoError(t, err)
 		require.Empty(t, with)
 	})

@@ -121,6 +121,10 @@ func (b *timeline) statuses() error {
 	if err := b.page(b.db, "at", "seq").Find(&rows, "transfer_id = ?", b.t.ID).Error; err != nil {
 		return err
 	}
+	actors, err := b.actorsOf(rows)
+	if err != nil {
+		return err
+	}
 	for _, r := range rows {
 		e := models.TimelineEntry{At: r.At, Kind: models.TimelineStatus, What: r.Status.String(), Cause: r.Text}
 		switch r.Status {
@@ -131,7 +135,7 @@ func (b *timeline) statuses() error {
 		if e.Cause == "" {
 			e.Cause = r.Status.Text()
 		}
-		b.add(e)
+		b.add(b.by(e, actors[r.Status]))
 	}
 	return nil
 }
@@ -142,14 +146,16 @@ func (b *timeline) uploads() error {
 		return err
 	}
 	for _, r := range rows {
-		b.add(models.TimelineEntry{At: r.Started, Kind: models.TimelineUpload, What: "UploadBegan", Actor: b.t.Sender, Cause: "an upload attempt began"})
+		e := models.TimelineEntry{At: r.Started, Kind: models.TimelineUpload, What: "UploadBegan", Actor: b.t.Sender, Cause: "an upload attempt began"}
+		b.add(b.by(e, r.Actor))
 	}
 	var staged []models.StagedContent
 	if err := b.page(b.db, "staged", "attempt_id").Find(&staged, "transfer_id = ?", b.t.ID).Error; err != nil {
 		return err
 	}
 	for _, r := range staged {
-		b.add(models.TimelineEntry{At: r.Staged, Kind: models.TimelineUpload, What: "UploadStored", Actor: b.t.Sender, Cause: fmt.Sprintf("%d bytes are durable", r.Size)})
+		e := models.TimelineEntry{At: r.Staged, Kind: models.TimelineUpload, What: "UploadStored", Actor: b.t.Sender, Cause: fmt.Sprintf("%d bytes are durable", r.Size)}
+		b.add(b.by(e, r.Actor))
 	}
 	return nil
 }
@@ -166,8 +172,17 @@ func (b *timeline) recipients() error {
 	if err := b.page(b.of("party"), "confirmed", "ordinal").Find(&rows).Error; err != nil {
 		return err
 	}
+	parties := make([]models.Party, len(rows))
+	for i, r := range rows {
+		parties[i] = r.Party
+	}
+	actors, err := b.said(models.StatementConfirmation, parties...)
+	if err != nil {
+		return err
+	}
 	for _, r := range rows {
-		b.add(models.TimelineEntry{At: *r.Confirmed, Kind: models.TimelineConfirmation, What: "DownloadConfirmed", Actor: r.Party, Recipient: r.Party, Cause: "the recipient confirmed that it has the file"})
+		e := models.TimelineEntry{At: *r.Confirmed, Kind: models.TimelineConfirmation, What: "DownloadConfirmed", Actor: r.Party, Recipient: r.Party, Cause: "the recipient confirmed that it has the file"}
+		b.add(b.by(e, actors[r.Party]))
 	}
 	return nil
 }
@@ -219,7 +234,7 @@ func (b *timeline) accesses() error {
 		case r.Ended != nil:
 			e.Cause += fmt.Sprintf(", and %d were sent", r.BytesSent)
 		}
-		b.add(e)
+		b.add(b.by(e, r.Actor))
 	}
 	return nil
 }
@@ -241,7 +256,7 @@ func (b *timeline) statements() error {
 		if text := b.written(r.Text); text != "" {
 			e.Cause = fmt.Sprintf("%s %s", r.Status, text)
 		}
-		b.add(e)
+		b.add(b.by(e, &r.Actor))
 	}
 	return nil
 }

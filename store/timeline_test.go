@@ -42,7 +42,7 @@ func (l *life) steps(rt *rapid.T) map[string]func() {
 			l.count(0, 0, models.TimelineUpload)
 			if l.StageContent(background, l.id, attempt, models.Content{Generation: 1, Size: 3, MD5: "m", SHA256: "s"}, as(alice)) == nil {
 				l.attempt = attempt
-				l.count(0, 0, models.TimelineUpload)
+				l.count(0, 1, models.TimelineUpload)
 			}
 		},
 		"deliver": func() {

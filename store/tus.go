@@ -53,7 +53,7 @@ func (s *Store) maySend(tx *gorm.DB, u models.TusUpload) (models.Transfer, error
 	return t, s.permitHeld(tx, t.ResourceID, models.Question{Action: models.ActionUpload, From: t.Sender, By: u.OpenedBy})
 }
 
-// insertTus writes an upload and its attempt.
+// insertTus writes an upload of a locked transfer and its attempt.
 func insertTus(tx *gorm.DB, t models.Transfer, u *models.TusUpload, now time.Time) error {
 	u.Opened, u.Expires = now, tusExpiry(t, now)
 	if u.Joins == nil {
@@ -64,11 +64,15 @@ func insertTus(tx *gorm.DB, t models.Transfer, u *models.TusUpload, now time.Tim
 	}
 	err := tx.Create(&models.UploadAttempt{
 		ID: u.ID, TransferID: &u.TransferID, Party: u.OpenedBy.Party, ObjectKey: models.AttemptKey(u.TransferID, u.ID), Started: now, LeaseUntil: now,
+		Actor: models.NewReceiptActor(u.OpenedBy),
 	}).Error
-	if err != nil {
+	if err == nil {
+		err = tx.Create(u).Error
+	}
+	if err != nil || u.Completed == nil || u.Part {
 		return err
 	}
-	return tx.Create(u).Error
+	return noteProcessing(tx, t, now)
 }
 
 // tusExpiry is when an upload that was touched now expires: never after its transfer.

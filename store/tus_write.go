@@ -35,7 +35,8 @@ const receiving = `ended IS NULL AND completed IS NULL AND ` + alive + `
 // counts from here until ReleaseTus, or until its lease has run out.
 func (s *Store) ClaimTus(ctx context.Context, upload uuid.UUID, offset int64, length *int64) (epoch int64, err error) {
 	return epoch, s.transact(ctx, "claim upload", func(tx *gorm.DB) error {
-		if err := s.mayGrow(tx, upload, offset, length); err != nil {
+		whole, err := s.mayGrow(tx, upload, offset, length)
+		if err != nil {
 			return err
 		}
 		now := s.clock()
@@ -60,15 +61,18 @@ func (s *Store) ClaimTus(ctx context.Context, upload uuid.UUID, offset int64, le
 			return whyNot(u, offset, now)
 		}
 		epoch = u.Epoch
-		return extendLease(tx, upload, now)
+		if err := extendLease(tx, upload, now); err != nil || whole == nil {
+			return err
+		}
+		return noteProcessing(tx, *whole, now)
 	})
 }
 
-// mayGrow looks at the bounds of an upload that is about to grow.
-func (s *Store) mayGrow(tx *gorm.DB, upload uuid.UUID, offset int64, length *int64) error {
+// mayGrow looks at the bounds of an upload that is about to grow, and locks its transfer if it is whole already.
+func (s *Store) mayGrow(tx *gorm.DB, upload uuid.UUID, offset int64, length *int64) (whole *models.Transfer, err error) {
 	var u models.TusUpload
 	if err := tx.Take(&u, "id = ?", upload).Error; err != nil {
-		return err
+		return nil, err
 	}
 	if u.Part && (length != nil || offset == 0) {
 		wanted := offset
@@ -78,13 +82,16 @@ func (s *Store) mayGrow(tx *gorm.DB, upload uuid.UUID, offset int64, length *int
 			wanted = *length
 		}
 		if err := s.fits(tx, u, wanted); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	if err := roomForSegments(tx, u); err != nil {
-		return err
+		return nil, err
 	}
-	return s.mayUploadMore(tx, u.OpenedBy.Party, upload)
+	if err := s.mayUploadMore(tx, u.OpenedBy.Party, upload); err != nil {
+		return nil, err
+	}
+	return completing(tx, u, length, offset)
 }
 
 // tusByID reads an upload; a part expires when the last of its transfer's does.
@@ -131,12 +138,16 @@ func extendLease(tx *gorm.DB, upload uuid.UUID, now time.Time) error {
 func (s *Store) CommitTus(ctx context.Context, upload uuid.UUID, epoch int64, p models.TusProgress) error {
 	return s.transact(ctx, "commit upload", func(tx *gorm.DB) error {
 		now := s.clock()
-		var t models.Transfer
 		u, err := tusByID(tx, upload)
-		if err == nil {
-			err = tx.Select("id", "expires").Take(&t, "id = ?", u.TransferID).Error
-		}
 		if err != nil {
+			return err
+		}
+		whole, err := completing(tx, u, u.Length, p.Received)
+		if err != nil {
+			return err
+		}
+		var t models.Transfer
+		if err = tx.Select("id", "expires").Take(&t, "id = ?", u.TransferID).Error; err != nil {
 			return err
 		}
 		if err = s.partFits(tx, u, p); err != nil {
@@ -166,10 +177,13 @@ func (s *Store) CommitTus(ctx context.Context, upload uuid.UUID, epoch int64, p 
 		err = tx.Clauses(clause.OnConflict{
 			Columns: []clause.Column{{Name: "upload_id"}, {Name: "first"}}, DoUpdates: clause.AssignmentColumns([]string{"size", "crc32c"}),
 		}).Create(&p.Segment).Error
-		if err != nil {
+		if err == nil {
+			err = extendLease(tx, upload, now)
+		}
+		if err != nil || whole == nil {
 			return err
 		}
-		return extendLease(tx, upload, now)
+		return noteProcessing(tx, *whole, now)
 	})
 }
 

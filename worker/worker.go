@@ -31,6 +31,7 @@ func RegisterWorkflows(r Registry) {
 	r.RegisterWorkflowWithOptions(workflows.DeliveryGroup, workflow.RegisterOptions{})
 	r.RegisterWorkflowWithOptions(workflows.Subscription, workflow.RegisterOptions{})
 	r.RegisterWorkflowWithOptions(workflows.ReceiptLog, workflow.RegisterOptions{})
+	r.RegisterWorkflowWithOptions(workflows.SealReceipts, workflow.RegisterOptions{})
 }
 
 // RegisterActivities makes the activities known.

@@ -2,15 +2,18 @@ package workflows_test
 
 import (
 	"context"
-	"encoding/json"
 	"log/slog"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/testsuite"
+	sdkworker "go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/formidling/formidling/activities"
@@ -18,6 +21,7 @@ import (
 	"github.com/formidling/formidling/objects"
 	"github.com/formidling/formidling/receipts"
 	"github.com/formidling/formidling/store"
+	"github.com/formidling/formidling/worker"
 	"github.com/formidling/formidling/workflows"
 )
 
@@ -60,11 +64,30 @@ func TestReceipts_AreIssuedByTheStepsOfTheTransferItself(t *testing.T) {
 
 	cancelled := r.publish(t, bob)
 	require.NoError(t, r.door.Cancel(t.Context(), cancelled.ID))
-	require.Contains(t, r.eventsOf(t, cancelled), "TransferCancellation")
+	r.ended(t, workflows.TransferID(cancelled.ID))
+	require.Equal(t, []string{
+		"TransferAuthorization", "SubmissionAcceptance", "ContentConsignment", "TransferCancellation", "ContentPurge",
+	}, r.eventsOf(t, cancelled))
+
+	failed := r.submission(t, bob)
+	failed.SHA256 = strings.Repeat("0", 64)
+	_, err := r.door.Initialize(t.Context(), failed)
+	require.NoError(t, err)
+	_, err = r.door.ContentReceived(t.Context(), failed.ID, r.stage(t, failed.ID))
+	require.ErrorIs(t, err, models.ErrChecksumMismatch)
+	r.ended(t, workflows.TransferID(failed.ID))
+	require.Equal(t, []string{"TransferAuthorization", "SubmissionRejection", "ContentPurge"}, r.eventsOf(t, failed))
+
+	early := r.submission(t, bob)
+	_, err = r.door.Initialize(t.Context(), early)
+	require.NoError(t, err)
+	require.NoError(t, r.door.Cancel(t.Context(), early.ID))
+	r.ended(t, workflows.TransferID(early.ID))
+	require.Equal(t, []string{"TransferAuthorization", "TransferCancellation"}, r.eventsOf(t, early), "there was nothing to delete")
 
 	refused := r.submission(t, bob)
 	require.NoError(t, r.DeleteGrant(t.Context(), models.Caller{Party: owner}, svc, bob, models.Condition{Unconditional: true}))
-	_, err := r.door.Initialize(t.Context(), refused)
+	_, err = r.door.Initialize(t.Context(), refused)
 	require.ErrorIs(t, err, models.ErrRecipientWithoutRight)
 	require.Equal(t, []string{"SubmissionRejection"}, r.eventsOf(t, refused))
 }
@@ -81,11 +104,26 @@ func TestReceipts_OfManyRecipientsAreOneChain(t *testing.T) {
 	require.NoError(t, r.PurgeTransfer(t.Context(), s.ID))
 }
 
+// sealed has the schedule seal at every interval, as a worker does, until the test ends.
+func (r *real) sealed(t *testing.T, every time.Duration) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	var group sync.WaitGroup
+	for range 2 { // as many as there are workers
+		group.Go(func() {
+			worker.Sealer{Due: r.Store, Signs: true, Schedule: r.door, Every: every, Log: quietLog()}.Run(ctx)
+		})
+	}
+	t.Cleanup(func() {
+		cancel()
+		group.Wait()
+		_ = r.temporal.ScheduleClient().GetHandle(context.Background(), workflows.ReceiptLogID).Delete(context.Background())
+	})
+}
+
 func TestReceiptLog_IsTheHeirOfWhatNobodyActsOn(t *testing.T) {
 	r := setupReal(t, client.Options{})
-	for range 3 { // as every worker does
-		require.NoError(t, r.door.KeepReceiptLog(t.Context(), 50*time.Millisecond))
-	}
+	r.sealed(t, 50*time.Millisecond)
 	s := r.publish(t, bob)
 	require.NoError(t, r.confirm(t, s, bob))
 	r.ended(t, workflows.TransferID(s.ID))
@@ -100,24 +138,104 @@ func TestReceiptLog_IsTheHeirOfWhatNobodyActsOn(t *testing.T) {
 		return err == nil && c.Size >= 7 // six receipts and the head of the audit
 	}, 20*time.Second, 20*time.Millisecond)
 	require.NoError(t, r.VerifyLog(t.Context()))
-	require.NoError(t, r.temporal.TerminateWorkflow(t.Context(), workflows.ReceiptLogID, "", "the test is over"))
 }
 
-func TestReceiptLog_GoesOnInAFreshHistoryForEver(t *testing.T) {
+// An installation in which nothing happens has no workflows for its log, and one that began again after a rest is sealed at once.
+func TestReceiptLog_RunsWhenThereIsSomethingToSeal(t *testing.T) {
+	r := setupReal(t, client.Options{})
+	r.sealed(t, 50*time.Millisecond)
+	runs := func() int {
+		d, err := r.temporal.ScheduleClient().GetHandle(t.Context(), workflows.ReceiptLogID).Describe(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, enumspb.SCHEDULE_OVERLAP_POLICY_SKIP, d.Schedule.Policy.Overlap)
+		return d.Info.NumActions
+	}
+	settled := func() bool {
+		due, err := r.LogDue(t.Context(), true)
+		return err == nil && !due
+	}
+	r.publish(t, bob)
+	require.Eventually(t, settled, 20*time.Second, 20*time.Millisecond)
+	idle := runs()
+	require.Eventually(t, func() bool { // those that were rung for together have run
+		before := idle
+		idle = runs()
+		return idle == before
+	}, 20*time.Second, time.Second)
+	require.Never(t, func() bool { return runs() > idle }, 2*time.Second, 500*time.Millisecond)
+	r.publish(t, bob)
+	began := time.Now()
+	require.Eventually(t, settled, 20*time.Second, 10*time.Millisecond)
+	t.Logf("covered by a checkpoint after %v", time.Since(began))
+}
+
+func TestReceiptLog_IsScheduledAnewWhenSomebodyDeletedTheSchedule(t *testing.T) {
+	r := setupReal(t, client.Options{})
+	r.sealed(t, 50*time.Millisecond)
+	require.Eventually(t, func() bool {
+		return r.temporal.ScheduleClient().GetHandle(t.Context(), workflows.ReceiptLogID).Delete(t.Context()) == nil
+	}, 20*time.Second, 20*time.Millisecond)
+	s := r.publish(t, bob)
+	require.Eventually(t, func() bool {
+		due, err := r.LogDue(t.Context(), true)
+		return err == nil && !due
+	}, 20*time.Second, 20*time.Millisecond)
+	require.NotEmpty(t, r.eventsOf(t, s))
+}
+
+// oldReceiptLog is how the log was sealed before: one workflow that never ended.
+func oldReceiptLog(ctx workflow.Context, in workflows.ReceiptLogInput) error {
+	for range 500 {
+		ctx := workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{StartToCloseTimeout: 5 * time.Second})
+		if err := workflow.ExecuteLocalActivity(ctx, (*activities.Activities).SealLog, activities.SealLogInput{}).Get(ctx, nil); err != nil {
+			return err
+		}
+		if err := workflow.Sleep(ctx, in.Every); err != nil {
+			return err
+		}
+	}
+	return workflow.NewContinueAsNewError(ctx, oldReceiptLog, in)
+}
+
+func TestReceiptLog_OfAnEarlierProgramEndsItself(t *testing.T) {
+	r := setupReal(t, client.Options{})
+	r.stop()
+	before := sdkworker.New(r.temporal, workflows.QueueTransfers, sdkworker.Options{})
+	before.RegisterWorkflowWithOptions(oldReceiptLog, workflow.RegisterOptions{Name: "ReceiptLog"})
+	before.RegisterActivity(r.acts)
+	require.NoError(t, before.Start())
+	run, err := r.temporal.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{ID: "receipt-log", TaskQueue: workflows.QueueTransfers}, "ReceiptLog",
+		workflows.ReceiptLogInput{Every: 300 * time.Millisecond})
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		timers := 0
+		for _, e := range r.history(t, "receipt-log").Events {
+			if e.EventType == enumspb.EVENT_TYPE_TIMER_FIRED {
+				timers++
+			}
+		}
+		return timers >= 3
+	}, 20*time.Second, 50*time.Millisecond)
+	before.Stop()
+	r.work(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	require.NoError(t, run.Get(ctx, nil))
+	h := r.history(t, "receipt-log")
+	require.Equal(t, enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED, h.Events[len(h.Events)-1].EventType)
+}
+
+func TestSealReceipts_SealsOnceAndEnds(t *testing.T) {
 	t.Parallel()
 	var suite testsuite.WorkflowTestSuite
 	env := suite.NewTestWorkflowEnvironment()
 	seals := &counting{}
 	env.RegisterActivity(activities.WithReceipts(activities.New(nil, nil, nil, 0), seals, seals))
-	env.ExecuteWorkflow(workflows.ReceiptLog, workflows.ReceiptLogInput{Every: time.Second})
+	env.ExecuteWorkflow(workflows.SealReceipts)
 	require.True(t, env.IsWorkflowCompleted())
-	var next *workflow.ContinueAsNewError
-	require.ErrorAs(t, env.GetWorkflowError(), &next)
-	require.Equal(t, 500, seals.settled)
-	require.Equal(t, 500, seals.sealed)
-	var in workflows.ReceiptLogInput
-	require.NoError(t, json.Unmarshal(next.Input.Payloads[0].Data, &in))
-	require.Equal(t, time.Second, in.Every)
+	require.NoError(t, env.GetWorkflowError())
+	require.Equal(t, 1, seals.settled)
+	require.Equal(t, 1, seals.sealed)
 }
 
 // counting stands for receipts and their log.

@@ -75,6 +75,8 @@ func (w *world) RemindOfTransfer(_ context.Context, _ uuid.UUID, left time.Durat
 	return nil
 }
 
+func (w *world) RecordDiscarded(context.Context, uuid.UUID) error { return nil }
+
 func (w *world) PurgeTransfer(context.Context, uuid.UUID) error { w.note("purge"); return w.purge() }
 
 func (w *world) Staged(_ context.Context, t, attempt uuid.UUID) (models.Transfer, models.Content, error) {

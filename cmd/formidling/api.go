@@ -17,6 +17,7 @@ func apiCommand() *cobra.Command {
 				return err
 			}
 			defer p.close()
+			go p.wakeSubscriptions(ctx)
 			return p.serveAPI(ctx, func() {})
 		}),
 	}

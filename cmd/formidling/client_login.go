@@ -130,6 +130,21 @@ func (c *clientConfig) readCertificate() (*tls.Certificate, error) {
 	return &own, nil
 }
 
+// prover is the certificate with which proofs are signed, if they are wanted; however its user logs in.
+func (u *user) prover(wanted bool) (*tls.Certificate, error) {
+	if !wanted {
+		return nil, nil //nolint:nilnil // none is what is wanted
+	}
+	if u.Certificate == "" {
+		return nil, usageError{errors.New("--proof: needs FORMIDLING_CERTIFICATE")}
+	}
+	c, err := u.readCertificate()
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return c, nil
+}
+
 func readRoots(file string) (*x509.CertPool, error) {
 	raw, err := os.ReadFile(file) //nolint:gosec // G304: its user named it
 	if err != nil {

@@ -85,7 +85,7 @@ var settings = []setting{
 	{"FORMIDLING_RECEIPT_KEYS", "", "file with the private JSON Web Key Set that signs receipts and the log, the same at all replicas, API and worker (docs/receipts.md); run and demo make one in FORMIDLING_DATA; empty elsewhere: receipts are written down and wait", text(func(c *config) *string { return &c.ReceiptKeys })},
 	{"FORMIDLING_LOG_INTERVAL", "PT10S", "how often the log of receipts is sealed, ISO 8601", duration(func(c *config) *time.Duration { return &c.LogInterval })},
 	{"FORMIDLING_ISSUERS", "", "JSON file that names external issuers whose tokens are accepted (docs/identity.md)", text(func(c *config) *string { return &c.Issuers })},
-	{"FORMIDLING_QUOTAS", "", "what one organisation may keep in the registry, such as services=100,grants=100000; the names are services, grants, lists, members, connections, requests, delegations, clients, subscriptions", quotas},
+	{"FORMIDLING_QUOTAS", "", "what one organisation may keep in the registry, such as services=100,grants=100000; the names are services, grants, lists, members, connections, requests, delegations, clients, subscriptions, and refusals that are receipted, of a day", quotas},
 	{"FORMIDLING_ENVIRONMENT", "development", "what GET /serviceowner calls this installation", text(func(c *config) *string { return &c.Environment })},
 	{"FORMIDLING_UPLOAD_DEADLINE", "P1D", "how long a sender has to upload after initialize, ISO 8601", duration(func(c *config) *time.Duration { return &c.UploadDeadline })},
 	{"FORMIDLING_UPLOAD_SLOTS", "64", "uploads at once in this process; more are told to come back", number(func(c *config) *int { return &c.UploadSlots })},
@@ -253,7 +253,7 @@ func quotas(c *config, v string) error {
 	fields := map[string]*int64{
 		"services": &c.Quotas.Services, "grants": &c.Quotas.Grants, "lists": &c.Quotas.Lists, "members": &c.Quotas.Members,
 		"connections": &c.Quotas.Connections, "requests": &c.Quotas.Requests, "delegations": &c.Quotas.Delegations, "clients": &c.Quotas.Clients,
-		"subscriptions": &c.Quotas.Subscriptions,
+		"subscriptions": &c.Quotas.Subscriptions, "refusals": &c.Quotas.Refusals,
 	}
 	for pair := range strings.SplitSeq(v, ",") {
 		name, number, _ := strings.Cut(strings.TrimSpace(pair), "=")

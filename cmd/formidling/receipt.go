@@ -1,20 +1,15 @@
 package main
 
 import (
-	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"regexp"
 
 	"github.com/go-jose/go-jose/v4"
-	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
-	"github.com/formidling/formidling/identity"
-	"github.com/formidling/formidling/models"
 	"github.com/formidling/formidling/receipts"
 )
 
@@ -61,38 +56,6 @@ func receiptCommand() *cobra.Command {
 	}
 	verify.Flags().StringVar(&keys, "keys", "", "file with the broker's JSON Web Key Set")
 	cmd.AddCommand(verify, proveCommand())
-	return cmd
-}
-
-func proveCommand() *cobra.Command {
-	var transfer, sum string
-	cmd := &cobra.Command{
-		Use: "prove CERTIFICATE", Short: "Sign for a transfer's content with your own enterprise certificate", Args: cobra.ExactArgs(1),
-		Long: "Prints the detached JWS that confirmdownload and acknowledgements take as proof, and upload as Formidling-Proof. The\n" +
-			"file holds the certificate and its key in PEM. Compute the SHA-256 from the bytes that you have yourself.",
-		Example: "  formidling receipt prove our.pem --transfer 3fa85f64-… --sha256 $(sha256sum file | cut -c-64)",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			id, err := uuid.Parse(transfer)
-			if err != nil {
-				return fmt.Errorf("prove: --transfer: %w", err)
-			}
-			if !regexp.MustCompile(`^[0-9a-f]{64}$`).MatchString(sum) {
-				return errors.New("prove: --sha256: it must be 64 hexadecimal digits in lower case")
-			}
-			c, err := tls.LoadX509KeyPair(args[0], args[0])
-			if err != nil {
-				return fmt.Errorf("prove: %w", err)
-			}
-			proof, err := identity.SignProof(c, models.ProofPayload(id, sum))
-			if err != nil {
-				return err
-			}
-			_, err = fmt.Fprintln(cmd.OutOrStdout(), proof)
-			return err
-		},
-	}
-	cmd.Flags().StringVar(&transfer, "transfer", "", "the transfer's id")
-	cmd.Flags().StringVar(&sum, "sha256", "", "SHA-256 of the content, lower-case hex")
 	return cmd
 }
 

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
-	"time"
 
 	"github.com/formidling/formidling/receipts"
+	"github.com/formidling/formidling/worker"
 	"github.com/formidling/formidling/workflows"
 )
 
@@ -40,31 +40,9 @@ func (p *parts) evidence() *receipts.Evidence {
 	}
 }
 
-// keepReceiptLog starts the log's workflow, and looks again every minute: somebody may have ended it.
+// keepReceiptLog has the log sealed whenever there is something to seal, until ctx ends.
 func (p *parts) keepReceiptLog(ctx context.Context) {
-	door := workflows.NewClient(p.temporal)
-	keep(ctx, time.Minute, 5*time.Second, func(ctx context.Context) error {
-		attempt, cancel := context.WithTimeout(ctx, 10*time.Second)
-		defer cancel()
-		err := door.KeepReceiptLog(attempt, p.config.LogInterval)
-		if err != nil && ctx.Err() == nil {
-			p.log.WarnContext(ctx, "log of receipts not started; trying again", "error", err.Error())
-		}
-		return err
-	})
-}
-
-// keep starts what shall run until ctx ends: at every interval when that went well, and sooner when it did not.
-func keep(ctx context.Context, every, again time.Duration, start func(context.Context) error) {
-	for {
-		wait := every
-		if start(ctx) != nil {
-			wait = again
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(wait):
-		}
-	}
+	worker.Sealer{
+		Due: p.store, Signs: p.receipts != nil, Schedule: workflows.NewClient(p.temporal), Every: p.config.LogInterval, Log: p.log,
+	}.Run(ctx)
 }

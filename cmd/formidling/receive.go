@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +17,8 @@ import (
 type receiveOptions struct {
 	out                    string
 	confirm, force, follow bool
+	proof                  bool
+	certificate            *tls.Certificate // with which it signs, with proof
 }
 
 func receiveCommand() *cobra.Command {
@@ -34,10 +37,18 @@ func receiveCommand() *cobra.Command {
 	f := cmd.Flags()
 	f.StringVarP(&o.out, "out", "o", ".", "directory for the files; - for standard output, whose reader must not trust the bytes when the exit code is 7")
 	f.BoolVar(&o.confirm, "confirm", false, "confirm each file when it is on the disk")
+	f.BoolVar(&o.proof, "proof", false, "sign for each file that is confirmed with FORMIDLING_CERTIFICATE, so that nobody can deny who has what")
 	f.BoolVar(&o.force, "force", false, "replace files that have the name")
 	f.BoolVarP(&o.follow, "follow", "f", false, "go on, and receive each transfer that comes")
 	cmd.ValidArgsFunction = completeIDs(c, client.ScopeRead)
 	return clientCommand(cmd, c, cobra.ArbitraryArgs, func(u *user, args []string) error {
+		if o.proof && !o.confirm {
+			return usageError{errors.New("--proof signs for what is confirmed: give --confirm too")}
+		}
+		var err error
+		if o.certificate, err = u.prover(o.proof); err != nil {
+			return err
+		}
 		switch {
 		case o.follow && len(args) > 0:
 			return usageError{errors.New("--follow receives what comes into the inbox: name no transfers")}
@@ -135,7 +146,7 @@ func (u *user) first(failures []error) error {
 func (u *user) receive(id client.FileTransferID, o receiveOptions) error {
 	began := time.Now()
 	u.show.titled(id.String())
-	got, err := u.broker.ReceiveFile(u.ctx, id, client.FileOptions{Directory: o.out, Overwrite: o.force, Confirm: o.confirm, Progress: u.show.progress})
+	got, err := u.broker.ReceiveFile(u.ctx, id, client.FileOptions{Directory: o.out, Overwrite: o.force, Confirm: o.confirm, Proof: o.certificate, Progress: u.show.progress})
 	if err != nil {
 		return err
 	}
@@ -167,7 +178,10 @@ func (u *user) receiveStream(args []string, o receiveOptions) error {
 	if _, err := io.CopyBuffer(struct{ io.Writer }{u.out}, in, make([]byte, 1<<20)); err != nil {
 		return err
 	}
-	if o.confirm {
+	switch {
+	case o.confirm && o.proof:
+		return u.broker.ConfirmProven(u.ctx, id, in.SHA256, o.certificate)
+	case o.confirm:
 		return u.broker.Confirm(u.ctx, id)
 	}
 	return nil

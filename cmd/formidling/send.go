@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"os"
@@ -20,6 +21,7 @@ type sendOptions struct {
 	sha256, way             string
 	parallel                int
 	undeclared, fresh       bool
+	proof                   bool
 }
 
 func sendCommand() *cobra.Command {
@@ -44,6 +46,7 @@ func sendCommand() *cobra.Command {
 	f.StringVar(&o.way, "way", "auto", "plain: in one request; tus: in pieces that survive a break; auto: what suits the file")
 	f.StringVar(&o.sha256, "sha256", "", "the file's SHA-256 when you know it; the broker refuses other bytes")
 	f.BoolVar(&o.undeclared, "undeclared", false, "do not read the file for its SHA-256 before sending it")
+	f.BoolVar(&o.proof, "proof", false, "sign for the file with FORMIDLING_CERTIFICATE, so that nobody can deny who sent what")
 	f.BoolVar(&o.fresh, "new", false, "begin a new transfer, also when one can be gone on with")
 	return clientCommand(cmd, c, cobra.ExactArgs(1), func(u *user, args []string) error { return u.send(args[0], *o) })
 }
@@ -61,6 +64,10 @@ type sentResult struct {
 
 func (u *user) send(file string, o sendOptions) error {
 	t, err := u.transferOf(file, &o)
+	if err != nil {
+		return err
+	}
+	certificate, err := u.prover(o.proof)
 	if err != nil {
 		return err
 	}
@@ -83,7 +90,7 @@ func (u *user) send(file string, o sendOptions) error {
 	}
 	u.show.titled(t.FileName)
 	began := time.Now()
-	sent, resumed, err := u.sendOn(source, t, o, state)
+	sent, resumed, err := u.sendOn(source, t, o, certificate, state)
 	if err != nil {
 		return err
 	}
@@ -108,6 +115,9 @@ func (u *user) transferOf(file string, o *sendOptions) (client.Transfer, error) 
 	}
 	if o.way != "auto" && o.way != "plain" && o.way != "tus" {
 		return t, usageError{fmt.Errorf("--way %q: it must be auto, plain or tus", o.way)}
+	}
+	if o.proof && o.undeclared && o.sha256 == "" && file != "-" {
+		return t, usageError{errors.New("--proof signs for the file's SHA-256: leave --undeclared out, or give --sha256")}
 	}
 	if o.parallel < 1 || o.parallel > 64 {
 		return t, usageError{fmt.Errorf("--parallel %d: it must be 1 to 64", o.parallel)}
@@ -151,8 +161,8 @@ func openSource(file string) (*os.File, error) {
 }
 
 // sendOn sends, from where an earlier run stopped. When that run's transfer is at its end, a new one is begun.
-func (u *user) sendOn(source client.Source, t client.Transfer, o sendOptions, state *sendState) (sent client.Sent, resumed bool, err error) {
-	options := client.SendOptions{Parts: o.parallel, Undeclared: o.undeclared, Progress: u.show.progress, Save: state.save, Resume: state.checkpoint}
+func (u *user) sendOn(source client.Source, t client.Transfer, o sendOptions, proof *tls.Certificate, state *sendState) (sent client.Sent, resumed bool, err error) {
+	options := client.SendOptions{Parts: o.parallel, Undeclared: o.undeclared, Progress: u.show.progress, Save: state.save, Resume: state.checkpoint, Proof: proof}
 	if o.way != "auto" {
 		options.Way = client.Way(o.way)
 	}
