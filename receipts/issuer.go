@@ -42,7 +42,7 @@ func (i *Issuer) Issue(ctx context.Context, transfer uuid.UUID) error {
 		if err != nil || len(entries) == 0 {
 			return err
 		}
-		rows, err := i.signAll(ctx, chain, entries)
+		rows, err := i.Sign(ctx, chain, entries)
 		if err != nil {
 			return fmt.Errorf("issue receipts of %s: %w", transfer, err)
 		}
@@ -53,8 +53,8 @@ func (i *Issuer) Issue(ctx context.Context, transfer uuid.UUID) error {
 	return nil
 }
 
-// signAll continues the chain: each receipt carries the hash of the one before it.
-func (i *Issuer) signAll(ctx context.Context, chain models.ReceiptChain, entries []models.ReceiptEntry) ([]models.SignedReceipt, error) {
+// Sign continues a chain behind its last signed receipt: each carries the hash of the one before it.
+func (i *Issuer) Sign(ctx context.Context, chain models.ReceiptChain, entries []models.ReceiptEntry) ([]models.SignedReceipt, error) {
 	rows := make([]models.SignedReceipt, len(entries))
 	seq, prev := chain.Signed, chain.Head
 	for n, e := range entries {

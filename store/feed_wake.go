@@ -97,8 +97,11 @@ func (w *watchers) found(p models.Party, last int64) bool {
 	return true
 }
 
-// told collects in a transaction's context who has to be woken when it is committed.
-type told struct{ parties map[models.Party]bool }
+// told collects in a transaction's context who has to be woken when it is committed, and brings it the store's signer.
+type told struct {
+	parties map[models.Party]bool
+	signer  Signer
+}
 
 type toldKey struct{}
 

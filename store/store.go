@@ -34,6 +34,7 @@ type Store struct {
 	notifier *gorm.DB // one connection of its own on PostgreSQL; nil on SQLite
 	url      string
 	told     chan []models.Party // who has new events, see Told
+	signer   Signer              // nil: what must be receipted is signed after the transaction that says so
 	uploads  int                 // of one organisation at once, at all replicas; 0: no bound
 }
 
@@ -153,7 +154,7 @@ func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
 func (s *Store) transact(ctx context.Context, what string, fn func(tx *gorm.DB) error) error {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	t := &told{parties: map[models.Party]bool{}}
+	t := &told{parties: map[models.Party]bool{}, signer: s.signer}
 	err := s.write.WithContext(context.WithValue(ctx, toldKey{}, t)).Transaction(fn)
 	if err == nil {
 		s.committed(t)

@@ -22,6 +22,9 @@ func (p *parts) openReceiptKeys(ctx context.Context, demo bool) (err error) {
 	default:
 		p.log.WarnContext(ctx, "FORMIDLING_RECEIPT_KEYS is empty: receipts are written down, and wait for keys to sign them")
 	}
+	if p.receipts != nil && p.receipts.InMemory() {
+		p.store.SignAtOnce(p.receiptIssuer().Sign)
+	}
 	return err
 }
 

@@ -1,0 +1,35 @@
+package store
+
+import (
+	"context"
+
+	"gorm.io/gorm"
+
+	"github.com/formidling/formidling/models"
+)
+
+// signedAtOnce bounds the receipts that a transaction signs itself: it holds rows meanwhile, and on SQLite everybody.
+const signedAtOnce = 16
+
+// Signer signs entries that follow the end of a chain, in order.
+type Signer func(ctx context.Context, end models.ReceiptChain, entries []models.ReceiptEntry) ([]models.SignedReceipt, error)
+
+// SignAtOnce has the transaction that writes receipts down sign them too, if they are few and follow signed ones: that
+// saves a transaction for each step of a transfer, and no receipt waits for one. Only for keys in memory: what asks
+// somebody else must not hold the rows. Call it before the first use of the store.
+func (s *Store) SignAtOnce(by Signer) { s.signer = by }
+
+// signAtOnce signs what a transaction wrote down. What it cannot sign now waits for the activity, which says why
+// (OutstandingReceipts).
+func signAtOnce(tx *gorm.DB, end models.ReceiptChain, entries []models.ReceiptEntry) error {
+	t, ok := tx.Statement.Context.Value(toldKey{}).(*told)
+	if !ok || t.signer == nil || len(entries) > signedAtOnce || end.Signed+len(entries) != end.Last {
+		return nil
+	}
+	signed, err := t.signer(tx.Statement.Context, end, entries)
+	if err != nil {
+		return nil //nolint:nilerr // the change stands; signing is tried again, and the cause told, after it
+	}
+	_, err = insertReceipts(tx, end, signed)
+	return err
+}
