@@ -191,8 +191,9 @@ func awaitsFirstContent(tx *gorm.DB, transfer uuid.UUID) (models.Transfer, error
 	if err != nil {
 		return t, err
 	}
-	f, err := factsOf(tx, transfer)
-	if err == nil && (t.Status != models.TransferInitialized || f.Staged != nil) {
+	var staged []models.StagedContent
+	err = tx.Limit(1).Find(&staged, "transfer_id = ?", transfer).Error
+	if err == nil && (t.Status != models.TransferInitialized || len(staged) > 0) {
 		err = models.ErrAlreadyUploaded
 	}
 	return t, err
