@@ -33,6 +33,8 @@ type Issuer struct {
 	Keys   *Keys // nil: receipts are written down and wait
 	Name   string
 	Log    *slog.Logger
+	// Left tells whether a step of this process left receipts of a transfer unsigned; nil: each does.
+	Left func(transfer uuid.UUID) bool
 }
 
 // Issue signs what is outstanding of a transfer's chain, in order.
@@ -79,6 +81,9 @@ func (i *Issuer) Sign(ctx context.Context, chain models.ReceiptChain, entries []
 // IssueOrLeave is Issue for a step whose change is already done: what cannot be signed now is signed later, by the next
 // step of the transfer or by Settle, and holds nobody up.
 func (i *Issuer) IssueOrLeave(ctx context.Context, transfer uuid.UUID) {
+	if i.Left != nil && !i.Left(transfer) {
+		return
+	}
 	if err := i.Issue(ctx, transfer); err != nil {
 		i.Log.WarnContext(ctx, "receipts not signed yet", "transfer", transfer, "error", err.Error())
 	}

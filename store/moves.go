@@ -35,6 +35,11 @@ func moveTransfer(tx *gorm.DB, t *models.Transfer, to models.TransferStatus, tex
 			return err
 		}
 	}
+	return moveWithFacts(tx, t, f, to, text, now)
+}
+
+// moveWithFacts is moveTransfer for who has read the facts already.
+func moveWithFacts(tx *gorm.DB, t *models.Transfer, f facts, to models.TransferStatus, text string, now time.Time) error {
 	from, _ := f.effective(*t)
 	if !models.MayMove(from, to) {
 		return models.ErrMovedOn.Because("It is %s and cannot become %s.", from, to)

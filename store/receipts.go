@@ -144,6 +144,7 @@ func (s *Store) InsertReceipts(ctx context.Context, at models.ReceiptChain, rows
 		inserted, err = insertReceipts(tx, at, rows)
 		return err
 	})
+	s.unsigned.Delete(at.TransferID)
 	return inserted && err == nil, err
 }
 

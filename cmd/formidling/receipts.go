@@ -29,7 +29,7 @@ func (p *parts) openReceiptKeys(ctx context.Context, demo bool) (err error) {
 }
 
 func (p *parts) receiptIssuer() *receipts.Issuer {
-	return &receipts.Issuer{Chains: p.store, Keys: p.receipts, Name: p.config.PublicURL, Log: p.log}
+	return &receipts.Issuer{Chains: p.store, Keys: p.receipts, Name: p.config.PublicURL, Log: p.log, Left: p.store.LeftUnsigned}
 }
 
 func (p *parts) receiptLog() *receipts.Log {
