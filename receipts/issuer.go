@@ -33,6 +33,8 @@ type Issuer struct {
 	Keys   *Keys // nil: receipts are written down and wait
 	Name   string
 	Log    *slog.Logger
+	// Left tells whether a step of this process left receipts of a transfer unsigned; nil: each does.
+	Left func(transfer uuid.UUID) bool
 }
 
 // Issue signs what is outstanding of a transfer's chain, in order.
@@ -42,7 +44,7 @@ func (i *Issuer) Issue(ctx context.Context, transfer uuid.UUID) error {
 		if err != nil || len(entries) == 0 {
 			return err
 		}
-		rows, err := i.signAll(ctx, chain, entries)
+		rows, err := i.Sign(ctx, chain, entries)
 		if err != nil {
 			return fmt.Errorf("issue receipts of %s: %w", transfer, err)
 		}
@@ -53,8 +55,8 @@ func (i *Issuer) Issue(ctx context.Context, transfer uuid.UUID) error {
 	return nil
 }
 
-// signAll continues the chain: each receipt carries the hash of the one before it.
-func (i *Issuer) signAll(ctx context.Context, chain models.ReceiptChain, entries []models.ReceiptEntry) ([]models.SignedReceipt, error) {
+// Sign continues a chain behind its last signed receipt: each carries the hash of the one before it.
+func (i *Issuer) Sign(ctx context.Context, chain models.ReceiptChain, entries []models.ReceiptEntry) ([]models.SignedReceipt, error) {
 	rows := make([]models.SignedReceipt, len(entries))
 	seq, prev := chain.Signed, chain.Head
 	for n, e := range entries {
@@ -79,6 +81,9 @@ func (i *Issuer) signAll(ctx context.Context, chain models.ReceiptChain, entries
 // IssueOrLeave is Issue for a step whose change is already done: what cannot be signed now is signed later, by the next
 // step of the transfer or by Settle, and holds nobody up.
 func (i *Issuer) IssueOrLeave(ctx context.Context, transfer uuid.UUID) {
+	if i.Left != nil && !i.Left(transfer) {
+		return
+	}
 	if err := i.Issue(ctx, transfer); err != nil {
 		i.Log.WarnContext(ctx, "receipts not signed yet", "transfer", transfer, "error", err.Error())
 	}

@@ -24,7 +24,8 @@ var amongAsked = map[dialect]string{
 	dialectSQLite:   "IN (SELECT value FROM json_each(@parties))",
 }
 
-// refusedSQL finds who has no right, of the one who acts (place 0) and the recipients. It says the same as
+// refusedSQL finds who has no right, of the one who acts (place 0) and the recipients, and first of all whether there are
+// locks on the credential (place -1), which are seldom. Of rights it says the same as
 // models.Registry.Find over the rules of all of them; TestDecide_TheDatabaseAgreesWithTheModel proves it.
 const refusedSQL = `
 WITH asked AS (%[1]s),
@@ -58,43 +59,50 @@ standings AS (
 		receives * (1 - no_receive) AS receives, accepts * (1 - no_receive) AS accepts
 	FROM joined
 )
+SELECT -1 AS place, organisation FROM credential_locks WHERE organisation IN (@holder, @principal)
+UNION ALL
 SELECT a.place, a.organisation FROM asked a LEFT JOIN standings s ON s.organisation = a.organisation
 WHERE a.place = 0 AND coalesce(CASE WHEN @sending THEN s.replies ELSE s.receives END, 0) = 0
 	OR a.place > 0 AND (coalesce(s.receives, 0) = 0
 		OR coalesce((SELECT sends FROM standings WHERE organisation = @actor), 0) = 0 AND coalesce(s.accepts, 0) = 0)
-ORDER BY a.place LIMIT @most`
+ORDER BY place LIMIT @most`
 
-// find lets the database look a question up. The order and the names of refused recipients end after those
-// that an error names.
-func (s *Store) find(tx *gorm.DB, resource string, q models.Question) (models.Findings, error) {
+// find lets the database look a question up, and tells whether the caller's credential has locks to pass. The order and
+// the names of refused recipients end after those that an error names.
+func (s *Store) find(tx *gorm.DB, resource string, q models.Question) (f models.Findings, locked bool, err error) {
 	parties := []models.Party{q.By.Party}
 	if q.Action.Sends() {
 		parties = append([]models.Party{q.From}, q.To...)
 	}
 	list, err := json.Marshal(parties)
 	if err != nil {
-		return models.Findings{}, err
+		return f, false, err
 	}
+	holding := lockHolders(q.By)
 	var refused []struct {
 		Place        int
 		Organisation models.Party
 	}
 	err = tx.Raw(fmt.Sprintf(refusedSQL, asked[s.dialect], amongAsked[s.dialect]), map[string]any{
 		"parties": string(list), "resource": resource, "at": q.At, "actor": parties[0], "supplier": q.By.Supplier,
-		"sending": q.Action.Sends(), "most": models.MaxNamed + 1,
+		"sending": q.Action.Sends(), "most": models.MaxNamed + 1 + len(holding),
+		"holder": holding[0], "principal": holding[len(holding)-1],
 	}).Scan(&refused).Error
-	f := models.Findings{Actor: true, Delegated: true}
+	f = models.Findings{Actor: true, Delegated: true}
 	for _, r := range refused {
-		if r.Place == 0 {
+		switch {
+		case r.Place < 0:
+			locked = true
+		case r.Place == 0:
 			f.Actor = false
-		} else {
+		default:
 			f.Refused = append(f.Refused, r.Organisation)
 		}
 	}
 	if err == nil && q.NeedsDelegation() {
 		f.Delegated, err = delegated(tx, resource, q)
 	}
-	return f, err
+	return f, locked, err
 }
 
 func delegated(tx *gorm.DB, resource string, q models.Question) (bool, error) {
@@ -111,11 +119,11 @@ func delegated(tx *gorm.DB, resource string, q models.Question) (bool, error) {
 // permit answers a question by the registry as it is. In a transaction that holds it (decideIn) the answer stays true.
 func (s *Store) permit(tx *gorm.DB, r models.Resource, q models.Question) error {
 	q.At = s.clock() // after the lock: a moment of now, not of when the request came
-	f, err := s.find(tx, r.ID, q)
+	f, locked, err := s.find(tx, r.ID, q)
 	if err != nil {
 		return err
 	}
-	if err := r.Verdict(q, f); err != nil {
+	if err := r.Verdict(q, f); err != nil || !locked {
 		return err
 	}
 	return lockPermits(tx, q.By)
@@ -196,7 +204,7 @@ func (s *Store) FindRights(ctx context.Context, resource string, q models.Questi
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	q.At = s.clock()
-	f, err := s.find(s.read.WithContext(ctx), resource, q)
+	f, _, err := s.find(s.read.WithContext(ctx), resource, q)
 	return f, unavailable("find rights", err)
 }
 
@@ -255,14 +263,18 @@ func (s *Store) LookAs(ctx context.Context, id string, by models.Caller) ([]mode
 	return nil, refusal
 }
 
+// lockHolders are the organisations whose locks a caller's credential must pass.
+func lockHolders(by models.Caller) []models.Party {
+	if by.DelegationStated { // the issuer speaks for the principal too
+		return []models.Party{by.Holder(), by.Party}
+	}
+	return []models.Party{by.Holder()}
+}
+
 // lockPermits refuses a credential that the organisation it is of does not let act (models.CredentialLock).
 func lockPermits(tx *gorm.DB, by models.Caller) error {
-	holders := []models.Party{by.Holder()}
-	if by.DelegationStated { // the issuer speaks for the principal too
-		holders = append(holders, by.Party)
-	}
 	var locks []models.CredentialLock
-	if err := tx.Find(&locks, "organisation IN ?", holders).Error; err != nil {
+	if err := tx.Find(&locks, "organisation IN ?", lockHolders(by)).Error; err != nil {
 		return err
 	}
 	for _, l := range locks {

@@ -67,7 +67,12 @@ func publish(tx *gorm.DB, t *models.Transfer, attempt uuid.UUID, s *Store) (rece
 	t.Published = &now
 	t.ContentKey, t.ContentGeneration, t.ContentSize = models.AttemptKey(t.ID, attempt), c.Generation, c.Size
 	t.ContentMD5, t.ContentSHA256, t.ContentCRC32C = c.MD5, c.SHA256, c.CRC32C
-	if err := moveTransfer(tx, t, models.TransferPublished, "", now); err != nil {
+	f, err := beginningOf(tx, t.ID)
+	if err != nil {
+		return receiptDraft{}, err
+	}
+	f.Staged = &c.Staged
+	if err := moveWithFacts(tx, t, f, models.TransferPublished, "", now); err != nil {
 		return receiptDraft{}, err
 	}
 	return acceptedReceipt(tx, *t, c, now)

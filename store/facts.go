@@ -20,15 +20,10 @@ type facts struct {
 }
 
 func factsOf(tx *gorm.DB, id uuid.UUID) (facts, error) {
-	var f facts
-	var attempts []models.UploadAttempt
-	if err := tx.Order("started").Limit(1).Find(&attempts, "transfer_id = ?", id).Error; err != nil {
+	f, err := beginningOf(tx, id)
+	if err != nil || f.UploadStarted == nil {
 		return f, err
 	}
-	if len(attempts) == 0 {
-		return f, nil
-	}
-	f.UploadStarted = &attempts[0].Started
 	var staged []models.StagedContent
 	if err := tx.Order("staged").Limit(1).Find(&staged, "transfer_id = ?", id).Error; err != nil {
 		return f, err
@@ -38,9 +33,19 @@ func factsOf(tx *gorm.DB, id uuid.UUID) (facts, error) {
 		return f, nil
 	}
 	var received []models.TusUpload
-	err := tx.Limit(1).Find(&received, "transfer_id = ? AND NOT part AND ended IS NULL AND completed IS NOT NULL", id).Error
+	err = tx.Limit(1).Find(&received, "transfer_id = ? AND NOT part AND ended IS NULL AND completed IS NOT NULL", id).Error
 	if len(received) > 0 {
 		f.Received = received[0].Completed
+	}
+	return f, err
+}
+
+// beginningOf are the facts without those about content.
+func beginningOf(tx *gorm.DB, id uuid.UUID) (f facts, err error) {
+	var attempts []models.UploadAttempt
+	err = tx.Order("started").Limit(1).Find(&attempts, "transfer_id = ?", id).Error
+	if len(attempts) > 0 {
+		f.UploadStarted = &attempts[0].Started
 	}
 	return f, err
 }
@@ -196,8 +201,9 @@ func awaitsFirstContent(tx *gorm.DB, transfer uuid.UUID) (models.Transfer, error
 	if err != nil {
 		return t, err
 	}
-	f, err := factsOf(tx, transfer)
-	if err == nil && (t.Status != models.TransferInitialized || f.Staged != nil) {
+	var staged []models.StagedContent
+	err = tx.Limit(1).Find(&staged, "transfer_id = ?", transfer).Error
+	if err == nil && (t.Status != models.TransferInitialized || len(staged) > 0) {
 		err = models.ErrAlreadyUploaded
 	}
 	return t, err

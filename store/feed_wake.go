@@ -97,8 +97,11 @@ func (w *watchers) found(p models.Party, last int64) bool {
 	return true
 }
 
-// told collects in a transaction's context who has to be woken when it is committed.
-type told struct{ parties map[models.Party]bool }
+// told collects in a transaction's context who has to be woken when it is committed, and whose transaction it is.
+type told struct {
+	parties map[models.Party]bool
+	by      *Store
+}
 
 type toldKey struct{}
 
@@ -169,18 +172,14 @@ func (s *Store) notify() {
 }
 
 func (s *Store) tellOthers(ctx context.Context, parties []models.Party) error {
-	return s.notifier.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+	for batch := range slices.Chunk(parties, insertBatch) { // a message holds 8000 bytes
 		// there is nothing to lose in a crash, so nobody needs to wait for the disk
-		if err := tx.Exec("SET LOCAL synchronous_commit TO off").Error; err != nil {
+		err := s.notifier.WithContext(ctx).Exec("SELECT set_config('synchronous_commit', 'off', true), pg_notify(?, ?)", channel, joinParties(batch)).Error
+		if err != nil {
 			return err
 		}
-		for batch := range slices.Chunk(parties, insertBatch) { // a message holds 8000 bytes
-			if err := tx.Exec("SELECT pg_notify(?, ?)", channel, joinParties(batch)).Error; err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	}
+	return nil
 }
 
 func joinParties(parties []models.Party) string {

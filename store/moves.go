@@ -28,10 +28,18 @@ func lockTransfer(tx *gorm.DB, id uuid.UUID) (models.Transfer, error) {
 // moveTransfer takes a locked transfer to another status, if models.TransferMoves allows it from where
 // the facts say it is, and writes the history, including what only the facts told until now.
 func moveTransfer(tx *gorm.DB, t *models.Transfer, to models.TransferStatus, text string, now time.Time) error {
-	f, err := factsOf(tx, t.ID)
-	if err != nil {
-		return err
+	var f facts
+	if t.Status == models.TransferInitialized { // after that they decide nothing
+		var err error
+		if f, err = factsOf(tx, t.ID); err != nil {
+			return err
+		}
 	}
+	return moveWithFacts(tx, t, f, to, text, now)
+}
+
+// moveWithFacts is moveTransfer for who has read the facts already.
+func moveWithFacts(tx *gorm.DB, t *models.Transfer, f facts, to models.TransferStatus, text string, now time.Time) error {
 	from, _ := f.effective(*t)
 	if !models.MayMove(from, to) {
 		return models.ErrMovedOn.Because("It is %s and cannot become %s.", from, to)
@@ -44,7 +52,7 @@ func moveTransfer(tx *gorm.DB, t *models.Transfer, to models.TransferStatus, tex
 		return err
 	}
 	t.Status, t.StatusText, t.StatusChanged = to, text, now
-	err = tx.Model(t).Select("Status", "StatusText", "StatusChanged", "Published",
+	err := tx.Model(t).Select("Status", "StatusText", "StatusChanged", "Published",
 		"ContentKey", "ContentGeneration", "ContentSize", "ContentMD5", "ContentSHA256", "ContentCRC32C").Updates(t).Error
 	if err != nil {
 		return err
@@ -67,17 +75,14 @@ type change struct {
 	at     time.Time
 }
 
-// appendHistory continues a locked transfer's history without gaps.
+// appendHistory continues a locked transfer's history without gaps, with a few changes at once.
 func appendHistory(tx *gorm.DB, t models.Transfer, changes ...change) error {
-	var last int
-	if err := tx.Model(&models.StatusChange{}).Where("transfer_id = ?", t.ID).Select("coalesce(max(seq), 0)").Scan(&last).Error; err != nil {
-		return err
+	values, args := make([]string, len(changes)), make([]any, 0, 6*len(changes))
+	for i, c := range changes { // each row's question is answered by what there was before all of them
+		values[i] = "(?, (SELECT coalesce(max(seq), 0) FROM status_changes WHERE transfer_id = ?) + ?, ?, ?, ?)"
+		args = append(args, t.ID, t.ID, i+1, c.status, c.text, c.at)
 	}
-	rows := make([]models.StatusChange, len(changes))
-	for i, c := range changes {
-		rows[i] = models.StatusChange{TransferID: t.ID, Seq: last + 1 + i, Status: c.status, Text: c.text, At: c.at}
-	}
-	return tx.Create(&rows).Error
+	return tx.Exec("INSERT INTO status_changes (transfer_id, seq, status, text, at) VALUES "+strings.Join(values, ", "), args...).Error
 }
 
 // notice is an event before it has its number.

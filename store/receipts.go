@@ -39,22 +39,23 @@ func (d receiptDraft) withFile(t models.Transfer) receiptDraft {
 }
 
 // writeReceipts fixes what must be receipted, in the transaction that does it. The chain's row gives the numbers and
-// stays locked until the transaction ends, so they have no gaps. Signing comes after (OutstandingReceipts).
+// stays locked until the transaction ends, so they have no gaps. With keys at hand it signs too (SignAtOnce); else
+// signing comes after (OutstandingReceipts).
 func writeReceipts(tx *gorm.DB, t models.Transfer, drafts ...receiptDraft) error {
 	if len(drafts) == 0 {
 		return nil
 	}
-	var last int
+	var chain models.ReceiptChain
 	err := tx.Raw("INSERT INTO receipt_chains (transfer_id, sender, reference_digest, last, signed, head, waiting) VALUES (?, ?, ?, ?, 0, '', ?)"+
 		" ON CONFLICT (transfer_id) DO UPDATE SET last = receipt_chains.last + excluded.last, waiting ="+
-		" CASE WHEN receipt_chains.signed < receipt_chains.last THEN receipt_chains.waiting ELSE excluded.waiting END RETURNING last",
-		t.ID, t.Sender, t.ReferenceDigest, len(drafts), drafts[0].At).Scan(&last).Error
+		" CASE WHEN receipt_chains.signed < receipt_chains.last THEN receipt_chains.waiting ELSE excluded.waiting END RETURNING *",
+		t.ID, t.Sender, t.ReferenceDigest, len(drafts), drafts[0].At).Scan(&chain).Error
 	if err != nil {
 		return err
 	}
 	rows := make([]models.ReceiptEntry, len(drafts))
 	for i, d := range drafts {
-		d.Seq = last - len(drafts) + 1 + i
+		d.Seq = chain.Last - len(drafts) + 1 + i
 		if rows[i], err = d.entry(); err != nil {
 			return err
 		}
@@ -67,7 +68,7 @@ func writeReceipts(tx *gorm.DB, t models.Transfer, drafts ...receiptDraft) error
 			return err
 		}
 	}
-	return nil
+	return signAtOnce(tx, chain, rows)
 }
 
 func (d receiptDraft) entry() (models.ReceiptEntry, error) {
@@ -126,32 +127,38 @@ func (s *Store) OutstandingReceipts(ctx context.Context, transfer uuid.UUID, lim
 // nothing, when somebody else signed meanwhile: then theirs are the receipts.
 func (s *Store) InsertReceipts(ctx context.Context, at models.ReceiptChain, rows []models.SignedReceipt) (inserted bool, err error) {
 	err = s.transact(ctx, "insert receipts", func(tx *gorm.DB) error {
-		last := rows[len(rows)-1]
-		moved := tx.Model(&models.ReceiptChain{}).Where("transfer_id = ? AND signed = ? AND head = ?", at.TransferID, at.Signed, at.Head).
-			Updates(map[string]any{"signed": last.Seq, "head": last.Hash})
-		if inserted = moved.RowsAffected > 0; moved.Error != nil || !inserted {
-			return moved.Error
-		}
-		for i, r := range rows {
-			said, err := models.ReadReceipt(r.JWS)
-			if err != nil {
-				return err
-			}
-			rows[i].At = said.At.UTC()
-		}
-		if err := tx.CreateInBatches(rows, insertBatch).Error; err != nil {
-			return err
-		}
-		pending := make([]models.LogPending, len(rows))
-		for i, r := range rows {
-			pending[i] = models.LogPending{
-				Kind: models.LeafReceipt, Subject: r.TransferID.String(), Seq: int64(r.Seq), Hash: r.Hash,
-				Sender: at.Sender, Recipient: r.Recipient, ReferenceDigest: at.ReferenceDigest,
-			}
-		}
-		return tx.CreateInBatches(pending, insertBatch).Error
+		inserted, err = insertReceipts(tx, at, rows)
+		return err
 	})
+	s.unsigned.Delete(at.TransferID)
 	return inserted && err == nil, err
+}
+
+func insertReceipts(tx *gorm.DB, at models.ReceiptChain, rows []models.SignedReceipt) (inserted bool, err error) {
+	last := rows[len(rows)-1]
+	moved := tx.Model(&models.ReceiptChain{}).Where("transfer_id = ? AND signed = ? AND head = ?", at.TransferID, at.Signed, at.Head).
+		Updates(map[string]any{"signed": last.Seq, "head": last.Hash})
+	if moved.Error != nil || moved.RowsAffected == 0 {
+		return false, moved.Error
+	}
+	for i, r := range rows {
+		said, err := models.ReadReceipt(r.JWS)
+		if err != nil {
+			return false, err
+		}
+		rows[i].At = said.At.UTC()
+	}
+	if err := tx.CreateInBatches(rows, insertBatch).Error; err != nil {
+		return false, err
+	}
+	pending := make([]models.LogPending, len(rows))
+	for i, r := range rows {
+		pending[i] = models.LogPending{
+			Kind: models.LeafReceipt, Subject: r.TransferID.String(), Seq: int64(r.Seq), Hash: r.Hash,
+			Sender: at.Sender, Recipient: r.Recipient, ReferenceDigest: at.ReferenceDigest,
+		}
+	}
+	return true, tx.CreateInBatches(pending, insertBatch).Error
 }
 
 // UnsignedChains names transfers with receipts that nobody has signed yet, the one that waits longest first, but for some.

@@ -31,11 +31,11 @@ func (s *Store) EndAccess(ctx context.Context, access uuid.UUID, sent int64) err
 
 func (s *Store) serve(tx *gorm.DB, access uuid.UUID, sent int64, changed map[string]any) error {
 	var a models.ContentAccess
-	if err := tx.Take(&a, "id = ?", access).Error; err != nil {
-		return err
-	}
-	if err := tx.Model(&a).Updates(changed).Error; err != nil {
-		return err
+	switch done := tx.Model(&a).Clauses(clause.Returning{}).Where("id = ?", access).Updates(changed); {
+	case done.Error != nil:
+		return done.Error
+	case done.RowsAffected == 0:
+		return gorm.ErrRecordNotFound
 	}
 	var of models.Transfer
 	if err := tx.Select("content_size").Take(&of, "id = ?", a.TransferID).Error; err != nil {
@@ -46,9 +46,12 @@ func (s *Store) serve(tx *gorm.DB, access uuid.UUID, sent int64, changed map[str
 
 // addServed merges a range into what the recipient was served before, by whatever requests and replicas.
 func (s *Store) addServed(tx *gorm.DB, a models.ContentAccess, more models.Range, size int64) error {
-	row := models.ServedContent{TransferID: a.TransferID, Party: a.Party, Ranges: models.Ranges{}, Updated: s.clock()}
-	if err := tx.Clauses(clause.OnConflict{DoNothing: true}).Create(&row).Error; err != nil {
-		return err
+	ranges := models.Ranges{}.With(more)
+	row := models.ServedContent{
+		TransferID: a.TransferID, Party: a.Party, Ranges: ranges, Bytes: ranges.Bytes(), Complete: ranges.Bytes() == size, Updated: s.clock(),
+	}
+	if first := tx.Clauses(clause.OnConflict{DoNothing: true}).Create(&row); first.Error != nil || first.RowsAffected > 0 {
+		return first.Error
 	}
 	row = models.ServedContent{}
 	err := tx.Clauses(clause.Locking{Strength: "UPDATE"}).Take(&row, "transfer_id = ? AND party = ?", a.TransferID, a.Party).Error

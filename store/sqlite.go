@@ -2,19 +2,20 @@ package store
 
 import (
 	"crypto/sha256"
+	"database/sql"
 	"database/sql/driver"
 	"encoding/hex"
 	"errors"
 	"runtime"
 
-	gosqlite "github.com/glebarez/go-sqlite"
-	"github.com/glebarez/sqlite"
+	dialector "github.com/libtnb/sqlite"
 	"gorm.io/gorm"
+	"modernc.org/sqlite"
 )
 
 // SQLite has no digest of its own; the audit's trigger needs one (migrations/00003_audit.sqlite.sql).
 func init() {
-	gosqlite.MustRegisterDeterministicScalarFunction("sha256_hex", 1, func(_ *gosqlite.FunctionContext, args []driver.Value) (driver.Value, error) {
+	sqlite.MustRegisterDeterministicScalarFunction("sha256_hex", 1, func(_ *sqlite.FunctionContext, args []driver.Value) (driver.Value, error) {
 		text, ok := args[0].(string)
 		if !ok {
 			return nil, errors.New("sha256_hex takes a text")
@@ -25,9 +26,10 @@ func init() {
 }
 
 // openSQLite opens a file twice: SQLite allows one writer at a time, and a queue in our process is
-// fairer and faster than its busy-wait. Readers go on beside the writer in WAL mode.
+// fairer and faster than its busy-wait. Readers go on beside the writer in WAL mode. What is committed is on
+// the disk, by fdatasync(2), which the dialector's package switches on.
 func (s *Store) openSQLite(file string) (err error) {
-	pragmas := "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_time_format=sqlite"
+	pragmas := "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_time_format=sqlite&_timezone=UTC"
 	if s.write, err = openSQLitePool(file+pragmas+"&_txlock=immediate", 1); err != nil {
 		return err
 	}
@@ -36,15 +38,16 @@ func (s *Store) openSQLite(file string) (err error) {
 }
 
 func openSQLitePool(dsn string, conns int) (*gorm.DB, error) {
-	db, err := gorm.Open(sqlite.Open(dsn), config())
+	connector, err := sqlite.NewConnector(dsn)
 	if err != nil {
 		return nil, err
 	}
-	pool, err := db.DB()
-	if err != nil {
-		return nil, err
-	}
+	pool := sql.OpenDB(preparing{connector})
 	pool.SetMaxOpenConns(conns)
 	pool.SetMaxIdleConns(conns)
+	db, err := gorm.Open(dialector.New(dialector.Config{Conn: pool}), config())
+	if err != nil {
+		return nil, errors.Join(err, pool.Close())
+	}
 	return db, nil
 }

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"gorm.io/driver/postgres"
@@ -34,6 +35,8 @@ type Store struct {
 	notifier *gorm.DB // one connection of its own on PostgreSQL; nil on SQLite
 	url      string
 	told     chan []models.Party // who has new events, see Told
+	signer   Signer              // nil: what must be receipted is signed after the transaction that says so
+	unsigned sync.Map            // transfers of which the signer left something
 	uploads  int                 // of one organisation at once, at all replicas; 0: no bound
 }
 
@@ -153,7 +156,7 @@ func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
 func (s *Store) transact(ctx context.Context, what string, fn func(tx *gorm.DB) error) error {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	t := &told{parties: map[models.Party]bool{}}
+	t := &told{parties: map[models.Party]bool{}, by: s}
 	err := s.write.WithContext(context.WithValue(ctx, toldKey{}, t)).Transaction(fn)
 	if err == nil {
 		s.committed(t)

@@ -22,11 +22,14 @@ func (p *parts) openReceiptKeys(ctx context.Context, demo bool) (err error) {
 	default:
 		p.log.WarnContext(ctx, "FORMIDLING_RECEIPT_KEYS is empty: receipts are written down, and wait for keys to sign them")
 	}
+	if p.receipts != nil && p.receipts.InMemory() {
+		p.store.SignAtOnce(p.receiptIssuer().Sign)
+	}
 	return err
 }
 
 func (p *parts) receiptIssuer() *receipts.Issuer {
-	return &receipts.Issuer{Chains: p.store, Keys: p.receipts, Name: p.config.PublicURL, Log: p.log}
+	return &receipts.Issuer{Chains: p.store, Keys: p.receipts, Name: p.config.PublicURL, Log: p.log, Left: p.store.LeftUnsigned}
 }
 
 func (p *parts) receiptLog() *receipts.Log {

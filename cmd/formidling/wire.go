@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -110,6 +111,9 @@ func (p *parts) connectTemporal() error {
 		p.namespace = client.DefaultNamespace
 	}
 	o.Logger = sdklog.NewStructuredLogger(quiet(p.log))
+	if nearby(o.HostPort) {
+		o.ConnectionOptions.GrpcCompression = &client.GrpcCompressionNone{} // it would cost both sides CPU and save nothing
+	}
 	if p.codec != nil {
 		o.DataConverter = converter.NewCodecDataConverter(converter.GetDefaultDataConverter(), p.codec)
 		o.FailureConverter = temporal.NewDefaultFailureConverter(temporal.DefaultFailureConverterOptions{
@@ -120,6 +124,13 @@ func (p *parts) connectTemporal() error {
 		return fmt.Errorf("connect to temporal: %w", err)
 	}
 	return nil
+}
+
+// nearby tells an address on this machine.
+func nearby(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	ip := net.ParseIP(host)
+	return err == nil && (host == "localhost" || ip != nil && ip.IsLoopback())
 }
 
 // quiet leaves the SDK's chatter at debug level: it reports what is normal, such as a rejected update.
