@@ -19,7 +19,7 @@ import (
 func (b *bundle) patching(ctx context.Context, path string, offset int) (body *io.PipeWriter, answer chan reply) {
 	b.t.Helper()
 	from, to := io.Pipe()
-	r := b.request(alice, "PATCH", strings.TrimPrefix(path, base), from,
+	r := b.request(alice, "PATCH", strings.TrimPrefix(path, base), from, //nolint:contextcheck // it gets one below
 		"Tus-Resumable", "1.0.0", "Content-Type", tusMediaType, "Upload-Offset", fmt.Sprint(offset)).WithContext(ctx)
 	answer = make(chan reply, 1)
 	go func() {
