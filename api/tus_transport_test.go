@@ -15,9 +15,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// patching is a request to add to an upload whose body is given bit by bit.
-func (b *bundle) patching(ctx context.Context, path string, offset int) (body *io.PipeWriter, answer chan reply) {
+// patching is a request to add to an upload whose body is given bit by bit; cancel breaks it.
+func (b *bundle) patching(path string, offset int) (body *io.PipeWriter, answer chan reply, cancel func()) {
 	b.t.Helper()
+	ctx, cancel := context.WithCancel(b.t.Context())
+	b.t.Cleanup(cancel)
 	from, to := io.Pipe()
 	r := b.request(alice, "PATCH", strings.TrimPrefix(path, base), from, //nolint:contextcheck // it gets one below
 		"Tus-Resumable", "1.0.0", "Content-Type", tusMediaType, "Upload-Offset", fmt.Sprint(offset)).WithContext(ctx)
@@ -32,7 +34,7 @@ func (b *bundle) patching(ctx context.Context, path string, offset int) (body *i
 		_ = response.Body.Close()
 		answer <- reply{Response: response, body: raw, t: b.t}
 	}()
-	return to, answer
+	return to, answer, cancel
 }
 
 // However a stream breaks, the offset that is told then is one from which the same bytes go on.
@@ -42,8 +44,7 @@ func TestTusAppend_GoesOnAfterTheStreamBroke(t *testing.T) {
 		id, path := b.open(len(content))
 		at := 0
 		for range 4 {
-			ctx, cancel := context.WithCancel(t.Context())
-			body, answer := b.patching(ctx, path, at)
+			body, answer, cancel := b.patching(path, at)
 			_, _ = body.Write(content[at : at+600_001])
 			cancel()
 			require.NoError(t, body.CloseWithError(errors.New("gone")))
@@ -69,7 +70,7 @@ func TestTusAppend_GoesOnAfterTheStreamBroke(t *testing.T) {
 func TestTusAppend_ThatIsGivenUpEndsOverAnyTransport(t *testing.T) {
 	onWires(t, func(t *testing.T, b *bundle, w wire) {
 		id, path := b.open(1000)
-		body, answer := b.patching(t.Context(), path, 0)
+		body, answer, _ := b.patching(path, 0)
 		_, err := body.Write([]byte("some"))
 		require.NoError(t, err)
 		require.Eventually(t, func() bool { return len(b.stored()) == 1 }, waitABit, tick, "it writes")
