@@ -264,7 +264,7 @@ func TestEvents_StayGapFreeUnderConcurrentWriters(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		require.Len(t, b.events(t, alice), 3*40)
+		require.Len(t, b.events(t, alice), 120)
 		require.Len(t, b.events(t, bob), 40)
 		require.Len(t, b.events(t, carol), 40)
 	})
