@@ -362,7 +362,7 @@ func mustUUID(t testing.TB, s string) uuid.UUID {
 // ended tells whether a party's download is over, as the store knows.
 func (b *bundle) ended(id string, p models.Party) bool {
 	b.t.Helper()
-	db, err := sql.Open("sqlite", strings.TrimPrefix(b.database, "sqlite:"))
+	db, err := sql.Open("sqlite", strings.TrimPrefix(b.database, "sqlite:")+"?_pragma=busy_timeout(10000)")
 	require.NoError(b.t, err)
 	defer func() { require.NoError(b.t, db.Close()) }()
 	var n int

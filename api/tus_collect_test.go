@@ -15,7 +15,7 @@ import (
 // age makes all uploads look as if nothing had happened to them for a while.
 func (b *bundle) age(by time.Duration) {
 	b.t.Helper()
-	db, err := sql.Open("sqlite", strings.TrimPrefix(b.database, "sqlite:"))
+	db, err := sql.Open("sqlite", strings.TrimPrefix(b.database, "sqlite:")+"?_pragma=busy_timeout(10000)")
 	require.NoError(b.t, err)
 	defer func() { require.NoError(b.t, db.Close()) }()
 	now := time.Now().UTC()

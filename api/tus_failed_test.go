@@ -15,7 +15,7 @@ import (
 // alter changes the database behind the server's back.
 func (b *bundle) alter(statement string, values ...any) {
 	b.t.Helper()
-	db, err := sql.Open("sqlite", strings.TrimPrefix(b.database, "sqlite:"))
+	db, err := sql.Open("sqlite", strings.TrimPrefix(b.database, "sqlite:")+"?_pragma=busy_timeout(10000)")
 	require.NoError(b.t, err)
 	defer func() { require.NoError(b.t, db.Close()) }()
 	_, err = db.ExecContext(b.t.Context(), statement, values...)
