@@ -21,7 +21,7 @@ func (b *bundle) patching(path string, offset int) (body *io.PipeWriter, answer 
 	ctx, cancel := context.WithCancel(b.t.Context())
 	b.t.Cleanup(cancel)
 	from, to := io.Pipe()
-	r := b.request(alice, "PATCH", strings.TrimPrefix(path, base), from, //nolint:contextcheck // it gets one below
+	r := b.request(alice, "PATCH", strings.TrimPrefix(path, base), from,
 		"Tus-Resumable", "1.0.0", "Content-Type", tusMediaType, "Upload-Offset", fmt.Sprint(offset)).WithContext(ctx)
 	answer = make(chan reply, 1)
 	go func() {
