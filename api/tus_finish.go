@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/formidling/formidling/models"
 )
@@ -96,26 +95,21 @@ func (s *Server) giveUpTus(ctx context.Context, u models.TusUpload, err error) {
 	}
 }
 
-// wholeTus makes one object of an upload's segments, while it hashes what has not been yet. It holds what the segments
-// were, and hashes to what they did.
-func (s *Server) wholeTus(ctx context.Context, u models.TusUpload) (c models.Content, err error) {
+// wholeTus makes one object of an upload's segments, which may be gone afterwards. It holds what the segments were, and
+// hashes to what they did.
+func (s *Server) wholeTus(ctx context.Context, u models.TusUpload) (models.Content, error) {
 	hashes, from := u.Hashes(), []uuid.UUID{u.ID}
-	both, ctx := errgroup.WithContext(ctx)
 	if len(u.Joins) > 0 {
 		from = u.Joins
-		both.Go(func() (err error) {
-			hashes, err = s.hashParts(ctx, u)
-			return err
-		})
+		var err error
+		if hashes, err = s.hashParts(ctx, u); err != nil {
+			return models.Content{}, err
+		}
 	}
-	both.Go(func() (err error) {
-		c, err = s.assembleTus(ctx, u, from)
-		return err
-	})
-	if err = both.Wait(); err != nil {
-		return models.Content{}, err
+	c, err := s.assembleTus(ctx, u, from)
+	if err == nil {
+		c.SHA256, c.MD5, err = hashes.Sums()
 	}
-	c.SHA256, c.MD5, err = hashes.Sums()
 	if err == nil && len(u.Joins) == 0 && c.CRC32C != u.CRC32C {
 		err = fmt.Errorf("assemble %s: the segments have CRC32C %08x, and should have %08x", u.ID, c.CRC32C, u.CRC32C)
 	}
