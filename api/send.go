@@ -16,6 +16,9 @@ import (
 // is taken for gone.
 const downloadWindow = 1 << 20
 
+// sendfileWindow is how many bytes the kernel is given at once for a client that keeps up: each turn costs.
+const sendfileWindow = 4 * downloadWindow
+
 // sendBytes is the buffer of a download that the kernel cannot copy by itself.
 const sendBytes = 256 << 10
 
@@ -23,18 +26,24 @@ var sendPool = sync.Pool{New: func() any { return new([sendBytes]byte) }}
 
 // send copies in windows, each with its own deadline, and counts in right what it has sent.
 func send(c *gin.Context, from io.Reader, length int64, right *standing, patience time.Duration) error {
-	piece, done := mover(c, from)
+	piece, most, done := mover(c, from)
 	defer done()
 	connect := http.NewResponseController(c.Writer)
+	window := int64(downloadWindow)
 	for right.sent.Load() < length {
-		_ = connect.SetWriteDeadline(time.Now().Add(patience)) // test recorders have no connection
+		began := time.Now()
+		_ = connect.SetWriteDeadline(began.Add(patience)) // test recorders have no connection
 		if err := right.lost(); err != nil {
 			return err
 		}
-		n, err := piece(min(downloadWindow, length-right.sent.Load()))
+		n, err := piece(min(window, length-right.sent.Load()))
 		right.sent.Add(n)
-		if err != nil {
+		late := errors.Is(err, os.ErrDeadlineExceeded) && n >= downloadWindow // of a larger window: it took what it must
+		if err != nil && !late {
 			return fmt.Errorf("send file: %w", err)
+		}
+		if window = most; time.Since(began) > patience/8 {
+			window = downloadWindow
 		}
 	}
 	if err := connect.Flush(); err != nil { // the last bytes too, while there is a deadline
@@ -43,20 +52,21 @@ func send(c *gin.Context, from io.Reader, length int64, right *standing, patienc
 	return connect.SetWriteDeadline(time.Time{})
 }
 
-// mover returns what sends the next bytes. A file goes by sendfile(2) where nothing must be done to the bytes
-// on their way, that is neither TLS nor HTTP/2; Gin's writer hides ReadFrom, the connection's own has it.
-// Anything else goes through a buffer larger than the one of io.Copy: each write of it is one turn of the
+// mover returns what sends the next bytes, and how many it may be asked for. A file goes by sendfile(2) where nothing must
+// be done to the bytes on their way, that is neither TLS nor HTTP/2; Gin's writer hides ReadFrom, the connection's own has
+// it. Anything else goes through a buffer larger than the one of io.Copy: each write of it is one turn of the
 // connection's scheduler with HTTP/2.
-func mover(c *gin.Context, from io.Reader) (piece func(n int64) (int64, error), done func()) {
+func mover(c *gin.Context, from io.Reader) (piece func(n int64) (int64, error), most int64, done func()) {
 	var to io.Writer = c.Writer
 	if inner, ok := c.Writer.(interface{ Unwrap() http.ResponseWriter }); ok {
 		to = inner.Unwrap()
 	}
 	if _, isFile := from.(*os.File); isFile && c.Request.TLS == nil && c.Request.ProtoMajor == 1 {
-		return func(n int64) (int64, error) { return io.CopyN(to, from, n) }, func() {}
+		return func(n int64) (int64, error) { return io.CopyN(to, from, n) }, sendfileWindow, func() {}
 	}
 	buffer, _ := sendPool.Get().(*[sendBytes]byte)
-	return func(n int64) (int64, error) { return copyN(to, from, n, buffer[:]) }, func() { sendPool.Put(buffer) }
+	piece = func(n int64) (int64, error) { return copyN(to, from, n, buffer[:]) }
+	return piece, downloadWindow, func() { sendPool.Put(buffer) }
 }
 
 func copyN(to io.Writer, from io.Reader, n int64, buffer []byte) (sent int64, err error) {

@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -141,6 +142,33 @@ func TestTransport_ASlowDownloadLives(t *testing.T) {
 		require.NoError(t, response.Body.Close())
 		require.Equal(t, int64(8<<20-1), n)
 	}, downloadPatience(longPatience))
+}
+
+// A client that was fast is sent much at once by the kernel; when it becomes slow, each MiB still has all the time that it
+// may take.
+func TestTransport_ADownloadThatBecomesSlowLives(t *testing.T) {
+	t.Parallel()
+	const patience = 3500 * time.Millisecond
+	b := setup(t, downloadPatience(patience))
+	b.over(wires[0])
+	content := noise(48 << 20)
+	id := b.publish(string(content))
+	response := b.unread(id)
+	got := sha256.New()
+	_, _ = got.Write(content[:1])
+	_, err := io.CopyN(got, response.Body, 24<<20)
+	require.NoError(t, err)
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for range 9 { // a sendfileWindow takes longer than the patience
+		<-tick.C
+		_, err := io.CopyN(got, response.Body, 1<<20)
+		require.NoError(t, err)
+	}
+	_, err = io.Copy(got, response.Body)
+	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
+	require.Equal(t, sha256.Sum256(content), [32]byte(got.Sum(nil)))
 }
 
 // countingListener tells what its connections are asked to send by the kernel.
