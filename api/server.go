@@ -19,6 +19,7 @@ type Server struct {
 	uploads, downloads *slots
 	listeners          listeners // who waits for events
 	tusWriters         tusWriters
+	tusTurns           turns
 	tusFinishing       finishing
 	tusAhead           finishing           // the hashing of parts before they are joined
 	tusHashing         *semaphore.Weighted // transfers whose parts are being hashed

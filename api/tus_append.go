@@ -198,16 +198,22 @@ func (s *Server) writeTus(c *gin.Context, u models.TusUpload, k chunk, limit int
 		return err
 	}
 	w := &tusWriter{stop: stop, connect: http.NewResponseController(c.Writer), done: make(chan struct{})}
+	mine, leave := s.tusTurns.enter(u)
+	defer leave()
+	hashes, held, err := s.inTurn(c.Request.Context(), u, mine)
+	if err != nil {
+		return err
+	}
 	draft := models.TusDraft{
-		Prefix: models.TusPrefix(u.TransferID, u.ID), Segments: last, Received: u.Received, Hashes: u.Hashes(), CRC32C: u.CRC32C,
-		CarryAll: !u.Part || u.Number == 1, // of later parts the hashes must wait for those before
+		Prefix: models.TusPrefix(u.TransferID, u.ID), Segments: last, Received: u.Received, Hashes: hashes, CRC32C: u.CRC32C,
+		CarryAll: held, // else they must wait for those of the parts before
 	}
 	if u.Share != nil {
 		draft.Place = &models.TusPlace{Key: models.TusSharedKey(u.TransferID, *u.Share), First: *u.Place, Length: *u.Length}
 	}
 	var epoch int64
 	var refused error // by the database
-	err = s.Drafts.Append(ctx, draft, s.patient(c), models.TusAppend{
+	err = s.Drafts.Append(ctx, draft, mine.start(s.patient(c), held), models.TusAppend{
 		Limit: limit, Check: k.check,
 		Claim: func() (int64, error) {
 			if epoch, refused = s.Resumables.ClaimTus(ctx, u.ID, k.offset, k.length); refused != nil {
@@ -219,7 +225,7 @@ func (s *Server) writeTus(c *gin.Context, u models.TusUpload, k chunk, limit int
 			return epoch, nil
 		},
 		Commit: func(p models.TusProgress) error {
-			if refused = s.commitTus(ctx, u.ID, epoch, p); refused == nil && u.Part && u.Number > 1 {
+			if refused = s.commitTus(ctx, u.ID, epoch, p); refused == nil && !held {
 				s.hashAhead(ctx, u.TransferID)
 			}
 			return refused

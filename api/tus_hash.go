@@ -145,8 +145,18 @@ func aim(d *models.TusDigest, parts []models.TusUpload) (goal int64) {
 		d.Hashed, d.SHA256State, d.MD5State = 0, []byte{}, []byte{}
 	}
 	d.Parts = ids
-	if d.Hashed == 0 && len(parts) > 0 && len(parts[0].SHA256State) > 0 {
-		d.Hashed, d.SHA256State, d.MD5State = parts[0].Received, parts[0].SHA256State, parts[0].MD5State
+	at := int64(0)
+	for _, p := range parts { // as far as they lie as they were opened, what requests hashed that brought them is right
+		if at > 0 && (p.Place == nil || *p.Place != at) || at == 0 && p.Number > 1 && (p.Place == nil || *p.Place > 0) {
+			break
+		}
+		at += p.Received
+		if h, held := p.HashesSoFar(); held && at > d.Hashed {
+			d.Hashed, d.SHA256State, d.MD5State = at, h.SHA256, h.MD5
+		}
+		if p.Completed == nil {
+			break
+		}
 	}
 	return goal
 }

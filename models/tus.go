@@ -4,6 +4,7 @@ import (
 	"crypto/md5" //nolint:gosec // part of the contract of the Altinn broker, not a defence
 	"crypto/sha256"
 	"encoding"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"hash"
@@ -50,6 +51,20 @@ type TusUpload struct {
 // Hashes returns what is carried along.
 func (u TusUpload) Hashes() HashState {
 	return HashState{SHA256: u.SHA256State, MD5: u.MD5State, NoMD5: u.NoMD5}
+}
+
+// HashesSoFar are those of all bytes of the file until the end of what has come: of an upload that is no part, of its own;
+// of a part with a place also of the parts before it. held is false where they are not carried along.
+func (u TusUpload) HashesSoFar() (h HashState, held bool) {
+	switch h = u.Hashes(); {
+	case !u.Part, u.Number == 1:
+		return h, true
+	case u.Place == nil:
+		return h, false
+	case *u.Place == 0 && u.Received == 0:
+		return h, true
+	}
+	return h, h.length() == *u.Place+u.Received
 }
 
 // Live tells whether the upload may go on.
@@ -212,4 +227,12 @@ func (s HashState) Sums() (sha256Hex, md5Hex string, err error) {
 		md5Hex = hex.EncodeToString(md.Sum(nil))
 	}
 	return hex.EncodeToString(sha.Sum(nil)), md5Hex, nil
+}
+
+// length is how many bytes a state has seen, which it ends with; -1 when it is none.
+func (s HashState) length() int64 {
+	if len(s.SHA256) < 8 {
+		return -1
+	}
+	return int64(binary.BigEndian.Uint64(s.SHA256[len(s.SHA256)-8:])) //nolint:gosec // a file's length
 }

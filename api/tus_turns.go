@@ -1,0 +1,184 @@
+package api
+
+import (
+	"context"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/formidling/formidling/models"
+)
+
+// A file's hashes run through it in order, so of parts that come at once only one can be hashed as it comes. Where hashing
+// is what takes the time, bytes of later parts do not help: they take processor time from it, and must be read again. There
+// a part that begins waits for the one before it and goes on with its hashes. Where the way to the client takes the
+// time, nobody waits.
+const (
+	turnPatience = 10 * time.Second       // the longest that a part waits before its first byte
+	turnLook     = 50 * time.Millisecond  // how often it looks whether the one before still keeps the hashes busy
+	turnIdle     = 2                      // and how often it must not, one after the other
+	turnBegin    = 100 * time.Millisecond // for how long one that has just begun is thought to
+	turnBusy     = 0.5                    // the share of its time that one that does spends on bytes that have come
+)
+
+// turns are the parts that this process receives, by transfer.
+type turns struct {
+	mu sync.Mutex
+	by map[uuid.UUID][]*turn
+}
+
+// turn is a part that is received or waits for that.
+type turn struct {
+	number int
+	began  atomic.Int64 // when its first byte was asked for, in nanoseconds; 0: it waits
+	hashes atomic.Bool  // as it receives, valid once it has begun
+	body   timedBody
+	done   chan struct{}
+}
+
+// enter adds a part; leave takes it away.
+func (t *turns) enter(u models.TusUpload) (mine *turn, leave func()) {
+	mine = &turn{number: u.Number, done: make(chan struct{})}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.by == nil {
+		t.by = map[uuid.UUID][]*turn{}
+	}
+	t.by[u.TransferID] = append(t.by[u.TransferID], mine)
+	return mine, func() { t.leave(u.TransferID, mine) }
+}
+
+func (t *turns) leave(transfer uuid.UUID, mine *turn) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	close(mine.done)
+	var left []*turn
+	for _, one := range t.by[transfer] {
+		if one != mine {
+			left = append(left, one)
+		}
+	}
+	if t.by[transfer] = left; len(left) == 0 {
+		delete(t.by, transfer)
+	}
+}
+
+// before is the first part of those that come before one.
+func (t *turns) before(transfer uuid.UUID, mine *turn) (first *turn) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, one := range t.by[transfer] {
+		if one.number > 0 && one.number < mine.number && (first == nil || one.number < first.number) {
+			first = one
+		}
+	}
+	return first
+}
+
+// busy tells whether the hashes of a part, which it computes as it comes, are what takes the time.
+func (t *turn) busy() bool {
+	began := t.began.Load()
+	switch {
+	case began == 0: // it waits for its turn too
+		return true
+	case !t.hashes.Load():
+		return false
+	case time.Since(time.Unix(0, began)) < turnBegin:
+		return true
+	}
+	return t.body.share() > turnBusy
+}
+
+// over is closed when the part is no longer received; of none it never is.
+func (t *turn) over() <-chan struct{} {
+	if t == nil {
+		return nil
+	}
+	return t.done
+}
+
+// start is from here on received from body.
+func (t *turn) start(body io.Reader, hashes bool) io.Reader {
+	t.hashes.Store(hashes)
+	t.body.from, t.body.left = body, time.Now()
+	t.began.Store(t.body.left.UnixNano())
+	return &t.body
+}
+
+// inTurn waits until a part may begin, and returns the hashes that it goes on with: its own, or those of the part before
+// it; held is false when it has none.
+func (s *Server) inTurn(ctx context.Context, u models.TusUpload, mine *turn) (h models.HashState, held bool, err error) {
+	if h, held = u.HashesSoFar(); held || u.Received > 0 || u.Place == nil {
+		return h, held, nil
+	}
+	late := time.NewTimer(turnPatience)
+	defer late.Stop()
+	look := time.NewTicker(turnLook)
+	defer look.Stop()
+	for idle := 0; ; {
+		first := s.tusTurns.before(u.TransferID, mine)
+		switch {
+		case first == nil: // it may be about to come
+			if h, held, err = s.hashesBefore(ctx, u); held || err != nil || idle == turnIdle {
+				return h, held, err
+			}
+			idle++
+		case first.busy():
+			idle = 0
+		default:
+			if idle++; idle > turnIdle {
+				return h, false, nil
+			}
+		}
+		select {
+		case <-first.over():
+		case <-look.C:
+		case <-late.C:
+			return h, false, nil
+		case <-ctx.Done():
+			return h, false, ctx.Err()
+		}
+	}
+}
+
+// hashesBefore are those of the part that ends where another one begins.
+func (s *Server) hashesBefore(ctx context.Context, u models.TusUpload) (h models.HashState, held bool, err error) {
+	parts, err := s.Resumables.TusParts(ctx, u.TransferID)
+	for _, p := range parts {
+		if p.Share == nil || *p.Share != *u.Share || p.Completed == nil || *p.Place+p.Received != *u.Place || p.ID == u.ID {
+			continue
+		}
+		if h, held = p.HashesSoFar(); held {
+			break
+		}
+	}
+	return h, held, err
+}
+
+// timedBody measures for which share of the time nobody waits for it.
+type timedBody struct {
+	from      io.Reader
+	left      time.Time // when the last read ended
+	out, wait float64   // seconds, of which the old ones fade
+	busy      atomic.Uint64
+}
+
+// fade is how much of what was measured before counts after a read.
+const fade = 0.98
+
+// Read implements io.Reader.
+func (b *timedBody) Read(p []byte) (int, error) {
+	came := time.Now()
+	n, err := b.from.Read(p)
+	went := time.Now()
+	b.out = b.out*fade + came.Sub(b.left).Seconds()
+	b.wait = b.wait*fade + went.Sub(came).Seconds()
+	b.left = went
+	b.busy.Store(uint64(1e6 * b.out / (b.out + b.wait + 1e-9)))
+	return n, err
+}
+
+func (b *timedBody) share() float64 { return float64(b.busy.Load()) / 1e6 }
