@@ -232,6 +232,9 @@ func (l *lab) feedReads(ctx context.Context, name, url string, r *result) error 
 		return err
 	}
 	defer func() { _ = s.Close() }()
+	if err := s.Migrate(ctx); err != nil {
+		return err
+	}
 	if err := fillFeed(ctx, url, reader, l.feedEvents); err != nil {
 		return err
 	}

@@ -27,8 +27,10 @@ func fillFeed(ctx context.Context, url string, reader models.Party, events int) 
 	words := []string{"{id}", "gen_random_uuid()", "{now}", "now()", "{numbers}", "generate_series(1, $2) i"}
 	if file, is := strings.CutPrefix(url, "sqlite:"); is {
 		driver, url, before, after = "sqlite", file+"?_pragma=busy_timeout(10000)", "PRAGMA foreign_keys = off", "ANALYZE"
-		words = []string{"{id}", "lower(hex(randomblob(16)))", "{now}", "'2026-11-26 12:00:00+00:00'", "{numbers}",
-			"(WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $2) SELECT i FROM n)"}
+		words = []string{
+			"{id}", "lower(hex(randomblob(16)))", "{now}", "'2026-11-26 12:00:00+00:00'", "{numbers}",
+			"(WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $2) SELECT i FROM n)",
+		}
 	}
 	db, err := sql.Open(driver, url)
 	if err != nil {

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	commonpb "go.temporal.io/api/common/v1"
@@ -39,6 +41,10 @@ func TestCodec_LetsTheTemporalUIReadPayloads(t *testing.T) {
 	body, err := protojson.Marshal(&commonpb.Payloads{Payloads: sealed})
 	require.NoError(t, err)
 	decode := fmt.Sprintf("http://127.0.0.1:%d/decode", codec)
+	require.Eventually(t, func() bool { // it is another listener than the API's
+		connection, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", codec))
+		return err == nil && connection.Close() == nil
+	}, 10*time.Second, 20*time.Millisecond)
 	response, err := http.Post(decode, "application/json", bytes.NewReader(body))
 	require.NoError(t, err)
 	defer func() { require.NoError(t, response.Body.Close()) }()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"strconv"
 	"testing"
@@ -123,6 +124,9 @@ func (u *tusUpload) finish(content pattern) (failed int) {
 			u.t.Logf("after byte %d: %.160v", u.acked, err)
 		}
 		var refused *refusedError
+		if errors.As(err, &refused) && refused.status == http.StatusConflict { // so that two of one upload do not overtake each other for ever
+			<-time.After(rand.N(time.Duration(min(failed, 20)) * 250 * time.Millisecond))
+		}
 		if errors.As(err, &refused) && refused.status < 500 && refused.status != http.StatusConflict && refused.status != http.StatusLocked {
 			last = fmt.Errorf("%w: %w", errLost, err)
 			return true
