@@ -70,7 +70,7 @@ func (s *Server) publishTus(ctx context.Context, u models.TusUpload, by models.C
 func (s *Server) tellTus(ctx context.Context, u models.TusUpload) error {
 	_, err := s.Transfers.ContentReceived(ctx, u.TransferID, u.ID)
 	if e, refused := models.AsError(err); err == nil || refused && !e.Retryable() {
-		go s.dropTus(ctx, u) // the answer need not wait for it
+		s.dropTus(ctx, u)
 	}
 	return err
 }

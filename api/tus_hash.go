@@ -22,8 +22,8 @@ const (
 const hashAtOnce = 4
 
 // hashAhead hashes the parts of a transfer in the order in which they were opened, while others still come: most likely
-// they are joined in that order. It goes as far as bytes are durable without a gap. Of the first part the request that
-// brings it sees to the hashes. When this process has enough to do, it is left for later.
+// they are joined in that order. It goes as far as bytes are durable without a gap, from where the requests
+// that bring parts have hashed them. When this process has enough to do, it is left for later.
 func (s *Server) hashAhead(ctx context.Context, transfer uuid.UUID) {
 	ctx = context.WithoutCancel(ctx)
 	s.tusAhead.begin(transfer, func() error {

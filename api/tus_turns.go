@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"io"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,7 +16,7 @@ import (
 // A file's hashes run through it in order, so of parts that come at once only one can be hashed as it comes. Where hashing
 // is what takes the time, bytes of later parts do not help: they take processor time from it, and must be read again. There
 // a part that begins waits for the one before it and goes on with its hashes. Where the way to the client takes the
-// time, nobody waits.
+// time, it has seen so within some 0.3 s and begins.
 const (
 	turnPatience = 10 * time.Second       // the longest that a part waits before its first byte
 	turnLook     = 50 * time.Millisecond  // how often it looks whether the one before still keeps the hashes busy
@@ -55,12 +56,7 @@ func (t *turns) leave(transfer uuid.UUID, mine *turn) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	close(mine.done)
-	var left []*turn
-	for _, one := range t.by[transfer] {
-		if one != mine {
-			left = append(left, one)
-		}
-	}
+	left := slices.DeleteFunc(t.by[transfer], func(one *turn) bool { return one == mine })
 	if t.by[transfer] = left; len(left) == 0 {
 		delete(t.by, transfer)
 	}
@@ -138,8 +134,8 @@ func (s *Server) inTurn(ctx context.Context, u models.TusUpload, mine *turn) (h 
 		case <-look.C:
 		case <-late.C:
 			return h, false, nil
-		case <-ctx.Done():
-			return h, false, ctx.Err()
+		case <-ctx.Done(): // reading will tell
+			return h, false, nil
 		}
 	}
 }
