@@ -1,4 +1,4 @@
--- Fills the schema of store/migrations with $1 transfers of one year, in the order in which they were made.
+-- Fills the schema of store/db/migrations with $1 transfers of one year, in the order in which they were made.
 -- Organisation 310000027 sends half of them and receives a quarter; 2,000 others share the rest.
 -- Of the transfers older than 30 days the file has gone; of the younger ones every status occurs, those
 -- that await their upload only in the last day.

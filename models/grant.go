@@ -144,3 +144,18 @@ func (d Delegation) covers(resource string, action Action, at time.Time) bool {
 	}
 	return may && (d.ResourceID == "" || d.ResourceID == resource) && validAt(d.ValidFrom, d.ValidTo, at)
 }
+
+// Verdict tells why a change may not be made of the grant that there is, if there is one; nil when it may.
+func (c GrantChange) Verdict(old Grant, exists bool) error {
+	switch err := c.Condition.Check(old.Version); {
+	case c.Unread != nil:
+		return c.Unread
+	case err != nil:
+		return err
+	case c.Delete && !exists:
+		return ErrEntryNotFound
+	case c.Delete:
+		return nil
+	}
+	return c.Grant.Check()
+}

@@ -41,7 +41,8 @@ type Receipt struct {
 	ID        uuid.UUID       `json:"rid"`
 	Issuer    string          `json:"iss"` // the broker's public URL
 	Event     ReceiptEvent    `json:"evt"`
-	At        time.Time       `json:"at"`
+	At        time.Time       `json:"at"`                 // when it was written down, with the change that it tells of
+	Occurred  *time.Time      `json:"occurred,omitempty"` // when the fact was, if it came before the receipt
 	Transfer  uuid.UUID       `json:"transfer"`
 	Service   string          `json:"service"`
 	Reference string          `json:"reference,omitempty"` // the sender's, shortened to MaxReceiptText

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
@@ -266,4 +267,36 @@ func (c *checker) digest(field, value string, pattern *regexp.Regexp, kind strin
 	default:
 		c.add(field, "The %s, if used, must be %s hash in lower case", field, kind)
 	}
+}
+
+// Transfer is the row that a submission becomes under a service's policy as it is now. uploadWindow is how long the
+// sender has for the upload, which never outlasts the transfer.
+func (s Submission) Transfer(r Resource, runID string, now time.Time, uploadWindow time.Duration) Transfer {
+	t := Transfer{
+		ID: s.ID, ResourceID: s.ResourceID, Sender: s.Sender.Party, SenderAsGiven: s.Sender.AsGiven,
+		SendersReference: s.SendersReference, ReferenceDigest: ReferenceDigest(s.SendersReference), FileName: s.FileName, PropertyList: s.PropertyList,
+		DeclaredMD5: s.MD5, DeclaredSHA256: s.SHA256, DisableVirusScan: s.DisableVirusScan,
+		RequestHash: s.RequestHash, RunID: runID, MaxFileSize: r.MaxFileSize, ComputeMD5: r.ComputeMD5,
+		Status: TransferInitialized, StatusChanged: now, Created: now, Expires: now.Add(r.TimeToLive),
+	}
+	t.UploadDeadline = now.Add(min(uploadWindow, r.TimeToLive))
+	if t.PropertyList == nil {
+		t.PropertyList = map[string]string{}
+	}
+	if s.IdempotencyKey != "" {
+		t.IdempotencyKey = &s.IdempotencyKey
+	}
+	return t
+}
+
+// RecipientRows are the recipients of a transfer, in the sender's order, each in its delivery group.
+func (s Submission) RecipientRows(t Transfer) []Recipient {
+	rows := make([]Recipient, len(s.Recipients))
+	for i, a := range s.Recipients {
+		rows[i] = Recipient{
+			TransferID: t.ID, Party: a.Party, AsGiven: a.AsGiven, Ordinal: i, GroupNo: GroupOf(i, len(rows)),
+			ResourceID: t.ResourceID, ReferenceDigest: t.ReferenceDigest, Created: t.Created, TransferStatus: t.Status, TransferStatusChanged: t.Created,
+		}
+	}
+	return rows
 }

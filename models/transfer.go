@@ -115,8 +115,8 @@ type StagedContent struct {
 	SHA256     string `gorm:"column:sha256"`
 	CRC32C     uint32 `gorm:"column:crc32c"`
 	Staged     time.Time
-	Actor      *ReceiptActor `gorm:"serializer:json"` // who uploaded; nil: from before it was kept
-	Permit     *ReceiptRight `gorm:"serializer:json"` // what let it
+	Actor      *ReceiptActor `gorm:"serializer:json"`               // who uploaded; nil: from before it was kept
+	Right      *ReceiptRight `gorm:"column:permit;serializer:json"` // by which it came
 }
 
 // ContentAccess is a fact of the data plane: which bytes were served to whom, from when to when.
@@ -131,8 +131,8 @@ type ContentAccess struct {
 	Ended      *time.Time // nil also for ever, when its process died
 	BytesSent  int64
 	Complete   bool          // all bytes asked for were sent
-	Actor      *ReceiptActor `gorm:"serializer:json"` // whose credential; nil: from before it was kept
-	Permit     *ReceiptRight `gorm:"serializer:json"` // what let it
+	Actor      *ReceiptActor `gorm:"serializer:json"`               // whose credential; nil: from before it was kept
+	Right      *ReceiptRight `gorm:"column:permit;serializer:json"` // by which it came
 	ReceiptSeq *int          // of the receipt that tells of it; nil: none yet, 0: from before there were receipts
 }
 

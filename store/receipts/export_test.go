@@ -1,0 +1,7 @@
+package receipts
+
+// Bounds that the tests reach.
+const (
+	SilentAfter   = silentAfter
+	MaxStatements = maxStatements
+)
