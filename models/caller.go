@@ -2,7 +2,7 @@ package models
 
 import "slices"
 
-// The scopes that operations ask for (reference 1.1).
+// The scopes that operations ask for (docs/reference/altinn-broker.md 1.1).
 const (
 	ScopeWrite        = "altinn:broker.write"
 	ScopeRead         = "altinn:broker.read"

@@ -8,7 +8,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// CloudEvent is an event as its consumers see it, in the feed and by webhook alike (CloudEvents 1.0, reference 2.4).
+// CloudEvent is an event as its consumers see it, in the feed and by webhook alike (CloudEvents 1.0, docs/reference/altinn-broker.md 2.4).
 // It says nothing of the file but the transfer's id.
 type CloudEvent struct {
 	ID               string // the same for ever, wherever the event is told

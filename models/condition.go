@@ -6,7 +6,7 @@ type Condition struct {
 	Version       int64 // If-Match with this version; 0: none
 	Exists        bool  // If-Match: *
 	Absent        bool  // If-None-Match: *
-	Unconditional bool  // on the reference's paths, whose clients know no conditions
+	Unconditional bool  // on Altinn's paths, whose clients send no conditions
 }
 
 // Check compares the condition with the version that is stored; 0 when nothing is.

@@ -16,7 +16,7 @@ type Hash string
 // HashMD5 is left out for services that do not want it: it takes more time than all the rest of an upload.
 const HashMD5 Hash = "md5"
 
-// What can be wrong with content; they become the status text. The first is the reference's (section 2.2).
+// What can be wrong with content; they become the status text. The first is Altinn's (docs/reference/altinn-broker.md 2.2).
 const (
 	FaultChecksum = "Checksum mismatch"
 	FaultSize     = "File size exceeds maximum"

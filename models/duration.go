@@ -17,7 +17,7 @@ var errDuration = errors.New("parse duration: not an ISO 8601 duration")
 const day = 24 * time.Hour
 
 // ParseDuration reads an ISO 8601 duration such as P30D or PT2H30M. A year counts 365 days and a
-// month 30, as the reference's platform does. Fractions are allowed in the seconds only.
+// month 30, as .NET does. Fractions are allowed in the seconds only.
 func ParseDuration(s string) (time.Duration, error) {
 	m := durationPattern.FindStringSubmatch(s)
 	if m == nil || s == "P" || s == "-P" || m[6] == "T" {
@@ -53,7 +53,7 @@ func ParseDuration(s string) (time.Duration, error) {
 	return total, nil
 }
 
-// FormatDuration writes a duration as the reference's GET resource does: .NET's constant form
+// FormatDuration writes .NET's constant form, as clients expect (docs/reference/altinn-broker.md 1.5):
 // [d.]hh:mm:ss[.fffffff], for example 30.00:00:00.
 func FormatDuration(d time.Duration) string {
 	sign := ""

@@ -40,7 +40,7 @@ type FieldError struct {
 
 // Error is a failure that may be shown to a caller. The same code is used at three borders:
 // as this Go value, as the type of a Temporal application error and as `code` of a problem document.
-// Codes beginning with BRO are those of the Altinn 3 Broker (reference 1.2), FMD are ours.
+// Codes beginning with BRO are those of the Altinn 3 Broker (docs/reference/altinn-broker.md 1.2), FMD are ours.
 type Error struct {
 	Kind    Kind
 	Code    string
@@ -100,7 +100,7 @@ func AsError(err error) (*Error, bool) {
 
 const codeInvalid = "FMD-00001"
 
-// The catalogue. Codes, messages and kinds of BRO entries are the reference's (section 1.2).
+// The catalogue. Codes, messages and kinds of BRO entries are Altinn's (docs/reference/altinn-broker.md 1.2).
 var (
 	ErrTransferNotFound      = &Error{Kind: KindNotFound, Code: "BRO-00001", Message: "The requested file transfer was not found"}
 	ErrNoFileYet             = &Error{Kind: KindInvalid, Code: "BRO-00003", Message: "No file uploaded yet"}

@@ -9,7 +9,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// EventType is the last part of a CloudEvents type; see FullType (reference 2.4).
+// EventType is the last part of a CloudEvents type; see FullType (docs/reference/altinn-broker.md 2.4).
 type EventType string
 
 // The events that parties are told of.

@@ -17,7 +17,7 @@ const (
 	urnOrganization = "urn:altinn:organization:identifier-no:"
 )
 
-// partyPattern is the reference's rule for sender and recipients (section 1.3, initialize).
+// partyPattern is the rule for sender and recipients (docs/reference/altinn-broker.md 1.3, initialize).
 var partyPattern = regexp.MustCompile(`^(?:(\d{4}):(\d{9})|urn:altinn:organization:identifier-no:(\d{9}))$`)
 
 var errPartyForm = errors.New("parse organisation: not countrycode:organizationnumber and not urn:altinn:organization:identifier-no:organizationnumber")
@@ -67,7 +67,7 @@ func Norwegian(number string) Party { return Party(schemeNorway + ":" + number) 
 // IsNorwegian tells whether the number is one of the Norwegian register.
 func (p Party) IsNorwegian() bool { return strings.HasPrefix(string(p), schemeNorway+":") }
 
-// PartyRule is the reference's message for what is no organisation (section 1.3, sender).
+// PartyRule is the message for what is no organisation (docs/reference/altinn-broker.md 1.3, initialize).
 const PartyRule = "Organization numbers should be on the form countrycode:organizationnumber (e.g. 0192:910753614) or urn:altinn:organization:identifier-no:organizationnumber"
 
 // Number returns the organisation number without its scheme.
@@ -76,7 +76,7 @@ func (p Party) Number() string {
 	return n
 }
 
-// URN returns the form that events use (reference 2.4). Only Norwegian numbers have one; others keep their scheme.
+// URN returns the form that events use (docs/reference/altinn-broker.md 2.4). Only Norwegian numbers have one; others keep their scheme.
 func (p Party) URN() string {
 	if p.IsNorwegian() {
 		return urnOrganization + p.Number()

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Limits and defaults of a service's policy (reference 1.5, 2.6).
+// Limits and defaults of a service's policy (docs/reference/altinn-broker.md 1.5, 2.6).
 const (
 	MaxFileSizeLimit     int64 = 1_677_721_600_000 // bytes: 32 MiB x 50,000
 	DefaultTimeToLive          = 30 * 24 * time.Hour
@@ -115,7 +115,7 @@ func NewResource(id string, owner Party) Resource {
 }
 
 // Apply returns the policy with the patch's fields in place, or the error of the first bad field.
-// Rules and codes are the reference's (section 1.5); where it accepted durations below zero, we refuse.
+// Rules and codes are Altinn's (docs/reference/altinn-broker.md 1.5), but we refuse durations below zero.
 func (r Resource) Apply(p ResourcePatch, now time.Time) (Resource, error) {
 	steps := []func(*Resource, ResourcePatch) error{applySize, applyTimeToLive, applyGrace, applyShim, applyRequiredParty, applyParties, applyLogin, applyScan, applySuppliers, applyReminders}
 	for _, step := range steps {
@@ -216,7 +216,7 @@ func applyRequiredParty(r *Resource, p ResourcePatch) error {
 		r.RequiredParty = ""
 		return nil
 	}
-	party, err := ParseRegistered("requiredParty", *p.RequiredParty) // the reference's clients send the bare number too
+	party, err := ParseRegistered("requiredParty", *p.RequiredParty) // Altinn's clients send the bare number too
 	if err != nil {
 		return err
 	}

@@ -7,7 +7,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// MaxSearchResults is the most ids one search answers with (reference 1.3, search).
+// MaxSearchResults is the most ids one search answers with (docs/reference/altinn-broker.md 1.3, search).
 const MaxSearchResults = 100
 
 // Search asks for the transfers of one caller in one service. Zero values mean "any".

@@ -6,7 +6,7 @@ import (
 )
 
 // TransferStatus is the state of a whole file transfer. Names and numbers are the
-// reference's (section 2.1); clients see the names, the database keeps the numbers.
+// Altinn's (docs/reference/altinn-broker.md 2.1); clients see the names, the database keeps the numbers.
 type TransferStatus int16
 
 // The statuses of a transfer.
@@ -21,7 +21,7 @@ const (
 	TransferFailed                 TransferStatus = 7
 )
 
-// RecipientStatus is how far one recipient has come with a transfer (reference 2.1).
+// RecipientStatus is how far one recipient has come with a transfer (docs/reference/altinn-broker.md 2.1).
 type RecipientStatus int16
 
 // The statuses of a recipient.
@@ -100,12 +100,12 @@ func (s TransferStatus) Ended() bool {
 	return true
 }
 
-// Downloadable tells that recipients may fetch the file (reference 1.3: download, check 7).
+// Downloadable tells that recipients may fetch the file (docs/reference/altinn-broker.md 1.3: download, check 7).
 func (s TransferStatus) Downloadable() bool {
 	return s == TransferPublished || s == TransferAllConfirmedDownloaded
 }
 
-// AwaitsContent tells that an upload may begin (reference 1.3: upload, check 4).
+// AwaitsContent tells that an upload may begin (docs/reference/altinn-broker.md 1.3: upload, check 4).
 func (s TransferStatus) AwaitsContent() bool {
 	return s == TransferInitialized || s == TransferUploadStarted
 }
@@ -129,13 +129,13 @@ var recipientStatusTexts = []string{
 // String returns the name that clients see.
 func (s TransferStatus) String() string { return nameOf(int(s), transferStatusNames) }
 
-// Text returns the reference's default text of the status (section 1.3, overview).
+// Text returns the default text of the status (docs/reference/altinn-broker.md 1.3, overview).
 func (s TransferStatus) Text() string { return nameOf(int(s), transferStatusTexts) }
 
 // String returns the name that clients see.
 func (s RecipientStatus) String() string { return nameOf(int(s), recipientStatusNames) }
 
-// Text returns the reference's text of the status (section 1.3, overview).
+// Text returns the text of the status (docs/reference/altinn-broker.md 1.3, overview).
 func (s RecipientStatus) Text() string { return nameOf(int(s), recipientStatusTexts) }
 
 // ParseTransferStatus reads a name in any case, as ASP.NET does.

@@ -13,7 +13,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// Limits of a submission (reference 1.3, initialize).
+// Limits of a submission (docs/reference/altinn-broker.md 1.3, initialize).
 const (
 	MaxFileName      = 255
 	MaxResourceID    = 255
@@ -91,7 +91,7 @@ func CheckIdempotencyKey(key string) error {
 	return nil
 }
 
-// CheckResourceID refuses what cannot be the id of a service (reference 1.3, resourceId).
+// CheckResourceID refuses what cannot be the id of a service (docs/reference/altinn-broker.md 1.3, resourceId).
 func CheckResourceID(id string) error {
 	var c checker
 	c.resource(id)

@@ -22,7 +22,7 @@ const (
 // Subscription is an organisation's wish to be told of its events at an endpoint. The organisation decides about
 // the upper half through the API, with Version; the lower half is how far its workflow has come.
 type Subscription struct {
-	ID             int64          `gorm:"primaryKey"` // 1 to MaxSubscriptionID, as the reference has an int
+	ID             int64          `gorm:"primaryKey"` // 1 to MaxSubscriptionID: clients of Altinn Events expect an int
 	Party          Party          // whose events it tells
 	EndPoint       string         // URL; it may carry a token, so it is never logged
 	SourceFilter   string         // as given

@@ -21,17 +21,17 @@ import (
 type tail interface {
 	// write takes the next bytes; p is valid only during the call.
 	write(p []byte) error
-	// due tells that what was written is worth being made durable: so many bytes, for so long.
+	// due reports whether so many bytes, written for so long, are worth making durable now.
 	due(pending int64, waited time.Duration) bool
-	// cut ends what was written so far. The segment it returns, with neither First nor CRC32C, is durable once
-	// settle has returned nil, which is called once, later, from another goroutine.
+	// cut ends what was written so far. It returns a segment without First and CRC32C, which is durable once settle has
+	// returned nil. settle is called once, later, from another goroutine.
 	cut() (s models.TusSegment, settle func() error)
-	// close is called once, after the last settle. Of the draft's bytes, those before kept may count; what this writer
-	// left behind them counts for nobody and goes, as far as that is possible.
+	// close is called once, after the last settle. The draft's bytes before kept may count; what this writer wrote
+	// behind them counts for nobody, and is deleted as far as that is possible.
 	close(kept int64)
 }
 
-// appending is one Append on its way.
+// appending is one Append that is running.
 type appending struct {
 	a     models.TusAppend
 	tail  tail
@@ -39,13 +39,13 @@ type appending struct {
 	check hash.Hash // of what comes; nil: no checksum was given
 
 	segment models.TusSegment // the one that grows, or the last one
-	at      int64             // bytes of the draft, those that are not durable included
+	at      int64             // bytes of the draft, including those that are not durable yet
 	cutAt   int64             // bytes of the draft at the last cut
 	cutTime time.Time
 	crc     uint32 // of the draft until the last cut
 	segCRC  uint32 // of the bytes since then; a CRC32C costs next to nothing and needs no goroutine
 
-	held   []checkpoint // until the checksum was right
+	held   []checkpoint // kept back until the checksum was found right
 	kept   int64        // bytes of the draft that may count: a commit that failed may have been recorded all the same
 	cuts   chan checkpoint
 	failed chan struct{} // closed when a cut could not be settled
@@ -58,8 +58,9 @@ type checkpoint struct {
 	settle   func() error
 }
 
-// appendTo streams body to the end of a draft, whose last segment grows when it is given. What arrived before body failed is committed like the rest, unless a
-// checksum of the whole was given. The error is that of a commit, of the storage, or of body, in this order.
+// appendTo streams body to the end of a draft; its last segment grows if one is given. What arrived before body failed
+// is committed like the rest, unless a checksum of the whole was given. Of several errors it returns that of a commit
+// first, then that of the storage, then that of body.
 func appendTo(ctx context.Context, t tail, grows models.TusSegment, d models.TusDraft, a models.TusAppend, body io.Reader) error {
 	kept := d.Received
 	defer func() { t.close(kept) }()
@@ -91,7 +92,7 @@ func appendTo(ctx context.Context, t tail, grows models.TusSegment, d models.Tus
 	return end
 }
 
-// settle makes cuts durable and commits them, in order, beside the receiving of what follows.
+// settle makes cuts durable and commits them, in order, while more is received.
 func (p *appending) settle() {
 	for c := range p.cuts {
 		if p.err != nil {
@@ -113,7 +114,7 @@ func (p *appending) settle() {
 	}
 }
 
-// receive reads to the end of the body and returns what ended it: io.EOF when all is well.
+// receive reads the body to its end and returns what ended it, io.EOF if all is well.
 func (p *appending) receive(in *gauge) error {
 	for {
 		b := p.hash.next()
@@ -161,7 +162,7 @@ func (p *appending) fill(in *gauge, b []byte) (n int, err error) {
 	return n, err
 }
 
-// take writes a block and has it hashed, in this order: what was not written must not be in a hash that is committed.
+// take writes a block before it hashes it, because a committed hash must not include bytes that were not written.
 func (p *appending) take(b *block) error {
 	if err := p.tail.write(b.buf[:b.n]); err != nil {
 		p.hash.unused(b)
@@ -173,7 +174,7 @@ func (p *appending) take(b *block) error {
 	return nil
 }
 
-// cut has what was written become durable.
+// cut hands what was written to settle, which makes it durable.
 func (p *appending) cut() error {
 	pending := p.at - p.cutAt
 	if pending == 0 {
@@ -219,7 +220,7 @@ func (p *appending) finish(end error) error {
 		}
 	}
 	if errors.Is(end, models.ErrFileTooLarge) {
-		return end // what goes beyond the end is somebody's mistake; what was cut before stays
+		return end // bytes beyond the end are the sender's mistake; what was cut before stays
 	}
 	if err := p.cut(); err != nil {
 		return err

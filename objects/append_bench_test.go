@@ -9,7 +9,7 @@ import (
 	"github.com/formidling/formidling/models"
 )
 
-// BenchmarkLocalAppend1GiB is BenchmarkLocalPut1GiB by way of a draft, in one request and in chunks of 8 MiB.
+// BenchmarkLocalAppend1GiB is BenchmarkLocalPut1GiB through a draft, in one request and in chunks of 8 MiB.
 func BenchmarkLocalAppend1GiB(b *testing.B) {
 	const size = 1 << 30
 	for _, chunk := range []int64{size, 8 * mib} {

@@ -16,7 +16,7 @@ import (
 
 var errNobodyWoke = errors.New("nobody was woken")
 
-// thenWaits gives bytes and then waits for a client that has nothing to say, until it is woken.
+// thenWaits gives bytes and then waits, as for a client that sends nothing, until it is woken.
 func thenWaits(bytes io.Reader, woken <-chan struct{}) io.Reader {
 	return io.MultiReader(bytes, readerFunc(func([]byte) (int, error) {
 		select {
@@ -28,7 +28,7 @@ func thenWaits(bytes io.Reader, woken <-chan struct{}) io.Reader {
 	}))
 }
 
-// Who waits for a client is told at once when nothing that it may still send can count.
+// A read that waits for a client ends at once when nothing that the client may still send can count.
 func TestAppend_TellsAtOnceWhatCouldNotBeStored(t *testing.T) {
 	t.Parallel()
 	l, _ := newLocal(t, false)

@@ -11,7 +11,7 @@ import (
 	"github.com/formidling/formidling/models"
 )
 
-// Bytes that were durable and are not there any more are told apart from a fault that passes.
+// Bytes that were durable and are gone are distinguished from a fault that passes.
 func testLostSegment(t *testing.T, b bench, prefix string) {
 	t.Helper()
 	for name, lost := range map[string]int{"first": 0, "second": 1} {
@@ -42,7 +42,7 @@ func TestLocal_ASegmentThatWasCutIsLost(t *testing.T) {
 	require.ErrorIs(t, a.append(t.Context(), patternFrom(mib, 2*mib), noLimit, nil, nil, nil), models.ErrUploadLost)
 }
 
-// Where everything is missing, the disk or the bucket is, and may come back.
+// If everything is missing, it is the disk or the bucket that is missing, and it may come back.
 func TestAppend_NothingIsLostWhileTheStorageIsAway(t *testing.T) {
 	t.Parallel()
 	l, _ := newLocal(t, false)

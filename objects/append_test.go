@@ -20,7 +20,7 @@ import (
 	"github.com/formidling/formidling/models"
 )
 
-// appender is a draft and the little state of it that the database keeps, with one writer at a time as there.
+// appender is a draft and the little that the database keeps of it, with one writer at a time as in the database.
 type appender struct {
 	t     *testing.T
 	store Store
@@ -37,7 +37,7 @@ func newAppender(t *testing.T, s Store, prefix string) *appender {
 
 var errOffset, errTaken = errors.New("offset"), errors.New("taken")
 
-// append adds body where the draft stands; the hooks, which may be nil, run after the claim and before each commit.
+// append adds body at the end of the draft; the hooks, which may be nil, run after the claim and before each commit.
 func (a *appender) append(ctx context.Context, body io.Reader, limit int64, check *models.Checksum, claimed func(), committing func()) error {
 	return a.appendTo(ctx, a.look(), body, limit, check, claimed, committing)
 }
@@ -107,7 +107,7 @@ func (a *appender) assembled(b bench, key string, size int64) models.Content {
 	return c
 }
 
-// assembledAt is the generation of what tests assemble.
+// assembledAt is the generation of objects that tests assemble.
 const assembledAt = 1_700_000_000_123_456_000
 
 func assemble(t *testing.T, b bench, key string, segments []models.TusSegment) models.Content {
@@ -153,7 +153,7 @@ func testAppend(t *testing.T, b bench, prefix string) {
 	}
 }
 
-// What came before a body broke off is durable, and the upload goes on from there.
+// Bytes that came before a body broke off are durable, and the upload goes on from there.
 func testAppendCut(t *testing.T, b bench, prefix string) {
 	t.Helper()
 	size := int64(9*mib + 3)
@@ -211,7 +211,7 @@ func testAppendLimit(t *testing.T, b bench, prefix string) {
 	a.assembled(b, prefix+"/object", 1000)
 }
 
-// A writer that was overtaken while it waited goes on writing other bytes. They never count, and harm nothing.
+// A writer that was overtaken while it waited goes on writing other bytes. They never count and spoil nothing.
 func testAppendFenced(t *testing.T, b bench, prefix string) {
 	t.Helper()
 	const size = 5*mib + 9
@@ -275,7 +275,7 @@ func testAppendOneWinner(t *testing.T, b bench, prefix string) {
 	}
 }
 
-// Parts are segments of several drafts, in another order than they came in.
+// Parts are segments of several drafts, in another order than that in which they came.
 func testJoin(t *testing.T, b bench, prefix string) {
 	t.Helper()
 	sizes := []int64{mib + 1, 1, 2*mib + 77, 300_000}
@@ -308,7 +308,7 @@ func testJoin(t *testing.T, b bench, prefix string) {
 	require.Equal(t, c, read(t, b, c))
 }
 
-// Hundreds of small chunks make a tree of objects where only so many are joined at once.
+// Hundreds of small chunks make a tree of objects, because only so many are joined at once.
 func testManySegments(t *testing.T, b bench, prefix string) {
 	t.Helper()
 	const chunks, each = 70, 1000
@@ -329,7 +329,7 @@ func testManySegments(t *testing.T, b bench, prefix string) {
 	a.assembled(b, prefix+"/object", chunks*each)
 }
 
-// A process that assembles may end at any moment; the next one goes on with what is there.
+// A process may end at any moment while it assembles; the next one goes on with what exists.
 func testAssembleCutOff(t *testing.T, b bench, prefix string) {
 	t.Helper()
 	const chunks, each = 100, 500

@@ -134,10 +134,10 @@ func BenchmarkGCSPut(b *testing.B) {
 	}
 }
 
-// BenchmarkGCSWay compares the two ways of sending a large body to Cloud Storage, as far from it as the emulator's model
-// says: segments in parallel and compose, which Put does, and one resumable session whose chunks have the size of a
-// segment. Each request is bounded, as one connection to Cloud Storage is. Set TMPDIR to a file system in memory and
-// leave the machine alone, or the emulator, which copies what it composes, is what is measured.
+// BenchmarkGCSWay compares two ways to send a large body to Cloud Storage over a network that the emulator models:
+// segments in parallel with compose, as Put does, and one resumable session whose chunks have the size of a segment. The
+// speed of each request is bounded, as that of one connection is. Use a TMPDIR in memory and a quiet machine; otherwise
+// it measures the emulator, which copies what it composes.
 func BenchmarkGCSWay(b *testing.B) {
 	const size = 128 * mib
 	put := func(b *testing.B, g *gcs, key string) {

@@ -34,7 +34,7 @@ type bench struct {
 	checksum bool // reports a CRC32C
 }
 
-// conform holds a store to the contract. Each subtest works below a prefix of its own.
+// conform checks that a store keeps the contract. Each subtest works below a prefix of its own.
 func conform(t *testing.T, b bench) {
 	t.Helper()
 	tests := []struct {
@@ -330,7 +330,7 @@ func testBadKeys(t *testing.T, b bench, _ string) {
 
 func testReady(t *testing.T, b bench, _ string) {
 	t.Helper()
-	// Probes of the local disk are not piled up, so one of another test may be in the way.
+	// Callers share one probe of the local disk, so that of another test may be running.
 	require.Eventually(t, func() bool { return b.store.Ready(t.Context()) == nil }, 10*time.Second, time.Millisecond)
 }
 

@@ -9,7 +9,7 @@ import (
 	"github.com/formidling/formidling/models"
 )
 
-// digestTime is how often Digest tells how far it is.
+// digestTime is how often Digest saves how far it is.
 const digestTime = time.Second
 
 // opener reads segments.

@@ -29,15 +29,15 @@ type gcs struct {
 	limits limits
 }
 
-// limits bound how long one thing may take. The client itself retries for as long as its context
-// lives, so every call gets one of these.
+// limits bound how long one operation may take. The client retries until its context ends, so every call gets one of
+// these.
 type limits struct {
 	meta     time.Duration // one small operation with all its retries
 	compose  time.Duration // one compose with all its retries
 	transfer time.Duration // one try of sending up to 16 MiB; a larger object gets a multiple
 	retry    time.Duration // all tries of sending up to 16 MiB; likewise
 	stall    time.Duration // a download without a byte, before it is taken up again
-	attempts int           // tries of anything
+	attempts int           // of any one operation
 }
 
 var defaultLimits = limits{
@@ -141,8 +141,8 @@ func (g *gcs) DeleteAll(ctx context.Context, prefix string) error {
 	return nil
 }
 
-// deleteAll lists and deletes at once. An object that came after the listing is not seen; keys are
-// never reused, and whoever deletes a prefix has seen to it that nobody writes there any more.
+// deleteAll deletes while it lists, and misses objects that are created after the listing. There are none: keys are
+// never reused, and the caller makes sure that nobody writes below the prefix any more.
 func (g *gcs) deleteAll(ctx context.Context, prefix string) error {
 	group, each := errgroup.WithContext(ctx)
 	group.SetLimit(deleters)
@@ -163,13 +163,13 @@ func (g *gcs) deleteAll(ctx context.Context, prefix string) error {
 			return group.Wait()
 		}
 		if err != nil {
-			if failed := group.Wait(); failed != nil { // it is what ended the listing
+			if failed := group.Wait(); failed != nil { // a failed deletion ended the listing
 				return failed
 			}
 			return bucketError(ctx, err)
 		}
 		if attrs.Name != prefix && !strings.HasPrefix(attrs.Name, prefix+"/") {
-			continue // a neighbour whose name begins alike
+			continue // another object whose name begins in the same way
 		}
 		group.Go(func() error { return g.delete(each, attrs.Name, attrs.Generation) })
 	}
@@ -186,8 +186,8 @@ func (g *gcs) delete(ctx context.Context, key string, generation int64) error {
 	return nil
 }
 
-// Ready implements Store. It lists, because that is a right the store needs anyhow; looking at the
-// bucket itself would ask for one more.
+// Ready implements Store. It lists objects, a right that the store needs anyway; reading the bucket's own metadata would
+// need one more.
 func (g *gcs) Ready(ctx context.Context) error {
 	bounded, cancel := context.WithTimeout(ctx, g.limits.meta)
 	defer cancel()
@@ -200,8 +200,8 @@ func (g *gcs) Ready(ctx context.Context) error {
 	case ctx.Err() != nil:
 		return fmt.Errorf("probe gs://%s: %w: %w", g.name, models.ErrUnavailable, ctx.Err())
 	default:
-		// A bucket that is not there is a fault of the set-up, and so is a missing right: both mean
-		// that nothing can be stored now.
+		// A missing bucket and a missing right are both mistakes of the installation: nothing can be
+		// stored now.
 		return fmt.Errorf("probe gs://%s: %w: %w", g.name, models.ErrUnavailable, err)
 	}
 }

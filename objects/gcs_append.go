@@ -13,7 +13,8 @@ import (
 	"github.com/formidling/formidling/models"
 )
 
-// gcsCutTime is after how long what a slow client sent is made durable; each such cut is an object to join later.
+// gcsCutTime is how long a slow client's bytes wait before they are made durable. Each such cut makes an object that must
+// be joined later.
 const gcsCutTime = 20 * time.Second
 
 // Append implements Store. Each segment of up to 16 MiB is an object of its own, named by its offset and epoch.
@@ -42,7 +43,7 @@ type place struct {
 	name string
 }
 
-// gcsTail collects a segment while others are on their way.
+// gcsTail collects a segment while others are being sent.
 type gcsTail struct {
 	store   *gcs
 	ctx     context.Context
@@ -56,7 +57,7 @@ type gcsTail struct {
 	slots   chan struct{} // segments on the wire
 }
 
-// write implements tail. It takes a buffer only when it holds none, as the pool asks for.
+// write implements tail. It takes a buffer only while it has none, which is the rule of the pool.
 func (t *gcsTail) write(p []byte) error {
 	if t.segment == nil {
 		if len(t.head)+len(p) <= headBytes {
@@ -80,7 +81,7 @@ func (t *gcsTail) due(pending int64, waited time.Duration) bool {
 	return pending+blockBytes > segmentBytes || waited >= gcsCutTime
 }
 
-// cut implements tail: the segment is sent at once, as soon as not too many others are.
+// cut implements tail: the segment is sent as soon as not too many others are being sent.
 func (t *gcsTail) cut() (models.TusSegment, func() error) {
 	name, data, done := t.name(t.at), t.head, func() {}
 	if s := t.segment; s != nil {
@@ -111,7 +112,7 @@ func (t *gcsTail) cut() (models.TusSegment, func() error) {
 	}
 }
 
-// close implements tail. It ends what is still being sent and counts for nothing, and waits for it.
+// close implements tail. It cancels what is still being sent, which counts for nobody, and waits for its end.
 func (t *gcsTail) close(kept int64) {
 	t.cancel()
 	if t.segment != nil {
@@ -123,7 +124,7 @@ func (t *gcsTail) close(kept int64) {
 	t.drop(kept)
 }
 
-// drop deletes the segments from kept on. Their names are of this writer's epoch, so nobody else makes them.
+// drop deletes the segments from kept on. Their names have this writer's epoch, so nobody else writes them.
 func (t *gcsTail) drop(kept int64) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.ctx), t.store.limits.meta)
 	defer cancel()

@@ -9,8 +9,8 @@ import (
 	"github.com/formidling/formidling/models"
 )
 
-// Assemble implements Store. The names of all nodes of the tree follow from the key, so that whoever assembles after
-// somebody else was cut off finds what is there already.
+// Assemble implements Store. The names of all nodes of the tree follow from the key, so that a second attempt finds what
+// an interrupted one has made.
 func (g *gcs) Assemble(ctx context.Context, a models.TusAssembly) (models.Content, error) {
 	if err := checkKey(a.Key); err != nil {
 		return models.Content{}, fmt.Errorf("assemble: %w", err)
@@ -28,7 +28,7 @@ func (g *gcs) Assemble(ctx context.Context, a models.TusAssembly) (models.Conten
 }
 
 func (g *gcs) assemble(ctx context.Context, a models.TusAssembly, c models.Content) (*part, error) {
-	mark := path.Base(a.Key) // of the upload, whoever assembles it
+	mark := path.Base(a.Key) // the same in every attempt
 	if len(a.Segments) == 0 {
 		return g.create(ctx, draftObject{name: a.Key, mark: mark})
 	}

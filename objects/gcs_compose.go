@@ -15,7 +15,7 @@ import (
 // composersPerNode run at once for one node.
 const composersPerNode = 4
 
-// node is a leaf, an object that is there, or what is made of up to 32 others.
+// node is a leaf, which is an existing object, or an object that is made from up to 32 others.
 type node struct {
 	name   string
 	size   int64 // bytes
@@ -27,8 +27,8 @@ type node struct {
 
 func (n *node) leaf() bool { return len(n.from) == 0 }
 
-// grow puts nodes above leaves, of which there is at least one, up to the root, the object of key. The names of all follow
-// from key and mark.
+// grow builds the tree above leaves, of which there must be at least one, up to the root, the object of key. All names
+// follow from key and mark.
 func grow(key, mark string, leaves []*node, crc32c uint32) (root *node) {
 	level := leaves
 	for depth := 0; len(level) > 1 || level[0].leaf(); depth++ {
@@ -48,14 +48,14 @@ func grow(key, mark string, leaves []*node, crc32c uint32) (root *node) {
 	return root
 }
 
-// tree makes objects of nodes.
+// tree composes the objects of its nodes.
 type tree struct {
 	store   *gcs
 	mark    string
-	resumed bool // some of it may be there: somebody was cut off, or does the same now
+	resumed bool // some of it may exist: an attempt was interrupted, or another one is running
 }
 
-// make returns the object of a node; sources go as they are joined.
+// make returns the object of a node; its sources are deleted as they are joined.
 func (t *tree) make(ctx context.Context, n *node) (*part, error) {
 	if t.resumed {
 		made, err := t.store.settle(ctx, n.name, t.mark, n.size, n.crc32c)
@@ -99,9 +99,9 @@ func (t *tree) source(ctx context.Context, n *node) (*part, error) {
 	return &part{name: n.name, generation: attrs.Generation, size: n.size}, nil
 }
 
-// absent says why a leaf is not there. Composing makes an object before its sources go, so if somebody else has joined the
-// leaf, one of the nodes above is there; as that may be joined too meanwhile, each is asked for after those below it.
-// Otherwise its bytes are lost.
+// absent says why a leaf does not exist. Compose makes an object before it deletes the sources, so if another process has
+// joined the leaf, one of the nodes above it exists. That node may be joined meanwhile too, so each is looked up after
+// those below it. If none exists, the bytes are lost.
 func (t *tree) absent(ctx context.Context, leaf *node) error {
 	for n := leaf.above; n != nil; n = n.above {
 		_, err := t.store.attrs(ctx, n.name)
@@ -115,7 +115,7 @@ func (t *tree) absent(ctx context.Context, leaf *node) error {
 	return t.store.lost(ctx, leaf.name)
 }
 
-// lost is models.ErrUploadLost, unless more is missing than one object: a bucket that is not there has none.
+// lost is models.ErrUploadLost, unless the whole bucket is missing: then it may come back.
 func (g *gcs) lost(ctx context.Context, name string) error {
 	if err := g.Ready(ctx); err != nil {
 		return err
@@ -123,8 +123,8 @@ func (g *gcs) lost(ctx context.Context, name string) error {
 	return fmt.Errorf("%w: %s", models.ErrUploadLost, name)
 }
 
-// compose joins sources into name, unless it is taken. Its own repeated request may be told that
-// the name is taken, or that the sources are gone: it then looks at what is there.
+// compose joins sources into name, unless that exists. If a request is repeated because its answer was lost, storage may
+// answer that the name is taken or that the sources are gone; compose then looks at the object.
 func (g *gcs) compose(ctx context.Context, name, mark string, sources []*part, crc32c *uint32) (*part, error) {
 	bounded, cancel := context.WithTimeout(ctx, g.limits.compose)
 	defer cancel()
@@ -137,7 +137,7 @@ func (g *gcs) compose(ctx context.Context, name, mark string, sources []*part, c
 	c := g.bucket.Object(name).If(storage.Conditions{DoesNotExist: true}).ComposerFrom(handles...)
 	c.ContentType = contentType
 	c.Metadata = map[string]string{markName: mark}
-	c.DeleteSourceObjects = true // also spares the soft-deleted copies that single deletes leave
+	c.DeleteSourceObjects = true // single deletions would leave soft-deleted copies
 	if crc32c != nil {
 		c.CRC32C, c.SendCRC32C = *crc32c, true
 	}

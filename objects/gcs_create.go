@@ -16,7 +16,7 @@ import (
 // markName is the metadata entry that says which upload made an object.
 const markName = "formidling-upload"
 
-// contentType of all objects; what the broker answers is the business of its API.
+// contentType of all objects. What a download says is decided by the API.
 const contentType = "application/octet-stream"
 
 // part is an object that storage has confirmed.
@@ -26,7 +26,7 @@ type part struct {
 	size       int64 // bytes
 }
 
-// draftObject is an object to be made of bytes that lie in memory.
+// draftObject is an object that is to be made from bytes in memory.
 type draftObject struct {
 	name string
 	mark string
@@ -37,9 +37,8 @@ type draftObject struct {
 	crc32c uint32
 }
 
-// create makes d, unless its name is taken: models.ErrObjectExists. It repeats what fails for a
-// passing reason. A conflict may be an echo of its own earlier success whose answer was lost; the
-// mark, the size and the checksum tell.
+// create makes d, or returns models.ErrObjectExists if its name is taken. It repeats what fails for a passing reason. A
+// conflict may come from its own earlier success, whose answer was lost; mark, size and checksum distinguish the two.
 func (g *gcs) create(ctx context.Context, d draftObject) (*part, error) {
 	for _, p := range d.data {
 		d.size += int64(len(p))
@@ -57,7 +56,7 @@ func (g *gcs) create(ctx context.Context, d draftObject) (*part, error) {
 		if coded := gcsError(ctx, err); errors.Is(coded, models.ErrObjectExists) {
 			return g.settle(ctx, d.name, d.mark, d.size, &d.crc32c)
 		}
-		if damaged(err) { // of whatever kind, it is no fault of the sender's
+		if damaged(err) { // whatever its kind, the sender is not to blame
 			err = fmt.Errorf("%w: %w", models.ErrUnavailable, err)
 		}
 		if attempt == g.limits.attempts || !worthRetrying(err) {
@@ -70,9 +69,9 @@ func (g *gcs) create(ctx context.Context, d draftObject) (*part, error) {
 }
 
 // try sends d once. ChunkSize 0 streams from our memory: the client would otherwise copy each
-// object into a buffer of its own, which no pool bounds. In return it does not retry, and neither
-// ChunkTransferTimeout nor ChunkRetryDeadline applies; timeout and create stand in for them.
-// The checksums go ahead of the bytes, so that storage refuses what arrives damaged.
+// object into a buffer of its own, which no pool bounds. The client does not retry then, and neither
+// ChunkTransferTimeout nor ChunkRetryDeadline applies; timeout and create take their place. The checksums are sent
+// before the bytes, so that storage refuses what arrives damaged.
 func (g *gcs) try(ctx context.Context, d draftObject, timeout time.Duration) (*storage.ObjectAttrs, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -97,7 +96,7 @@ func (g *gcs) try(ctx context.Context, d draftObject, timeout time.Duration) (*s
 	return w.Attrs(), nil
 }
 
-// accept checks what storage says it has made. What differs is deleted: nobody may read it.
+// accept compares what storage says it has made with d, and deletes what differs, so that nobody reads it.
 func (g *gcs) accept(ctx context.Context, attrs *storage.ObjectAttrs, size int64, crc32c *uint32) (*part, error) {
 	if attrs.Size == size && (crc32c == nil || attrs.CRC32C == *crc32c) {
 		return &part{name: attrs.Name, generation: attrs.Generation, size: size}, nil
@@ -109,11 +108,11 @@ func (g *gcs) accept(ctx context.Context, attrs *storage.ObjectAttrs, size int64
 	return nil, errors.Join(err, g.delete(ctx, attrs.Name, attrs.Generation))
 }
 
-// settle finds out what a create or compose without a clear answer has come to: the part if ours is
-// there, models.ErrObjectExists if it is somebody else's. A nil crc32c is not compared.
+// settle finds out how a create or compose without a clear answer ended: it returns the part if ours exists, and
+// models.ErrObjectExists if somebody else's does. A nil crc32c is not compared.
 func (g *gcs) settle(ctx context.Context, name, mark string, size int64, crc32c *uint32) (*part, error) {
 	attrs, err := g.attrs(ctx, name)
-	if err != nil { // not found too: what stood in the way a moment ago is gone
+	if err != nil { // also if it is not found: what was in the way a moment ago is gone
 		return nil, fmt.Errorf("settle: %w", bucketError(ctx, err))
 	}
 	if attrs.Metadata[markName] != mark {

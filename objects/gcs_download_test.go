@@ -16,7 +16,7 @@ import (
 	"github.com/formidling/formidling/models"
 )
 
-// part of an answer is sent, then what is to go wrong does.
+// halfway sends a part of the answer, and then lets the fault happen.
 func halfway(emu *gcsemu.Server, then http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		rec := answer(emu, r)
@@ -65,13 +65,13 @@ func TestGCS_DownloadGoesOnAfterPassingFaults(t *testing.T) {
 	}
 }
 
-// inTurn does one after the other.
+// inTurn uses one fault after the other.
 func inTurn(faults ...http.HandlerFunc) http.HandlerFunc {
 	var n atomic.Int32
 	return func(w http.ResponseWriter, r *http.Request) { faults[int(n.Add(1)-1)%len(faults)](w, r) }
 }
 
-// patternRange is what a range of a pattern of this size is, -1 to the end.
+// patternRange is a range of a pattern of this size; length -1 means to the end.
 func patternRange(size, offset, length int64) []byte {
 	if length == -1 {
 		length = size - offset
@@ -105,7 +105,7 @@ func TestGCS_DownloadThatStaysBrokenIsGivenUp(t *testing.T) {
 	require.Error(t, err)
 }
 
-// Another object under the key, between two tries: the rest must not come from it.
+// Between two tries another object is stored under the key: the rest must not come from it.
 func TestGCS_DownloadNeverGoesOnWithAnotherGeneration(t *testing.T) {
 	t.Parallel()
 	g, emu, b := newGCS(t)
@@ -130,7 +130,7 @@ func TestGCS_DownloadNeverGoesOnWithAnotherGeneration(t *testing.T) {
 	require.EqualValues(t, 2, seen.Load(), "what is gone is not asked for again")
 }
 
-// A storage that heeds no generation, as an emulator or a cache in between may.
+// This storage ignores generations, as an emulator or a cache on the way may.
 func TestGCS_DownloadChecksThatTheObjectIsTheOneWanted(t *testing.T) {
 	t.Parallel()
 	g, emu, b := newGCS(t)

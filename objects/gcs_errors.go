@@ -12,9 +12,8 @@ import (
 	"github.com/formidling/formidling/models"
 )
 
-// gcsError gives failures of Cloud Storage the code a caller may see. ctx is the caller's context,
-// without any limit of ours: when it has ended, the caller gets its own reason back. Errors that
-// have a code keep it.
+// gcsError gives failures of Cloud Storage the code that a caller may see. ctx is the caller's context, without our own
+// limits: once it has ended, the caller gets its own reason back. Errors that have a code keep it.
 func gcsError(ctx context.Context, err error) error {
 	if _, known := models.AsError(err); known || err == nil {
 		return err
@@ -39,8 +38,8 @@ func gcsError(ctx context.Context, err error) error {
 	}
 }
 
-// bucketError is gcsError for creates and listings, which look for no object: not found can only
-// mean the bucket, or something that changed under our hands.
+// bucketError is gcsError for creates and listings. They do not look for an object, so not found can only mean the
+// bucket, or something that changed meanwhile.
 func bucketError(ctx context.Context, err error) error {
 	if err = gcsError(ctx, err); errors.Is(err, models.ErrObjectNotFound) {
 		return fmt.Errorf("%w: bucket or object is gone", models.ErrUnavailable)
@@ -48,14 +47,14 @@ func bucketError(ctx context.Context, err error) error {
 	return err
 }
 
-// worthRetrying tells whether sending again may help: the client's own rule, a try that ran into its
-// time limit, and bytes that were damaged on their way.
+// worthRetrying reports whether sending again may help: if the client's own rule says so, if a try ran into its time
+// limit, or if bytes were damaged on their way.
 func worthRetrying(err error) bool {
 	return storage.ShouldRetry(err) || errors.Is(err, context.DeadlineExceeded) || damaged(err)
 }
 
-// damaged tells whether storage refused an object. All we send is made the same way, so what it objects to
-// is that the bytes have not the checksum that went ahead of them.
+// damaged reports whether storage refused an object as invalid. All our requests have the same form, so the reason can
+// only be that the bytes do not have the checksum that was declared.
 func damaged(err error) bool {
 	var answer *googleapi.Error
 	return errors.As(err, &answer) && answer.Code == http.StatusBadRequest

@@ -59,7 +59,7 @@ func overloaded(w http.ResponseWriter, _ *http.Request) {
 	w.WriteHeader(http.StatusServiceUnavailable)
 }
 
-// faultSizes go as one object from memory, as one object from segments, and as parts.
+// faultSizes are sent as one object from memory, as one object from segments, and as parts.
 var faultSizes = []int64{1000, 20 * mib, 70 * mib}
 
 func TestGCS_PutSurvivesPassingFaults(t *testing.T) {
@@ -131,7 +131,7 @@ func TestGCS_DifferingChecksumIsAnErrorAndTheObjectGoes(t *testing.T) {
 	}
 }
 
-// flipped changes one bit of a body on its way, some way into it.
+// flipped changes one bit in the middle of a body on its way.
 type flipped struct {
 	io.ReadCloser
 	at int
@@ -146,7 +146,7 @@ func (f *flipped) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Storage refuses what does not have the checksum that went ahead of it, and is sent it again.
+// Storage refuses bytes that do not have the declared checksum, and they are sent again.
 func TestGCS_BytesDamagedOnTheirWayAreSentAgain(t *testing.T) {
 	t.Parallel()
 	for _, size := range faultSizes[1:] {
@@ -166,7 +166,7 @@ func TestGCS_BytesDamagedOnTheirWayAreSentAgain(t *testing.T) {
 	}
 }
 
-// A storage that keeps other bytes than it acknowledges to have got, and says so.
+// This storage keeps other bytes than it received, and reports their checksum.
 func TestGCS_BytesDamagedInStorageAreFoundBeforeAnybodyReadsThem(t *testing.T) {
 	t.Parallel()
 	for _, size := range faultSizes[1:] {

@@ -13,9 +13,9 @@ import (
 	"github.com/formidling/formidling/models"
 )
 
-// Open implements Store. The bytes are read ahead of the caller (read_ahead.go). A transfer that breaks or stands
-// still is taken up again where it stopped, from the same generation; only when that does not help several times in
-// a row does the caller hear of it.
+// Open implements Store. The bytes are read ahead of the caller (read_ahead.go). A read that breaks off or stalls is
+// continued where it stopped, from the same generation; the caller gets an error only after several tries in a row
+// brought nothing.
 func (g *gcs) Open(ctx context.Context, c models.Content, offset, length int64) (io.ReadCloser, error) {
 	if err := checkKey(c.Key); err != nil {
 		return nil, fmt.Errorf("open: %w", err)
@@ -52,7 +52,7 @@ func (g *gcs) open(ctx context.Context, c models.Content, offset, length int64) 
 	return newReadAhead(d, cancel, check), nil
 }
 
-// download is a range of one generation on its way here.
+// download reads a range of one generation.
 type download struct {
 	ctx     context.Context // ends with the caller's, or when the reader is closed
 	store   *gcs
@@ -62,10 +62,10 @@ type download struct {
 
 	in    *storage.Reader // nil: to be opened again
 	drop  context.CancelFunc
-	tries int // in a row that brought nothing
+	tries int // tries in a row that brought nothing
 }
 
-// open asks for what is still to come, and checks that it is what was asked for: of nothing else may a byte go out.
+// open requests the rest, and checks that storage answers with exactly that: no other byte may reach the recipient.
 func (d *download) open() error {
 	ctx, drop := context.WithCancel(d.ctx)
 	opening := time.AfterFunc(d.store.limits.meta, drop)
@@ -108,7 +108,7 @@ func (d *download) Read(p []byte) (int, error) {
 				continue
 			}
 		}
-		stall := time.AfterFunc(d.store.limits.stall, d.drop) // runs only here, so a slow recipient is no stall
+		stall := time.AfterFunc(d.store.limits.stall, d.drop) // runs only during the read, so a slow recipient does not count as a stall
 		n, err := d.in.Read(p[:min(int64(len(p)), d.end-d.at)])
 		stall.Stop()
 		if d.at += int64(n); n > 0 {
@@ -119,7 +119,7 @@ func (d *download) Read(p []byte) (int, error) {
 			if n == 0 {
 				err = d.again(err)
 			} else {
-				err = nil // what is there goes on its way; the next Read opens again
+				err = nil // hand out what has come; the next Read opens again
 			}
 		} else {
 			err = nil
@@ -134,7 +134,7 @@ func (d *download) Read(p []byte) (int, error) {
 // again waits before the next try, or returns why there is none.
 func (d *download) again(cause error) error {
 	if errors.Is(cause, io.EOF) {
-		cause = io.ErrUnexpectedEOF // storage said that it was done, and was not
+		cause = io.ErrUnexpectedEOF // storage ended the answer too early
 	}
 	err := fmt.Errorf("read object: %w", gcsError(d.ctx, cause))
 	d.tries++
@@ -151,7 +151,7 @@ func (d *download) again(cause error) error {
 	return nil
 }
 
-// close ends the transfer under way.
+// close ends the running request.
 func (d *download) close() {
 	if d.in == nil {
 		return

@@ -12,14 +12,14 @@ import (
 const (
 	segmentBytes   = 16 << 20
 	defaultPool    = 512 << 20
-	maxHeld        = 4       // segments an upload collects before it must send, so 64 MiB go as one object
-	headBytes      = 1 << 20 // a body may have before it needs a segment
+	maxHeld        = 4       // segments that an upload collects before it must send, so 64 MiB become one object
+	headBytes      = 1 << 20 // of a body that needs no segment
 	partsPerPut    = maxHeld // segments of one upload on the wire
-	sourcesPerNode = 32      // what Cloud Storage composes at once
+	sourcesPerNode = 32      // as many as Cloud Storage composes in one call
 )
 
-// pool bounds the memory of segments over all uploads. Buffers are made when first needed, and the
-// garbage collector may have the idle ones.
+// pool bounds the memory of the segments of all uploads together. Buffers are allocated when they are first needed, and
+// the garbage collector may take idle ones.
 type pool struct {
 	tokens   chan struct{}
 	idle     sync.Pool
@@ -27,7 +27,7 @@ type pool struct {
 	patience time.Duration // how long one may wait for a segment
 }
 
-// poolPatience is shorter than clients wait for an answer.
+// poolPatience must be shorter than clients wait for an answer.
 const poolPatience = 30 * time.Second
 
 // Buffers is how many uploads to Cloud Storage can make progress at once with so many bytes of memory.
@@ -40,9 +40,9 @@ func newPool(bytes int64) *pool {
 	return &pool{tokens: make(chan struct{}, max(1, bytes/segmentBytes)), size: segmentBytes, patience: poolPatience}
 }
 
-// take waits for a segment until ctx ends, or for so long that the client had better come again
-// (models.ErrTooManyUploads): slow uploads may hold all of them. Only who holds no segment that waits to be sent may
-// call it; everybody else uses try, or uploads could wait for each other for ever.
+// take waits for a segment until ctx ends, or until its patience does (models.ErrTooManyUploads), because slow uploads
+// may hold all of them. Only an upload that holds no unsent segment may call it; all others use try, or uploads could
+// wait for each other for ever.
 func (p *pool) take(ctx context.Context) (*segment, error) {
 	enough := time.NewTimer(p.patience)
 	defer enough.Stop()

@@ -12,15 +12,15 @@ import (
 	"github.com/formidling/formidling/models"
 )
 
-// upload is one Put on its way. A short body waits in head, one up to 64 MiB in held, and goes as
-// one object once its end and its hashes are known. A longer one spills: held segments are sent as
+// upload is one Put that is running. A short body is kept in head, one up to 64 MiB in held, and is sent
+// as one object once its end and its hashes are known. A longer one spills: held segments are sent as
 // parts while the rest arrives, and all are composed at the end. It also spills when the pool has
-// no further segment, because waiting for one while holding others could block everybody.
+// no free segment, because waiting for one while holding others could block everybody.
 type upload struct {
 	store   *gcs
 	ctx     context.Context // ends with the caller's, or when a part has failed
 	key     string
-	mark    string // random: tells what this upload made from what others did
+	mark    string // random: distinguishes what this upload made from what others made
 	head    []byte
 	held    []*segment // unsent; only the last may have room
 	group   *errgroup.Group
@@ -30,7 +30,7 @@ type upload struct {
 	touched bool // something has been sent
 }
 
-// cleanupTime bounds what a failed upload does about its leftovers.
+// cleanupTime bounds how long a failed upload deletes its leftovers.
 const cleanupTime = 5 * time.Second
 
 // Put implements Store.
@@ -60,8 +60,8 @@ func (u *upload) run(ctx context.Context, body io.Reader, limit int64, sum *dige
 	if err == nil {
 		made, err = u.finish(ctx, sum)
 	}
-	// Wait before anything else: a part that is still on its way would outlive the clean-up, and a
-	// part that failed is the reason for whatever followed from it.
+	// Wait before anything else: a part that is still being sent would outlive the clean-up, and a failed
+	// part is the cause of the errors that followed.
 	if failed := u.stop(err); failed != nil {
 		err = failed
 	}
@@ -113,7 +113,7 @@ func (u *upload) collect(p []byte) error {
 	return nil
 }
 
-// grow makes room for more of the body.
+// grow makes room for more bytes of the body.
 func (u *upload) grow() error {
 	if n := len(u.held); n > 0 && n < maxHeld && !u.spilled {
 		if s := u.store.pool.try(); s != nil {
@@ -190,8 +190,8 @@ func (u *upload) finish(ctx context.Context, sum *digest) (*part, error) {
 	return (&tree{store: u.store, mark: u.mark}).make(ctx, grow(u.key, u.mark, leaves, sum.crc32c))
 }
 
-// abandon removes what a failed upload has left, even when its caller has gone. What it cannot
-// remove is invisible under key, or (see the package comment) goes with the prefix.
+// abandon deletes what a failed upload has left, even if its caller has gone. What it cannot delete is not visible
+// under key, and is deleted with the prefix (see the package comment).
 func (u *upload) abandon(ctx context.Context) {
 	if !u.touched {
 		return

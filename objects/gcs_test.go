@@ -84,8 +84,8 @@ func TestGCS_ConformsOnOurEmulator(t *testing.T) {
 	conform(t, b)
 }
 
-// A second opinion by somebody else's server. It holds everything in memory several times over, so
-// small objects only; what it does not check of preconditions shows on our own emulator.
+// A second opinion by a server that others wrote. It keeps everything in memory several times over, so objects are
+// small; our own emulator checks the preconditions that it does not.
 func TestGCS_ConformsOnFakeGCSServer(t *testing.T) {
 	t.Parallel()
 	server, err := fakestorage.NewServerWithOptions(fakestorage.Options{Scheme: "http", Host: "127.0.0.1", PublicHost: "127.0.0.1"})

@@ -7,7 +7,7 @@ import (
 	"github.com/formidling/formidling/models"
 )
 
-// hashing passes blocks to one goroutine per hash, like ring, but can tell the hashes' states in between.
+// hashing passes blocks to one goroutine per hash, like ring, and can also return the hashes' states in between.
 type hashing struct {
 	sha, md hash.Hash // nil: they are not wanted
 	free    chan *block
@@ -54,7 +54,7 @@ func (h *hashing) lane(consume func([]byte)) {
 	})
 }
 
-// next returns a block that nobody needs; the slowest hash holds the reader back.
+// next returns a free block. It waits for the slowest hash, and so slows the reader down.
 func (h *hashing) next() *block {
 	select {
 	case b := <-h.free:
@@ -69,7 +69,7 @@ func (h *hashing) next() *block {
 	return b
 }
 
-// pass gives b away, to every hash.
+// pass hands b over to every hash.
 func (h *hashing) pass(b *block) {
 	b.uses.Store(int32(len(h.lanes)) + 1) //nolint:gosec // a few lanes
 	for _, lane := range h.lanes {
@@ -86,7 +86,7 @@ func (h *hashing) release(b *block) {
 	}
 }
 
-// drain waits until every hash has seen all that was passed.
+// drain waits until every hash has processed everything that was passed.
 func (h *hashing) drain() {
 	var here sync.WaitGroup
 	here.Add(len(h.lanes))
@@ -96,7 +96,7 @@ func (h *hashing) drain() {
 	here.Wait()
 }
 
-// state is that of all that was passed.
+// state is the state after everything that was passed.
 func (h *hashing) state() (models.HashState, error) {
 	if h.sha == nil {
 		return models.HashState{}, nil

@@ -25,7 +25,7 @@ type local struct {
 	lastGen int64
 	durable map[string]bool // directories known to survive a power cut
 
-	// Replaced by tests, which break the disk, take anonymous files away or keep coarse times.
+	// Tests replace these: they break the disk, allow no anonymous files or keep coarse times.
 	write     func(f *os.File, p []byte) (int, error)
 	flush     func(f *os.File) error
 	anonymous func(dir string) (*os.File, error)
@@ -167,7 +167,7 @@ func (l *local) deleteAll(dir string) error {
 		return localError(err)
 	}
 	if _, err := os.Lstat(dir); err != nil {
-		// A root that is gone is no proof that the objects are: a disk may not be mounted.
+		// If root is gone, the objects need not be: the disk may not be mounted.
 		if err = l.absence(err); errors.Is(err, models.ErrObjectNotFound) {
 			return nil
 		}
@@ -180,17 +180,17 @@ func (l *local) deleteAll(dir string) error {
 	return localError(syncDir(filepath.Dir(dir)))
 }
 
-// probeWait is how long a probe may run before it is taken for hanging by those who did not start it.
+// probeWait is how long a probe may run before the callers who did not start it take it for hanging.
 const probeWait = time.Second
 
-// probing is one look at the disk, for all who ask meanwhile.
+// probing is one look at the disk, for all callers that ask meanwhile.
 type probing struct {
 	done chan struct{}
 	err  error // valid once done is closed
 }
 
-// Ready implements Store: it makes a file without a name and looks at the free space. A probe hangs or
-// runs; starting one for each caller would only pile up threads on a stuck disk.
+// Ready implements Store: it makes a file without a name and looks at the free space. Callers share one probe, because
+// on a stuck disk a probe for each would only pile up threads.
 func (l *local) Ready(ctx context.Context) error {
 	p, mine := l.join()
 	patience := time.NewTimer(probeWait)
@@ -241,7 +241,7 @@ func (l *local) probe() error {
 
 func (l *local) path(key string) string { return filepath.Join(l.root, filepath.FromSlash(key)) }
 
-// absence tells an absent object from an absent store.
+// absence distinguishes an absent object from an absent store.
 func (l *local) absence(err error) error {
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		if info, rootErr := os.Stat(l.root); rootErr == nil && info.IsDir() {
@@ -251,7 +251,7 @@ func (l *local) absence(err error) error {
 	return localError(err)
 }
 
-// localError gives failures of the disk the code a caller may see. Errors that have one keep it.
+// localError gives failures of the disk the code that a caller may see. Errors that have a code keep it.
 func localError(err error) error {
 	var errno syscall.Errno
 	if _, known := models.AsError(err); known || !errors.As(err, &errno) {

@@ -13,15 +13,16 @@ import (
 	"github.com/formidling/formidling/models"
 )
 
-// How much of a draft on the local disk may be lost with the process: bytes, and what a slow client sent in a time.
+// How much of a draft on the local disk may be lost with the process: so many bytes, or what came from a slow client in
+// so much time.
 const (
 	localCutBytes = 64 << 20
 	localCutTime  = 5 * time.Second
 )
 
-// Append implements Store. A draft is one file that grows, as long as each writer finds it unlocked: whoever writes
-// to a segment's file holds its lock from before the claim until its last write. A writer that finds the lock taken
-// begins a file of its own, so an old one that still writes can spoil nothing that counts.
+// Append implements Store. A draft is one file that grows, as long as each writer finds it unlocked. A writer holds the
+// lock of its segment's file from before the claim until its last write. A writer that finds the lock taken begins a
+// file of its own, so an overtaken one that still writes cannot spoil bytes that count.
 func (l *local) Append(ctx context.Context, d models.TusDraft, body io.Reader, a models.TusAppend) error {
 	if err := checkKey(d.Prefix); err != nil {
 		return fmt.Errorf("append: %w", err)
@@ -56,7 +57,7 @@ func (l *local) append(ctx context.Context, d models.TusDraft, body io.Reader, a
 	return appendTo(ctx, t, t.grows, d, a, body)
 }
 
-// lockTail returns the end of a draft, locked; nil when it has none yet, or when somebody else may still be writing there.
+// lockTail locks and returns the end of a draft; nil if it has none yet, or if another writer may still be writing there.
 func (l *local) lockTail(d models.TusDraft) (*localTail, error) {
 	if len(d.Segments) == 0 {
 		return l.lockPlace(d)
@@ -89,7 +90,7 @@ func segmentName(d models.TusDraft, epoch int64) string {
 	return fmt.Sprintf("%s/%016x-%d", d.Prefix, d.Received, epoch)
 }
 
-// lockSegment opens a segment's file for writing; nil when somebody else may still be writing to it.
+// lockSegment opens a segment's file for writing; nil if another writer may still be writing to it.
 func (l *local) lockSegment(s models.TusSegment, lock func(*os.File) (bool, error)) (*os.File, error) {
 	if err := checkKey(s.Name); err != nil {
 		return nil, err
@@ -106,7 +107,7 @@ func (l *local) lockSegment(s models.TusSegment, lock func(*os.File) (bool, erro
 	return f, nil
 }
 
-// openSegment opens a segment's file. models.ErrUploadLost when not all of its bytes are there; they were, durable, or
+// openSegment opens a segment's file. It returns models.ErrUploadLost if bytes are missing: they were durable once, or
 // the segment would not be known.
 func (l *local) openSegment(s models.TusSegment, flags int) (*os.File, error) {
 	f, err := os.OpenFile(l.path(s.Name), flags, 0)
@@ -124,8 +125,8 @@ func (l *local) openSegment(s models.TusSegment, flags int) (*os.File, error) {
 	return f, nil
 }
 
-// lost is models.ErrUploadLost for a segment that is not there though its transfer's directory is. When that is missing
-// too, all may be: a disk that is not mounted leaves an empty directory.
+// lost is models.ErrUploadLost if a segment is missing and its transfer's directory is there. If the directory is missing
+// too, the disk may just not be mounted, which leaves an empty directory.
 func (l *local) lost(name string, err error) error {
 	if err = l.absence(err); !errors.Is(err, models.ErrObjectNotFound) {
 		return err
@@ -172,7 +173,7 @@ func (t *localTail) due(pending int64, waited time.Duration) bool {
 	return pending >= localCutBytes || waited >= localCutTime
 }
 
-// cut implements tail: the flush covers whatever was written before it, and harms nothing that comes after.
+// cut implements tail: the flush covers everything that was written before, and does not disturb later writes.
 func (t *localTail) cut() (models.TusSegment, func() error) {
 	fresh := t.fresh
 	t.fresh = false
@@ -187,12 +188,12 @@ func (t *localTail) cut() (models.TusSegment, func() error) {
 	}
 }
 
-// close implements tail. It gives the lock up last: until then nobody else writes to the file or makes an object of it.
+// close implements tail. It gives the lock up last, so that until then nobody else writes to the file or makes it an object.
 func (t *localTail) close(kept int64) {
 	size := kept - t.at.First
 	switch {
-	case t.shared: // what does not count is written over, or never read
-	case size == 0: // a file of this writer, of which nobody knows
+	case t.shared: // bytes that do not count are overwritten, or never read
+	case size == 0: // a file of this writer that nobody else knows of
 		_ = os.Remove(t.draft.file.Name())
 	case size < t.draft.size:
 		_ = t.draft.file.Truncate(size)

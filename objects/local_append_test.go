@@ -51,7 +51,7 @@ func TestLocalAppend_CommitsNothingThatWasNotFlushed(t *testing.T) {
 	a.assembled(b, "ft/a/object", 2*mib)
 }
 
-// What a slow client sent is durable after a few seconds, however little it is.
+// Bytes of a slow client are durable after a few seconds, however few they are.
 func TestLocalTail_CutsForSlowClients(t *testing.T) {
 	t.Parallel()
 	tail := &localTail{}
@@ -60,7 +60,7 @@ func TestLocalTail_CutsForSlowClients(t *testing.T) {
 	require.True(t, tail.due(localCutBytes, 0))
 }
 
-// One file serves a whole upload, so that the object needs no copy of it.
+// A whole upload is one file, so that nothing is copied to make the object.
 func TestLocalAppend_TheDraftBecomesTheObject(t *testing.T) {
 	t.Parallel()
 	l, b := newLocal(t, false)
@@ -77,7 +77,7 @@ func TestLocalAppend_TheDraftBecomesTheObject(t *testing.T) {
 	require.True(t, os.SameFile(draft, object))
 }
 
-// What a writer could not commit at the end of a file that counts is cut off, and nothing of what counts.
+// Bytes that a writer could not commit are cut off the end of the file, and no others.
 func TestLocalAppend_CutsOffWhatCountsForNobody(t *testing.T) {
 	t.Parallel()
 	l, b := newLocal(t, false)
@@ -124,7 +124,7 @@ func TestLocalAssemble_HasTheGenerationThatTheFileSystemKeeps(t *testing.T) {
 	}
 }
 
-// waited tells when somebody waits for its end.
+// waited is a context that reports when somebody waits for its end.
 type waited struct {
 	context.Context //nolint:containedctx // it is one
 	once            sync.Once

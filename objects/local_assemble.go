@@ -17,8 +17,8 @@ import (
 const lockPatience = 3 * time.Second
 
 // Assemble implements Store: the file of the first segment becomes the object, after the others were copied to its
-// end. When somebody may still write to that file, or other parts lie in it, all is copied to a new one instead. Parts that
-// lie in one file in this order are the object already.
+// end. If somebody may still write to that file, or it has other parts too, everything is copied to a new file instead.
+// If the parts are in one file in this order, that file is the object already.
 func (l *local) Assemble(ctx context.Context, a models.TusAssembly) (models.Content, error) {
 	if err := checkKey(a.Key); err != nil {
 		return models.Content{}, fmt.Errorf("assemble: %w", err)
@@ -31,7 +31,7 @@ func (l *local) Assemble(ctx context.Context, a models.TusAssembly) (models.Cont
 	return c, nil
 }
 
-// contentOfSegments is what the segments make together, but for SHA-256 and MD5.
+// contentOfSegments is the Content of all segments together, without SHA-256 and MD5.
 func contentOfSegments(a models.TusAssembly) models.Content {
 	c := models.Content{Key: a.Key, Generation: a.Generation}
 	for _, s := range a.Segments {
@@ -48,7 +48,7 @@ func (l *local) assemble(ctx context.Context, a models.TusAssembly, size int64) 
 		return generation, nil
 	}
 	whole := l.inPlace(a, size)
-	f, base, err := l.lockBase(ctx, a, whole, size) // before any directory is made, whose absence says something
+	f, base, err := l.lockBase(ctx, a, whole, size) // before any directory is made, because a missing one means something
 	if err != nil {
 		return 0, err
 	}
@@ -57,7 +57,7 @@ func (l *local) assemble(ctx context.Context, a models.TusAssembly, size int64) 
 	rest := a.Segments
 	if base {
 		defer closeQuietly(f)
-		if generation, there := l.assembled(object, a.Generation, size); there { // by who had the lock: this is the object's file
+		if generation, there := l.assembled(object, a.Generation, size); there { // made by the process that had the lock
 			return generation, nil
 		}
 		if d.size, rest = a.Segments[0].Size, a.Segments[1:]; whole {
@@ -81,7 +81,7 @@ func (l *local) assemble(ctx context.Context, a models.TusAssembly, size int64) 
 		return 0, err
 	}
 	if err := link(); errors.Is(err, os.ErrExist) {
-		if generation, there := l.assembled(object, a.Generation, size); there { // somebody else did the same at the same time
+		if generation, there := l.assembled(object, a.Generation, size); there { // another process did the same meanwhile
 			return generation, nil
 		}
 		return 0, err
@@ -91,9 +91,9 @@ func (l *local) assemble(ctx context.Context, a models.TusAssembly, size int64) 
 	return generation, syncDir(filepath.Dir(object))
 }
 
-// seal gives a draft its length and its generation, makes it durable, and returns the generation that is kept of it.
+// seal gives a draft its length and its generation, makes it durable, and returns the generation as the file system keeps it.
 func (l *local) seal(d *draft, size, generation int64) (int64, error) {
-	if err := d.file.Truncate(size); err != nil { // what writers left that were overtaken
+	if err := d.file.Truncate(size); err != nil { // cut off what overtaken writers left
 		return 0, err
 	}
 	if err := l.stamp(d.file, time.Unix(0, generation)); err != nil {
@@ -112,7 +112,7 @@ func (l *local) seal(d *draft, size, generation int64) (int64, error) {
 // coarsest is the least exact time that a file system keeps; all round down.
 const coarsest = 2 * time.Second
 
-// assembled tells that the object is there already, and its generation. Nothing but Assemble makes an object of this key,
+// assembled reports whether the object exists already, and its generation. Only Assemble makes an object of this key, and
 // always with the same generation, of which the file system may keep fewer digits.
 func (l *local) assembled(path string, generation, size int64) (kept int64, there bool) {
 	info, err := os.Lstat(path)
@@ -123,7 +123,7 @@ func (l *local) assembled(path string, generation, size int64) (kept int64, ther
 	return kept, kept <= generation && generation-kept < int64(coarsest)
 }
 
-// lockBase returns the file of the first segment, if nobody writes to it any more; whole tells that it has all of them.
+// lockBase returns the file of the first segment, if nobody writes to it any more; whole means that it has all segments.
 func (l *local) lockBase(ctx context.Context, a models.TusAssembly, whole bool, size int64) (f *os.File, base bool, err error) {
 	lock := tryLock
 	switch {
@@ -131,7 +131,7 @@ func (l *local) lockBase(ctx context.Context, a models.TusAssembly, whole bool, 
 		return nil, false, nil
 	case whole:
 		lock = lockWhole(size)
-	case a.Segments[0].Name == a.Shared: // what lies behind it is not ours
+	case a.Segments[0].Name == a.Shared: // the bytes behind it are not ours
 		return nil, false, nil
 	}
 	for until := time.Now().Add(lockPatience); ; {

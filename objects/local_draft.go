@@ -30,8 +30,8 @@ type draft struct {
 	started int64  // bytes whose write-back has been started
 }
 
-// draftsOf is the directory of the named drafts of an object, beside it, so that whoever removes the object finds
-// what a killed process left. Its name is a digest because a name has at most 255 bytes.
+// draftsOf is the directory of the named drafts of an object. It lies beside the object, so that what a killed process left
+// is found when the object is deleted. Its name is a digest because a name has at most 255 bytes.
 func draftsOf(object string) string {
 	dir, name := filepath.Split(object)
 	sum := sha256.Sum256([]byte(name))
@@ -56,8 +56,8 @@ func (l *local) newDraft(dir, object string) (*draft, error) {
 	return &draft{store: l, file: f, temp: f.Name()}, nil
 }
 
-// createNamed makes a file in dir, and dir below an existing parent. Another draft of the same object may be taking
-// dir away just now, having been the last in it.
+// createNamed makes a file in dir, and dir below an existing parent. It tries again, because the last other draft in dir
+// may be removing dir at the same time.
 func createNamed(dir string) (f *os.File, err error) {
 	for range 100 {
 		if err = os.Mkdir(dir, 0o750); err != nil && !errors.Is(err, fs.ErrExist) { //nolint:gosec // from a checked key
@@ -116,7 +116,7 @@ func (d *draft) commit(path string) (int64, error) {
 	}
 	d.discard()
 	if err := syncDir(filepath.Dir(path)); err != nil {
-		// It must not be seen after an error, and it is ours: the link was exclusive.
+		// The object must not be visible after an error, and it is ours, because the link was exclusive.
 		_ = os.Remove(path) //nolint:gosec // from a checked key
 		return 0, err
 	}
@@ -141,8 +141,8 @@ func (d *draft) discard() {
 	}
 }
 
-// checkRoom fails when less than the reserve is free. It says nothing about the bytes to come: what
-// does not fit ends in ENOSPC and the same error.
+// checkRoom fails if less than the reserve is free. It does not know how many bytes will come; if they do not fit, the
+// write fails with ENOSPC and the same error.
 func (l *local) checkRoom() error {
 	if l.reserve <= 0 {
 		return nil
@@ -157,8 +157,8 @@ func (l *local) checkRoom() error {
 	return nil
 }
 
-// nextGeneration is the current time, moved on by a microsecond where it would repeat: clocks of
-// file systems tick far too slowly to tell two quick files apart.
+// nextGeneration is the current time, moved on by a microsecond if it would repeat: the clocks of file systems tick too
+// slowly to give two quick files different times.
 func (l *local) nextGeneration() time.Time {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -166,11 +166,11 @@ func (l *local) nextGeneration() time.Time {
 	return time.UnixMicro(l.lastGen)
 }
 
-// maxDurable bounds the memory of known directories; forgetting one costs a flush, nothing else.
+// maxDurable bounds the memory for known directories; forgetting one costs one more flush.
 const maxDurable = 4096
 
-// mkdir makes dir and its parents below root and makes their names durable. It never makes root:
-// where that is gone, something is wrong that a new empty directory would hide.
+// mkdir makes dir and its parents below root, and makes their names durable. It never makes root: if root is gone,
+// something is wrong that a new empty directory would hide.
 func (l *local) mkdir(dir string) error {
 	below, err := filepath.Rel(l.root, dir)
 	if err != nil {
@@ -187,7 +187,7 @@ func (l *local) mkdir(dir string) error {
 		if err != nil && !errors.Is(err, fs.ErrExist) {
 			return err
 		}
-		// Somebody else's directory may not have reached the disk, so existence proves nothing.
+		// A directory that another process made may not be durable yet, so it is not enough that it exists.
 		if err != nil && l.isDurable(at) {
 			continue
 		}
@@ -214,7 +214,7 @@ func (l *local) remember(dir string) {
 	l.durable[dir] = true
 }
 
-// forget drops dir and all below it, which are about to be removed.
+// forget drops dir and everything below it from memory, because they are about to be removed.
 func (l *local) forget(dir string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

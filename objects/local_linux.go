@@ -51,8 +51,8 @@ func awaitWriteback(f *os.File, offset, length int64) error {
 		unix.SYNC_FILE_RANGE_WAIT_BEFORE|unix.SYNC_FILE_RANGE_WRITE|unix.SYNC_FILE_RANGE_WAIT_AFTER)
 }
 
-// syncRange lets pass that a file system cannot do this: the flush at the end does it all. Any
-// other error counts, because the kernel reports a failed write-back once, here or at the flush.
+// syncRange ignores that a file system cannot do this, because the flush at the end writes everything. Any other error
+// counts: the kernel reports a failed write-back only once, here or at the flush.
 func syncRange(f *os.File, offset, length int64, flags int) error {
 	for {
 		err := unix.SyncFileRange(int(f.Fd()), offset, length, flags)
@@ -75,8 +75,8 @@ func freeBytes(dir string) (int64, error) {
 	return int64(s.Bavail) * s.Bsize, nil //nolint:gosec // bytes of a disk fit
 }
 
-// tryLockRange takes the lock of a part of an open file, as tryLock does of all; length 0 reaches to any end. It says nothing
-// to those that ask for the lock of all.
+// tryLockRange locks a part of an open file; length 0 means to the end, wherever that will be. It is independent of
+// tryLock: the two do not exclude each other.
 func tryLockRange(f *os.File, first, length int64) (bool, error) {
 	lock := unix.Flock_t{Type: unix.F_WRLCK, Whence: io.SeekStart, Start: first, Len: length}
 	err := unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &lock)
@@ -92,7 +92,7 @@ func tryLockRange(f *os.File, first, length int64) (bool, error) {
 // canLinkOpenFiles tells that a segment's file may become an object while it is held open and locked.
 const canLinkOpenFiles = true
 
-// tryLock takes the lock of an open file, which goes with the file: with the process too, however that ends.
+// tryLock locks an open file. The lock ends when the file is closed, or when the process ends, however it ends.
 func tryLock(f *os.File) (bool, error) {
 	err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {

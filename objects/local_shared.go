@@ -7,12 +7,12 @@ import (
 	"github.com/formidling/formidling/models"
 )
 
-// Parallel parts of which it is known where they lie in the file are written there from the beginning, into one file that
-// they share: joined in this order, they need not be copied. A writer holds the lock of its part's place in it, as
-// another one holds that of a file of its own.
+// Parallel parts whose place in the file is known are written there from the beginning, into one file that they share. If
+// they are joined in this order, nothing has to be copied. A writer locks the place of its part in this file, as a writer
+// with a file of its own locks that.
 
-// lockPlace returns the beginning of a part in the file that it shares; nil where that cannot be, or when somebody may
-// still be writing there.
+// lockPlace locks and returns the beginning of a part in the shared file; nil if the part has no place there, or if another
+// writer may still be writing there.
 func (l *local) lockPlace(d models.TusDraft) (*localTail, error) {
 	if d.Place == nil || d.Place.Length <= 0 || !canLinkOpenFiles {
 		return nil, nil
@@ -30,19 +30,19 @@ func (l *local) lockPlace(d models.TusDraft) (*localTail, error) {
 	}
 	if locked, err := lockOf(*d.Place)(f); err != nil || !locked {
 		closeQuietly(f)
-		return nil, nil // a file of its own does as well
+		return nil, nil // the part gets a file of its own instead
 	}
 	t := l.tail(f, models.TusSegment{Name: d.Place.Key, Offset: d.Place.First})
 	t.shared = true
 	return t, nil
 }
 
-// lockOf takes the lock of a place.
+// lockOf locks a place.
 func lockOf(p models.TusPlace) func(*os.File) (bool, error) {
 	return func(f *os.File) (bool, error) { return tryLockRange(f, p.First, p.Length) }
 }
 
-// lockWhole takes the lock of all places, if nothing else has come to lie behind the bytes wanted.
+// lockWhole locks all places, if there is nothing behind the bytes wanted.
 func lockWhole(size int64) func(*os.File) (bool, error) {
 	return func(f *os.File) (bool, error) {
 		locked, err := tryLockRange(f, 0, 0)
@@ -54,7 +54,7 @@ func lockWhole(size int64) func(*os.File) (bool, error) {
 	}
 }
 
-// inPlace tells that segments are one file already, from its first byte to its last and without gaps.
+// inPlace reports whether the segments are one file already, from its first byte to its last, without gaps.
 func (l *local) inPlace(a models.TusAssembly, size int64) bool {
 	at := int64(0)
 	for _, s := range a.Segments {

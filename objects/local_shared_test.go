@@ -29,7 +29,7 @@ func placed(t *testing.T, l *local, lengths ...int64) []*appender {
 	return all
 }
 
-// bring appends what a part has between two of its bytes.
+// bring appends a range of a part's bytes.
 func (a *appender) bring(from, to int64) {
 	a.t.Helper()
 	first := a.draft.Place.First
@@ -47,7 +47,7 @@ func joined(t *testing.T, l *local, key string, parts ...*appender) models.Conte
 	return c
 }
 
-// holds requires an object to be these pieces of the pattern, each from a byte to another one.
+// holds requires an object to be these pieces of the pattern, each from one byte to another.
 func holds(t *testing.T, l *local, c models.Content, pieces ...[2]int64) {
 	t.Helper()
 	var wanted []byte
@@ -120,7 +120,7 @@ func TestLocalShared_PartsInAnotherOrderAreCopied(t *testing.T) {
 	require.True(t, l.shares(t, "ft/a/straight"))
 }
 
-// Who finds a place locked begins a file of its own, and whoever was overtaken there spoils nothing.
+// A writer that finds its place locked begins a file of its own, and the overtaken one spoils nothing.
 func TestLocalShared_AnOvertakenWriterSpoilsNothing(t *testing.T) {
 	t.Parallel()
 	l, _ := newLocal(t, false)
@@ -143,7 +143,7 @@ func TestLocalShared_AnOvertakenWriterSpoilsNothing(t *testing.T) {
 	require.False(t, l.shares(t, "ft/a/object"))
 }
 
-// While somebody may write into the file, it becomes nobody's object.
+// While a writer may still write to the file, it does not become an object.
 func TestLocalShared_IsNotTheObjectWhileSomebodyWrites(t *testing.T) {
 	t.Parallel()
 	l, _ := newLocal(t, false)

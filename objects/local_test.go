@@ -18,8 +18,8 @@ import (
 	"github.com/formidling/formidling/models"
 )
 
-// newLocal returns a store in a directory of its own. Named drafts stand for file systems without
-// anonymous files.
+// newLocal returns a store in a directory of its own. With named drafts it is as on file systems without anonymous
+// files.
 func newLocal(t *testing.T, named bool) (*local, bench) {
 	t.Helper()
 	l, err := connectLocal(filepath.Join(t.TempDir(), "new", "objects"), Options{})
@@ -161,7 +161,7 @@ func TestLocal_ReadyReturnsWhenTheDiskHangs(t *testing.T) {
 	close(stuck)
 }
 
-// /readyz is open to everybody: one who asks must not make the answer to another.
+// /readyz is open to everybody, so no caller may influence the answer to another.
 func TestLocal_ReadyMayBeAskedByManyAtOnce(t *testing.T) {
 	t.Parallel()
 	l, _ := newLocal(t, false)
@@ -207,8 +207,8 @@ func TestConnect_RefusesWhatItDoesNotKnow(t *testing.T) {
 	}
 }
 
-// The collector knows the key of an abandoned upload, and must find what its process left where there are no files
-// without a name.
+// The collector knows only the key of an abandoned upload, and must find what the process left on file systems without
+// anonymous files.
 func TestLocal_NamedDraftsOfAKilledUploadGoWithItsKey(t *testing.T) {
 	t.Parallel()
 	l, b := newLocal(t, true)

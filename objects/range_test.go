@@ -15,8 +15,8 @@ import (
 	"github.com/formidling/formidling/models"
 )
 
-// Ranges of any pattern give the bytes that the whole file has there, on the disk and from Cloud Storage, also when
-// every few answers of it break off, fail or stand still.
+// Any range gives the bytes that the whole file has there, from the disk and from Cloud Storage, even if every few answers
+// of Cloud Storage break off, fail or stall.
 func TestOpen_AnyRangeGivesTheSameBytes(t *testing.T) {
 	t.Parallel()
 	l, onDisk := newLocal(t, false)

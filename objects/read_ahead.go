@@ -9,12 +9,12 @@ import (
 	"github.com/formidling/formidling/models"
 )
 
-// aheadBlocks is how many blocks one download holds: one on its way out, the others filled meanwhile. With the
-// transport's buffer that is less than 1 MiB, also when the recipient is slow.
+// aheadBlocks is how many blocks one download holds: one is being sent while the others are filled. With the
+// transport's buffer that is less than 1 MiB, even if the recipient is slow.
 const aheadBlocks = 3
 
-// readAhead reads from storage while its caller sends. Where a checksum is given, the last block comes out only when
-// all of them match it.
+// readAhead reads from storage while its caller sends. If a checksum is given, the last block is handed out only if all
+// bytes match it.
 type readAhead struct {
 	ready chan *block // closed at the end, which err explains
 	free  chan *block
@@ -42,7 +42,7 @@ func (r *readAhead) fill(d *download, check *uint32) {
 	made, sum := 0, uint32(0)
 	for {
 		var b *block
-		if made < aheadBlocks { // one by one, so that a short range does not cost all
+		if made < aheadBlocks { // one by one, so that a short range does not allocate all
 			b, _ = blockPool.Get().(*block)
 			made++
 		} else {
@@ -88,7 +88,7 @@ func (r *readAhead) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// Close implements io.Closer. It never fails: what went wrong, Read has told.
+// Close implements io.Closer. It never fails: Read has reported what went wrong.
 func (r *readAhead) Close() error {
 	r.stop()
 	<-r.ended
@@ -105,5 +105,5 @@ func (r *readAhead) Close() error {
 	return nil
 }
 
-// errClosed is what a reader says that is read after its end.
+// errClosed is the error of a read after Close.
 var errClosed = errors.New("reader is closed")

@@ -8,19 +8,19 @@ import (
 
 const (
 	blockBytes = 256 << 10
-	ringBlocks = 8 // per upload: one being filled, the others on their way through the hashes
+	ringBlocks = 8 // per upload: one is being filled while the others are hashed
 )
 
 var blockPool = sync.Pool{New: func() any { return &block{buf: make([]byte, blockBytes)} }}
 
-// block is a piece of a body on its way through several consumers.
+// block is a piece of a body that passes through several consumers.
 type block struct {
 	buf  []byte
 	n    int          // bytes of buf in use
 	uses atomic.Int32 // consumers that still need it
 }
 
-// ring passes blocks to one goroutine per hash and takes them back when all are done with them.
+// ring passes blocks to one goroutine per hash, and takes each back when all are done with it.
 // Its size is the backpressure: the slowest consumer holds blocks, and without a free block the
 // reader reads no further.
 type ring struct {
@@ -30,8 +30,8 @@ type ring struct {
 	done  sync.WaitGroup
 }
 
-// pump reads in to its end through a ring, hashing into d beside the calls of sink, and returns the
-// error that ended it: io.EOF when all is well. Its goroutines have ended when it returns.
+// pump reads in to its end through a ring, hashing into d while it calls sink, and returns the error that ended it,
+// io.EOF if all is well. Its goroutines have ended when it returns.
 func pump(in io.Reader, d *digest, sink func([]byte) error) error {
 	r := &ring{free: make(chan *block, ringBlocks)}
 	defer r.close()
@@ -53,8 +53,7 @@ func pump(in io.Reader, d *digest, sink func([]byte) error) error {
 	}
 }
 
-// next returns a block that no consumer needs. Blocks are taken from the pool one by one, so that
-// a short body does not cost a whole ring.
+// next returns a free block. Blocks are taken from the pool one by one, so that a short body does not take a whole ring.
 func (r *ring) next() *block {
 	select {
 	case b := <-r.free:

@@ -24,10 +24,10 @@ type Store interface {
 	// Put streams body into a new object under key while hashing it; the object is durable when
 	// Put returns. At most limit bytes are taken: a longer body gives models.ErrFileTooLarge with
 	// the limit and the bytes seen so far. An existing key gives models.ErrObjectExists, a full
-	// disk models.ErrStorageFull. An error of body comes back wrapped and is not reclassified.
+	// disk models.ErrStorageFull. An error of body is returned wrapped and keeps its code.
 	// After any error, and after cancellation of ctx, nothing is visible under key (but see the
-	// package comment on Cloud Storage). Put reads body from the calling goroutine only. Hashes in
-	// without are not computed, and are empty in the Content.
+	// package comment on Cloud Storage). Put reads body from the calling goroutine only. The hashes
+	// named in without are not computed, and are empty in the Content.
 	Put(ctx context.Context, key string, body io.Reader, limit int64, without ...models.Hash) (models.Content, error)
 	// Open reads length bytes (-1 = to the end) from offset of exactly the generation in c. When
 	// that generation is not there the error is models.ErrObjectNotFound, when the range leaves
@@ -35,26 +35,26 @@ type Store interface {
 	// *os.File positioned at offset, fit for sendfile: it does not end after length, the caller
 	// limits it with io.LimitReader. A reader that ends early says so by an error, not by io.EOF.
 	Open(ctx context.Context, c models.Content, offset, length int64) (io.ReadCloser, error)
-	// Stat tells what storage itself reports; models.ErrObjectNotFound when absent.
+	// Stat returns what storage itself reports; models.ErrObjectNotFound if the object is absent.
 	Stat(ctx context.Context, key string) (models.StoredObject, error)
 	// DeleteAll removes the object named prefix, if there is one, and every object and leftover
 	// whose key starts with prefix + "/"; absent is success. After an error some may be gone; calling again is safe.
 	DeleteAll(ctx context.Context, prefix string) error
 	// Append streams body to the end of a draft: an upload whose bytes come in several requests. It claims the
-	// draft, and then makes what arrives durable and commits it piece by piece, at the latest when the body ends,
-	// by an error too; but nothing before the checksum was right, when one is asked for
+	// draft, makes what arrives durable, and commits it piece by piece; the last piece when the body ends, even if
+	// that is by an error. If a checksum is given, nothing is committed before it was found right
 	// (models.ErrChunkChecksum). A body of more than Limit bytes gives models.ErrFileTooLarge. Of several
 	// writers at once only the one with the newest epoch can commit, and no other one spoils its bytes. What was
-	// not committed stays below the prefix, and counts for nothing.
+	// not committed stays below the prefix, and does not count.
 	Append(ctx context.Context, d models.TusDraft, body io.Reader, a models.TusAppend) error
-	// Assemble makes one object of segments, durable and whole as by Put, and tells all of its Content but SHA256
-	// and MD5. Safe to repeat, at several places at once too: then it finds what is there. The segments may be
-	// gone after it, and what is left of them is for DeleteAll of their prefix.
+	// Assemble makes one object of segments, durable and whole as by Put, and returns its Content without SHA256
+	// and MD5. It is safe to repeat, even in several processes at once: then it finds what exists. Afterwards the
+	// segments may be gone; DeleteAll of their prefix deletes those that are left.
 	Assemble(ctx context.Context, a models.TusAssembly) (models.Content, error)
-	// Digest hashes segments on from byte at, which state h belongs to, and calls save with how far it is: about
+	// Digest goes on hashing segments from byte at, where the state is h, and calls save with its progress about
 	// once a second, and at the end. It stops at the first error of save.
 	Digest(ctx context.Context, segments []models.TusSegment, at int64, h models.HashState, save func(at int64, h models.HashState) error) error
-	// Ready tells whether the storage answers and takes objects; it returns when ctx ends.
+	// Ready reports whether the storage answers and accepts objects; it returns when ctx ends.
 	Ready(ctx context.Context) error
 }
 
@@ -66,9 +66,9 @@ type Options struct {
 	// ReserveBytes of the local file system stay free: Put and Ready give models.ErrStorageFull
 	// rather than go below. 0 keeps none. Linux only.
 	ReserveBytes int64
-	// Emulator is the host:port or URL of a Cloud Storage emulator, spoken to without
-	// authentication. Empty means STORAGE_EMULATOR_HOST, as everywhere with this client, and the
-	// real service if that is empty too.
+	// Emulator is the host:port or URL of a Cloud Storage emulator, which is used without
+	// authentication. If it is empty, STORAGE_EMULATOR_HOST counts, as always with this client; if
+	// that is empty too, the real service is used.
 	Emulator string
 }
 

@@ -15,7 +15,7 @@ import (
 	"github.com/formidling/formidling/models"
 )
 
-// smallBytes is what a body may have before goroutines and megabyte buffers are brought in.
+// smallBytes is the longest body that is hashed without goroutines and large buffers.
 const smallBytes = 32 << 10
 
 var (
@@ -23,7 +23,7 @@ var (
 	smallPool  = sync.Pool{New: func() any { return new([smallBytes]byte) }}
 )
 
-// digest is what has been read so far, hashed up to three ways.
+// digest counts and hashes what has been read so far.
 type digest struct {
 	size   int64
 	sha256 hash.Hash
@@ -99,7 +99,7 @@ func stream(ctx context.Context, body io.Reader, limit int64, d *digest, sink fu
 	return ctx.Err()
 }
 
-// gauge reads body, counts, and stops it at the limit or when ctx has ended.
+// gauge reads and counts body, and stops at the limit or when ctx has ended.
 type gauge struct {
 	ctx   context.Context
 	body  io.Reader
@@ -123,8 +123,8 @@ func (g *gauge) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// isEnd tells the proper end of a body. An error that only wraps io.EOF is a failure like any other:
-// taking it for the end would make an object of half a body.
+// isEnd reports whether err is the proper end of a body. An error that only wraps io.EOF is a failure like any other: taken
+// for the end, it would make an object of half a body.
 func isEnd(err error) bool {
 	return err == io.EOF //nolint:errorlint // as said above
 }
@@ -146,7 +146,7 @@ func fill(r io.Reader, p []byte) (n int, err error) {
 		}
 	}
 	if n == len(p) && isEnd(err) {
-		err = nil // the next read tells again
+		err = nil // the next read returns it again
 	}
 	return n, err
 }

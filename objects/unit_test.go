@@ -162,7 +162,7 @@ func TestLocal_DiskThatFillsUpWhileReceivingKeepsItsReserve(t *testing.T) {
 	gone(t, b, "ft/a/b")
 }
 
-// A purge may meet an upload that is still running: whatever wins, no half object remains.
+// A purge may run during an upload: whichever wins, no half object remains.
 func TestLocal_DeleteAllDuringAPut(t *testing.T) {
 	t.Parallel()
 	for _, named := range []bool{false, true} {

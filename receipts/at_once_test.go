@@ -14,7 +14,7 @@ import (
 	"github.com/formidling/formidling/receipts"
 )
 
-// atOnce has the store's transactions sign, for as long as the keys do not fail.
+// atOnce lets the store's transactions sign, as long as the keys do not fail.
 func (b *bundle) atOnce() (fail func(bool)) {
 	failing := false
 	b.SignAtOnce(func(ctx context.Context, end models.ReceiptChain, entries []models.ReceiptEntry) ([]models.SignedReceipt, error) {
@@ -26,7 +26,7 @@ func (b *bundle) atOnce() (fail func(bool)) {
 	return func(now bool) { failing = now }
 }
 
-// accept takes a transfer to some recipients to its acceptance; nobody signs afterwards.
+// accept brings a transfer to some recipients to its acceptance; nobody signs afterwards.
 func (b *bundle) accept(recipients ...models.Party) uuid.UUID {
 	b.t.Helper()
 	sub := models.Submission{
@@ -59,7 +59,7 @@ func (b *bundle) signed(id uuid.UUID) (chain models.ReceiptChain, n int) {
 func TestSignAtOnce_AChangeAndItsReceiptsAreOneTransaction(t *testing.T) {
 	onBoth(t, func(t *testing.T, b *bundle) {
 		b.SignAtOnce(b.issuer.Sign)
-		b.issuer = &receipts.Issuer{} // who signs after the steps has no keys
+		b.issuer = &receipts.Issuer{} // the issuer that signs after the steps has no keys
 		id := b.live()
 		require.False(t, b.LeftUnsigned(id))
 		chain, n := b.signed(id)

@@ -18,21 +18,21 @@ type Archive interface {
 	ProofsOf(ctx context.Context, transfer uuid.UUID, viewer models.Party, upTo int) ([]models.Statement, error)
 }
 
-// Bundler puts together what a party takes home.
+// Bundler makes the bundles that parties keep and check.
 type Bundler struct {
 	Archive Archive
 	Log     *Log
 	Keys    *Keys
 	Name    string // of the issuer
 	Now     func() time.Time
-	Max     int // receipts that one bundle may hold; 0: maxBundle
+	Max     int // receipts in one bundle; 0: maxBundle
 }
 
-// maxBundle bounds how many receipts one bundle holds: 20,000 recipients, with some to spare.
+// maxBundle bounds how many receipts one bundle holds. It is enough for 20,000 recipients.
 const maxBundle = 100_000
 
-// Bundle puts together a party's receipts of a transfer, signed as being all that there are at the moment.
-// models.ErrBundleTooLarge when they are more than one bundle may hold: a part is never signed as the whole.
+// Bundle collects a party's receipts of a transfer and signs that these are all there are at the moment. It returns
+// models.ErrBundleTooLarge if there are more than one bundle may hold, because a part must not be signed as the whole.
 func (b *Bundler) Bundle(ctx context.Context, transfer uuid.UUID, viewer models.Party) (models.ReceiptBundle, error) {
 	out := models.ReceiptBundle{Format: models.BundleFormat, Receipts: []models.BundledReceipt{}, Proofs: []models.BundledProof{}}
 	limit := cmp.Or(b.Max, maxBundle)
@@ -72,7 +72,7 @@ func (b *Bundler) Bundle(ctx context.Context, transfer uuid.UUID, viewer models.
 	return out, nil
 }
 
-// prove finds every receipt in one signed state of the log; what that does not hold yet stays without proof.
+// prove finds the receipts in one signed state of the log; those that it does not hold yet get no proof.
 func (b *Bundler) prove(ctx context.Context, rows []models.IssuedReceipt, out *models.ReceiptBundle) (models.LogCheckpoint, error) {
 	leaves := make([]int64, 0, len(rows))
 	for _, r := range rows {

@@ -8,8 +8,8 @@ import (
 	"github.com/formidling/formidling/models"
 )
 
-// CheckChain checks that a stored receipt says that it is where it is stored, and follows the one before it in its
-// chain, whose Seq is 0 when there is none. With keys it checks the signature too; nil: there are none to check it with.
+// CheckChain checks that a stored receipt names the place where it is stored, and follows the one before it in its
+// chain, whose Seq is 0 if there is none. With keys it checks the signature too; keys may be nil.
 func CheckChain(keys *jose.JSONWebKeySet) func(r, before models.SignedReceipt) error {
 	return func(r, before models.SignedReceipt) error {
 		read := models.ReadReceipt

@@ -1,4 +1,4 @@
-// Package receipts signs what must be receipted, keeps the log, and verifies both without asking anybody.
+// Package receipts signs receipts, keeps the public log of them, and verifies both without asking anybody.
 //
 // A transfer's receipts are one chain: each is a compact JWS (ES256, typ receipt+jws) whose payload is a models.Receipt
 // with its place in the chain and the hash of the receipt before it. All receipts, and the heads of the registry's
@@ -6,6 +6,6 @@
 //
 //	transaction ── writes ──▶ entry (seq fixed) ── Issuer.Issue signs, in order ──▶ receipt ── Log.Seal ──▶ leaf ──▶ checkpoint
 //
-// keys.go holds the keys, jws.go the form, issuer.go and log.go the two writers, bundle.go and verify.go what a party
-// takes home and checks. The ports are declared where they are used; cmd/formidling connects them.
+// keys.go has the keys, jws.go the format, issuer.go and log.go the two writers, bundle.go and verify.go what a party
+// keeps and checks. The ports are declared where they are used; cmd/formidling connects them.
 package receipts

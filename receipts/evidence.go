@@ -14,7 +14,7 @@ type Finder interface {
 	LeafOf(ctx context.Context, hash string) (models.LogLeaf, error)
 }
 
-// Evidence is all that anybody may check: bundles for parties, keys and the log for everybody.
+// Evidence is what others may check: bundles for parties, keys and the log for everybody.
 type Evidence struct {
 	Bundler
 	Finder Finder
@@ -32,7 +32,7 @@ func (e *Evidence) Checkpoint(ctx context.Context) (string, error) {
 	return c.Note, err
 }
 
-// Inclusion proves that the log holds what has a hash.
+// Inclusion proves that the log holds the receipt with this hash.
 func (e *Evidence) Inclusion(ctx context.Context, sha256 string) (models.LogLeaf, string, []string, error) {
 	leaf, err := e.Finder.LeafOf(ctx, sha256)
 	if err != nil {

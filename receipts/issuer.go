@@ -26,18 +26,18 @@ type Chains interface {
 // batch is how many receipts are signed and inserted at once.
 const batch = 500
 
-// Issuer signs what transactions wrote down. Any number of them may work on the same chain: of two that sign the same
-// receipt one inserts it, and the other finds that out.
+// Issuer signs the entries that transactions wrote. Several may work on the same chain: of two that sign the same
+// receipt one inserts it, and the other notices.
 type Issuer struct {
 	Chains Chains
 	Keys   *Keys // nil: receipts are written down and wait
 	Name   string
 	Log    *slog.Logger
-	// Left tells whether a step of this process left receipts of a transfer unsigned; nil: each does.
+	// Left reports whether a step of this process left receipts of a transfer unsigned; nil: assume that each did.
 	Left func(transfer uuid.UUID) bool
 }
 
-// Issue signs what is outstanding of a transfer's chain, in order.
+// Issue signs the unsigned entries of a transfer's chain, in order.
 func (i *Issuer) Issue(ctx context.Context, transfer uuid.UUID) error {
 	for i.Keys != nil {
 		chain, entries, err := i.Chains.OutstandingReceipts(ctx, transfer, batch)
@@ -55,7 +55,7 @@ func (i *Issuer) Issue(ctx context.Context, transfer uuid.UUID) error {
 	return nil
 }
 
-// Sign continues a chain behind its last signed receipt: each carries the hash of the one before it.
+// Sign continues a chain after its last signed receipt; each receipt has the hash of the one before it.
 func (i *Issuer) Sign(ctx context.Context, chain models.ReceiptChain, entries []models.ReceiptEntry) ([]models.SignedReceipt, error) {
 	rows := make([]models.SignedReceipt, len(entries))
 	seq, prev := chain.Signed, chain.Head
@@ -78,8 +78,8 @@ func (i *Issuer) Sign(ctx context.Context, chain models.ReceiptChain, entries []
 	return rows, nil
 }
 
-// IssueOrLeave is Issue for a step whose change is already done: what cannot be signed now is signed later, by the next
-// step of the transfer or by Settle, and holds nobody up.
+// IssueOrLeave is Issue for a step whose change is already made. What cannot be signed now must not delay the step: the
+// next step of the transfer, or Settle, signs it.
 func (i *Issuer) IssueOrLeave(ctx context.Context, transfer uuid.UUID) {
 	if i.Left != nil && !i.Left(transfer) {
 		return
@@ -89,7 +89,7 @@ func (i *Issuer) IssueOrLeave(ctx context.Context, transfer uuid.UUID) {
 	}
 }
 
-// RecordRefusal writes down that a submission was refused, and signs it; unless its sender was refused too often today.
+// RecordRefusal writes and signs the receipt of a refused submission, unless its sender was refused too often today.
 func (i *Issuer) RecordRefusal(ctx context.Context, sub models.Submission, runID string, refusal *models.Error) error {
 	receipted, err := i.Chains.RecordRefusal(ctx, sub, runID, models.ReceiptReason{Code: refusal.Code, Text: refusal.Message})
 	if err != nil {
@@ -106,12 +106,12 @@ func (i *Issuer) RecordRefusal(ctx context.Context, sub models.Submission, runID
 // settleAtOnce is how many transfers are looked up at once.
 const settleAtOnce = 100
 
-// settleFailures is of how many transfers one Settle puts up with that something is wrong with them.
+// settleFailures is how many broken transfers one Settle tolerates.
 const settleFailures = 5000
 
-// Settle makes receipts of facts that no workflow came to act on, and signs what was left unsigned: what waits longest
-// first. It stops when nothing is left or the time is up. A transfer with which something is wrong does not keep it from
-// the others, however many they are.
+// Settle makes receipts of facts that no workflow has receipted, and signs what an earlier crash left unsigned, oldest
+// first. It stops when nothing is left or its time is up. Broken transfers do not keep it from the others, unless they
+// are more than settleFailures.
 func (i *Issuer) Settle(ctx context.Context, patience time.Duration) error {
 	until := time.Now().Add(patience)
 	facts := settling{list: i.Chains.TransfersWithFacts, do: i.Chains.ReceiptFacts}
@@ -125,7 +125,7 @@ func (i *Issuer) Settle(ctx context.Context, patience time.Duration) error {
 	return errors.Join(facts.failure(), signatures.failure())
 }
 
-// settling is one kind of what Settle does.
+// settling is one kind of work that Settle does.
 type settling struct {
 	list   func(ctx context.Context, without []uuid.UUID, limit int) ([]uuid.UUID, error)
 	do     func(ctx context.Context, transfer uuid.UUID) error
@@ -134,7 +134,7 @@ type settling struct {
 	lost   error // the list itself
 }
 
-// round does it for the next transfers, and reports whether there may be more.
+// round does this work for the next transfers, and reports whether there may be more.
 func (s *settling) round(ctx context.Context, until time.Time) bool {
 	if len(s.failed) > settleFailures {
 		return false
@@ -157,7 +157,7 @@ func (s *settling) round(ctx context.Context, until time.Time) bool {
 	return len(ids) > 0
 }
 
-// failure tells of the first transfer with which something is wrong, and how many there are.
+// failure names the first broken transfer, and how many there are.
 func (s *settling) failure() error {
 	if n := len(s.failed); n > 1 {
 		return errors.Join(s.lost, fmt.Errorf("%w (and of %d others)", s.first, n-1))

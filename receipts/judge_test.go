@@ -13,7 +13,7 @@ import (
 	"github.com/formidling/formidling/models"
 )
 
-// The judge is not ours: the npm package jose reads our key set over HTTP and verifies receipts with it.
+// A judge that others wrote, the npm package jose, reads our key set over HTTP and verifies receipts with it.
 func TestReceipts_AreVerifiedByJose(t *testing.T) {
 	t.Parallel()
 	b := setup(t, sqlite(t))

@@ -15,13 +15,13 @@ import (
 	"github.com/formidling/formidling/models"
 )
 
-// The types of what is signed, so that one is never taken for the other (RFC 8725, 3.11).
+// The types of signed documents, so that one is never taken for another (RFC 8725, 3.11).
 const (
 	TypeReceipt = "receipt+jws"
 	TypeBundle  = "receipt-bundle+jws"
 )
 
-// header is the JOSE header. Its order is that of the fields.
+// header is the JOSE header. Its members are written in the order of the fields.
 type header struct {
 	Algorithm string `json:"alg"`
 	KeyID     string `json:"kid"`
@@ -51,12 +51,12 @@ func (k *Keys) sign(ctx context.Context, typ string, payload any) (string, error
 	return signed + "." + base64.RawURLEncoding.EncodeToString(signature), nil
 }
 
-// Sign makes a receipt of what it says.
+// Sign signs a receipt.
 func (k *Keys) Sign(ctx context.Context, r models.Receipt) (string, error) {
 	return k.sign(ctx, TypeReceipt, r)
 }
 
-// fixedForm is r and s of 32 bytes each, as RFC 7518, 3.4 has it.
+// fixedForm is r and s with 32 bytes each, as RFC 7518, 3.4 wants them.
 func fixedForm(der []byte) ([]byte, error) {
 	var rs struct{ R, S *big.Int }
 	if rest, err := asn1.Unmarshal(der, &rs); err != nil || len(rest) > 0 || rs.R.Sign() <= 0 || rs.S.Sign() <= 0 || rs.R.BitLen() > 256 || rs.S.BitLen() > 256 {

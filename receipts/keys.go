@@ -17,14 +17,14 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// Signer is a P-256 key that signs receipts: of a file here, of a key management service elsewhere. It is what such
-// services offer (EC_SIGN_P256_SHA256).
+// Signer is a P-256 key that signs receipts. The one here is from a file; a key management service can implement it
+// with what such services offer (EC_SIGN_P256_SHA256).
 type Signer interface {
 	// SignDigest signs a SHA-256 and returns the signature in ASN.1 DER.
 	SignDigest(ctx context.Context, digest []byte) ([]byte, error)
 }
 
-// Keys are those of one installation: the first of each kind signs, all are published.
+// Keys are the keys of one installation: the first of each kind signs, all are published.
 type Keys struct {
 	signer Signer
 	kid    string             // of signer
@@ -120,16 +120,16 @@ func find(keys []jose.JSONWebKey, kid string) (jose.JSONWebKey, bool) {
 	return jose.JSONWebKey{}, false
 }
 
-// InMemory tells that signing asks nobody else, and so takes no time to speak of.
+// InMemory reports that signing asks no other service, and so takes next to no time.
 func (k *Keys) InMemory() bool {
 	_, file := k.signer.(fileSigner)
 	return file
 }
 
-// KeySet is what is published: every key there is, retired ones too, and no private one.
+// KeySet is what is published: all public keys, including retired ones.
 func (k *Keys) KeySet() jose.JSONWebKeySet { return jose.JSONWebKeySet{Keys: k.public} }
 
-// MakeKeys does what OpenKeys does, and makes the file with one key of each kind when it is not there.
+// MakeKeys is OpenKeys, but first makes the file, with one key of each kind, if it does not exist.
 func MakeKeys(file string) (*Keys, error) {
 	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
 		if err := writeNewKeys(file); err != nil && !errors.Is(err, fs.ErrExist) {
@@ -139,7 +139,7 @@ func MakeKeys(file string) (*Keys, error) {
 	return OpenKeys(file)
 }
 
-// writeNewKeys makes the file whole or not at all, so that of two processes that start at once both read the same.
+// writeNewKeys makes the whole file or none, so that two processes that start at once read the same keys.
 func writeNewKeys(file string) error {
 	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

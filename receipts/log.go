@@ -20,7 +20,7 @@ type Leaves interface {
 }
 
 // Log is the append-only Merkle tree. Leaves gives each leaf its place; the tiles of hashes follow from the leaves and
-// are immutable objects; a checkpoint signs size and root. Whatever dies between these steps, the next Seal goes on.
+// are immutable objects; a checkpoint signs size and root. If the process dies between these steps, the next Seal goes on.
 type Log struct {
 	Leaves Leaves
 	Tiles  Objects
@@ -31,7 +31,7 @@ type Log struct {
 // assignAtOnce is how many leaves of each kind get their place in one transaction.
 const assignAtOnce = 5000
 
-// Seal adds what waits to the log and signs its new state. It reports whether more may wait.
+// Seal adds waiting receipts to the log and signs its new state. It reports whether more may be waiting.
 func (l *Log) Seal(ctx context.Context) (more bool, err error) {
 	if l.Keys == nil || l.Keys.log == nil {
 		return false, nil
@@ -44,7 +44,7 @@ func (l *Log) Seal(ctx context.Context) (more bool, err error) {
 	return assigned >= assignAtOnce || grew, err
 }
 
-// publish brings tiles and checkpoint up to the leaves that have a place; it reports whether it stopped before their end.
+// publish writes the tiles of all leaves that have a place, and signs a checkpoint. It reports whether it stopped before the last leaf.
 func (l *Log) publish(ctx context.Context) (more bool, err error) {
 	old, err := l.Tree(ctx)
 	if err != nil {
@@ -91,9 +91,9 @@ func (l *Log) Tree(ctx context.Context) (tlog.Tree, error) {
 	return tlog.Tree{N: c.Size, Hash: root}, nil
 }
 
-// growth is a tree with new leaves that are not in tiles yet.
+// growth is a tree with new leaves whose hashes are not in tiles yet.
 type growth struct {
-	tree   tlog.Tree // N counts; Hash is the old one's
+	tree   tlog.Tree // N is the new size; Hash is still the old root
 	old    tlog.HashReader
 	hashes map[int64]tlog.Hash
 }
@@ -143,7 +143,7 @@ func (g *growth) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
 	return out, nil
 }
 
-// Inclusion proves that a leaf is in the newest signed state of the log: the hashes beside its way to the root.
+// Inclusion proves that a leaf is in the newest signed state of the log, by the hashes that lead from it to the root.
 func (l *Log) Inclusion(ctx context.Context, leaf int64) (models.LogCheckpoint, []string, error) {
 	c, all, err := l.Inclusions(ctx, []int64{leaf})
 	if err == nil && all[leaf] == nil {
@@ -152,7 +152,7 @@ func (l *Log) Inclusion(ctx context.Context, leaf int64) (models.LogCheckpoint, 
 	return c, all[leaf], err
 }
 
-// Inclusions proves that leaves are in the newest signed state of the log; those that are not in it have no proof.
+// Inclusions proves that leaves are in the newest signed state of the log; leaves that are not in it get no proof.
 func (l *Log) Inclusions(ctx context.Context, leaves []int64) (models.LogCheckpoint, map[int64][]string, error) {
 	out := make(map[int64][]string, len(leaves))
 	c, err := l.read(ctx, func(t tlog.Tree, r tlog.HashReader) error {
@@ -185,10 +185,10 @@ func (l *Log) Consistency(ctx context.Context, size int64) (models.LogCheckpoint
 	return c, out, err
 }
 
-// readTries covers the moment when a partial tile gave way to a longer one.
+// readTries is more than one, because a longer tile may replace a partial one while it is read.
 const readTries = 3
 
-// read does something with the newest signed state of the log. There is nothing to do with an empty one.
+// read calls a function with the newest signed state of the log, unless the log is empty.
 func (l *Log) read(ctx context.Context, do func(tlog.Tree, tlog.HashReader) error) (models.LogCheckpoint, error) {
 	var failed error
 	for range readTries {
@@ -219,8 +219,9 @@ func texts(hashes []tlog.Hash) []string {
 	return out
 }
 
-// Rebuild computes the log anew from its leaves, beside every signed state that it passes, and returns how many leaves
-// are right. check is given the size and root of each; leaves that are fewer than the last state says are found.
+// Rebuild computes the log anew from its leaves, compares it with every signed state, and returns how many leaves are
+// right. It fails at the first leaf that is missing or root that differs, and if there are fewer leaves than were signed.
+// states lists the signed states with more than so many leaves.
 func Rebuild(ctx context.Context, leaves Leaves, states func(after int64) ([]models.LogCheckpoint, error)) (int64, error) {
 	g := newGrowth(tlog.Tree{}, nil)
 	pending, err := states(0)

@@ -61,13 +61,13 @@ func hashes(t testing.TB, texts []string) []tlog.Hash {
 	return out
 }
 
-// The log of any size proves each leaf and its own growth, as the reference implementation checks proofs.
+// A log of any size proves each leaf and its own growth to the checks of golang.org/x/mod/sumdb/tlog.
 func TestLog_ProvesEveryLeafAndItsOwnGrowth(t *testing.T) {
 	t.Parallel()
 	b := setup(t, sqlite(t))
 	leaves := &counted{}
 	b.log.Leaves = leaves
-	for _, more := range []int{1, 1, 5, 248, 1, 1, 300, 3, 7000} { // over the edges of tiles
+	for _, more := range []int{1, 1, 5, 248, 1, 1, 300, 3, 7000} { // across the edges of tiles
 		leaves.grow(more)
 		b.seal()
 		c, err := leaves.LatestCheckpoint(t.Context())
@@ -133,7 +133,7 @@ func TestRebuild_FindsALogThatWasCutOrChanged(t *testing.T) {
 	require.ErrorContains(t, err, "leaf 12 of the log is missing")
 }
 
-// dying objects fail after so many writes, as a process that is killed.
+// dying objects fail after so many writes, like a process that is killed.
 type dying struct {
 	receipts.Objects
 	left int

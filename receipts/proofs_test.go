@@ -101,7 +101,7 @@ func TestVerify_TakesOnlyTheProofsThatWereStated(t *testing.T) {
 	})
 }
 
-// Also what a broker signs must be for the file.
+// A proof that the broker signs must be for the file too.
 func TestVerify_RefusesAStatedProofForOtherContent(t *testing.T) {
 	t.Parallel()
 	b := setup(t, sqlite(t))
@@ -112,7 +112,7 @@ func TestVerify_RefusesAStatedProofForOtherContent(t *testing.T) {
 	require.ErrorContains(t, err, "proof 1 of the bundle is for other content than the file")
 }
 
-// Whatever of it is signed and logged when somebody takes a bundle home, that bundle verifies.
+// However much is signed and logged when a bundle is made, the bundle verifies.
 func TestBundle_VerifiesAtAnyMoment(t *testing.T) {
 	onBoth(t, func(t *testing.T, b *bundle) {
 		id, p := b.live(), newProver(t)

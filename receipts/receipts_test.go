@@ -57,7 +57,7 @@ func TestIssue_MakesOneChainThatAnyoneCanVerify(t *testing.T) {
 	})
 }
 
-// A crash between a change and its signature leaves it to whoever comes next; of many who do, one chain results.
+// After a crash between a change and its signature the next step signs; if many do at once, one chain results.
 func TestSettle_SignsWhatWasLeftUnsigned(t *testing.T) {
 	onBoth(t, func(t *testing.T, b *bundle) {
 		keys := b.keys
@@ -171,7 +171,7 @@ func TestOpenKeys_SaysWhatIsWrong(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
-// forgeries are what somebody may do to a bundle of alice's, and what the verdict says of each.
+// forgeries are changes to a bundle of alice's, and what the verdict says of each.
 var forgeries = map[string]struct {
 	forge func(b, other *models.ReceiptBundle)
 	says  string

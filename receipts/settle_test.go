@@ -15,7 +15,7 @@ import (
 	"github.com/formidling/formidling/receipts"
 )
 
-// backlog is transfers that wait, oldest first, and those with which something is wrong.
+// backlog is transfers that wait, oldest first, and which of them are broken.
 type backlog struct {
 	receipts.Chains
 	waiting []uuid.UUID

@@ -29,7 +29,7 @@ const (
 	name  = "https://broker.example.no"
 )
 
-// bundle is a real database, a real disk, keys in a file, and what signs with them.
+// bundle is a real database, a real disk, keys in a file, and an issuer and a log that sign with them.
 type bundle struct {
 	*store.Store
 	t        testing.TB
@@ -81,7 +81,7 @@ func setup(t testing.TB, url string) *bundle {
 	return b
 }
 
-// use signs with these keys from now on.
+// use makes issuer and log sign with these keys from now on.
 func (b *bundle) use(keys *receipts.Keys) {
 	b.keys = keys
 	b.issuer = &receipts.Issuer{Chains: b.Store, Keys: keys, Name: name, Log: slog.New(slog.DiscardHandler)}
@@ -91,7 +91,7 @@ func (b *bundle) use(keys *receipts.Keys) {
 	}
 }
 
-// live takes a transfer to bob and carol to its confirmation by bob, and signs its receipts.
+// live brings a transfer to bob and carol to the confirmation by bob, and signs its receipts.
 func (b *bundle) live() uuid.UUID {
 	b.t.Helper()
 	ctx := context.Background()

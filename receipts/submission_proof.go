@@ -8,8 +8,8 @@ import (
 	"github.com/formidling/formidling/models"
 )
 
-// signedBy is what a proof of the bundle must be the signature of. What a sender signed before there was a transfer is in
-// the bundle, and must be of this one.
+// signedBy is the text that a proof of the bundle must sign. What the sender signed before the transfer existed is in the
+// bundle too, and must belong to this transfer.
 func (v *Verdict) signedBy(p models.BundledProof) ([]byte, error) {
 	if p.Payload == "" {
 		return models.ProofPayload(v.Statement.Transfer, p.SHA256), nil
@@ -32,7 +32,7 @@ func (v *Verdict) signedBy(p models.BundledProof) ([]byte, error) {
 	return []byte(p.Payload), nil
 }
 
-// submissionWords tells what else was signed.
+// submissionWords says what else was signed.
 func submissionWords(p models.BundledProof) string {
 	said, err := models.ReadSubmissionProof(p.Payload)
 	if err != nil {

@@ -26,11 +26,11 @@ const TileHeight = 8
 
 const tilePrefix = "log/"
 
-// tileKey is where a tile lies: log/tile/8/<level>/<number>, with .p/<width> while it is not full.
+// tileKey is the key of a tile: log/tile/8/<level>/<number>, with .p/<width> while it is not full.
 func tileKey(t tlog.Tile) string { return tilePrefix + t.Path() }
 
-// write makes the tiles of the new hashes objects. A tile that is there already is the same one. When a tile is full, the
-// shorter ones before it go.
+// write stores the tiles of the new hashes as objects. A tile that exists already has the same content. Once a tile is
+// full, the shorter ones before it are deleted.
 func (l *Log) write(ctx context.Context, oldSize int64, g *growth) error {
 	for _, tile := range tlog.NewTiles(TileHeight, oldSize, g.tree.N) {
 		data, err := tlog.ReadTileData(tile, g)
@@ -49,7 +49,7 @@ func (l *Log) write(ctx context.Context, oldSize int64, g *growth) error {
 	return nil
 }
 
-// reader reads hashes of a signed tree from its tiles, and believes none that does not lead to the root.
+// reader reads hashes of a signed tree from its tiles, and accepts only those that lead to the root.
 func (l *Log) reader(ctx context.Context, t tlog.Tree) tlog.HashReader {
 	if t.N == 0 {
 		return nil
@@ -91,7 +91,7 @@ func (r *tileReader) ReadTiles(tiles []tlog.Tile) ([][]byte, error) {
 	return out, nil
 }
 
-// ReadTile reads one tile; of one that was filled meanwhile its beginning. models.ErrObjectNotFound when there is none.
+// ReadTile reads one tile; if it has grown since, only its beginning. models.ErrObjectNotFound if there is none.
 func (l *Log) ReadTile(ctx context.Context, t tlog.Tile) ([]byte, error) {
 	full := t
 	full.W = 1 << t.H

@@ -20,18 +20,18 @@ type Verdict struct {
 	Statement models.BundleStatement
 	Receipts  []models.Receipt
 	Sentences []string
-	file      *models.ReceiptFile // that all receipts speak of; nil: none does
+	file      *models.ReceiptFile // the one that all receipts name; nil: no receipt names one
 }
 
 func (v *Verdict) say(format string, args ...any) {
 	v.Sentences = append(v.Sentences, fmt.Sprintf(format, args...))
 }
 
-// maxBundleBytes bounds what is parsed at all.
+// maxBundleBytes bounds what is parsed.
 const maxBundleBytes = 512 << 20
 
-// Verify checks a bundle as a whole: a receipt that was changed, left out, moved or taken from elsewhere is an error that
-// names it. trusted are keys that the reader has from the broker; without them those in the bundle are believed, and
+// Verify checks a whole bundle: a receipt that was changed, left out, moved or taken from elsewhere is an error that
+// names it. trusted are keys that the reader has from the broker; without them the keys in the bundle are used, and
 // the verdict says so.
 func Verify(raw []byte, trusted *jose.JSONWebKeySet) (*Verdict, error) {
 	var b models.ReceiptBundle
@@ -72,8 +72,8 @@ func (v *Verdict) sayWho(trusted bool) {
 	}
 }
 
-// checkReceipts checks that the receipts are those that were stated, in that order, each signed, of this transfer and
-// of the viewer, and linked to the one before it.
+// checkReceipts checks that the receipts are those of the bundle's statement, in its order, and that each is signed,
+// belongs to this transfer and this viewer, and is linked to the one before it.
 func (v *Verdict) checkReceipts(b models.ReceiptBundle, keys jose.JSONWebKeySet) error {
 	s := v.Statement
 	if len(b.Receipts) != len(s.Receipts) {
@@ -107,7 +107,7 @@ func (v *Verdict) checkReceipts(b models.ReceiptBundle, keys jose.JSONWebKeySet)
 	return v.sameFile()
 }
 
-// sameFile checks that all receipts speak of the same content.
+// sameFile checks that all receipts name the same content.
 func (v *Verdict) sameFile() error {
 	for _, r := range v.Receipts {
 		if r.File == nil {
@@ -124,7 +124,7 @@ func (v *Verdict) sameFile() error {
 	return nil
 }
 
-// checkLog checks that the log holds each receipt that it was stated to hold.
+// checkLog checks that the log holds each receipt that the statement says it holds.
 func (v *Verdict) checkLog(b models.ReceiptBundle, keys jose.JSONWebKeySet) error {
 	s := v.Statement
 	var tree tlog.Tree
@@ -170,8 +170,8 @@ func included(tree tlog.Tree, leaf int64, inclusion []string, data []byte) error
 	return nil
 }
 
-// checkProofs checks that the parties' own signatures are those that were stated, each for the file, and that none that a
-// receipt speaks of is missing.
+// checkProofs checks that the parties' own signatures are those of the statement, that each is for the file, and that none
+// that a receipt names is missing.
 func (v *Verdict) checkProofs(b models.ReceiptBundle, _ jose.JSONWebKeySet) error {
 	stated := v.Statement.Proofs
 	if len(b.Proofs) != len(stated) {
@@ -199,8 +199,8 @@ func (v *Verdict) checkProofs(b models.ReceiptBundle, _ jose.JSONWebKeySet) erro
 	return v.proofsOfReceipts()
 }
 
-// proofsOfReceipts checks that each receipt's proof is here, and that a receipt speaks of each proof of the viewer. That
-// of a sender's proof is the sender's alone.
+// proofsOfReceipts checks that the proof that a receipt names is in the bundle, and that a receipt names each proof of the
+// viewer. The receipt of a sender's proof is for the sender alone.
 func (v *Verdict) proofsOfReceipts() error {
 	spoken := map[string]bool{}
 	for _, r := range v.Receipts {

@@ -17,11 +17,11 @@ import (
 	"github.com/formidling/formidling/models"
 )
 
-// resolveWait bounds the look at a name when an endpoint is saved.
+// resolveWait bounds the resolution of a name when an endpoint is saved.
 const resolveWait = 3 * time.Second
 
-// Guard keeps webhooks away from every network that is not public: when an endpoint is saved, so that its owner is
-// told, and again when a connection is opened, because a name may mean another address by then.
+// Guard keeps webhooks away from every network that is not public. It is asked when an endpoint is saved, so that the
+// owner learns of it, and again when a connection is opened, because a name may resolve to another address by then.
 type Guard struct {
 	public   *ssrf.Guardian
 	networks []netip.Prefix  // exceptions
@@ -49,7 +49,7 @@ func NewGuard(exceptions []string) (*Guard, error) {
 	return g, nil
 }
 
-// Check tells whether an endpoint may be saved; its error is for its owner.
+// Check reports whether an endpoint may be saved; its error is for the endpoint's owner.
 func (g *Guard) Check(ctx context.Context, endPoint string) error {
 	fault := g.fault(ctx, endPoint)
 	if fault == "" {
@@ -93,7 +93,7 @@ func (g *Guard) fault(ctx context.Context, endPoint string) string {
 	} else if err != nil && u.Scheme == "http" {
 		return "The endpoint must begin with https://."
 	}
-	return g.addressFault(host, found, u) // none found: it is asked again before a connection is opened
+	return g.addressFault(host, found, u) // none found: the name is resolved again before a connection is opened
 }
 
 func (g *Guard) addressFault(host string, addresses []netip.Addr, u *url.URL) string {
@@ -153,7 +153,7 @@ func (g *Guard) allow(host string, to netip.AddrPort, plain bool) error {
 	return nil
 }
 
-// dialer opens connections to a host, asking about the address that it is really opened to.
+// dialer opens connections to a host, and judges the address that is really dialled.
 func (g *Guard) dialer(plain bool) func(ctx context.Context, network, address string) (net.Conn, error) {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		host, _, err := net.SplitHostPort(address)
@@ -174,8 +174,8 @@ func (g *Guard) dialer(plain bool) func(ctx context.Context, network, address st
 
 func hostOf(u *url.URL) string { return strings.ToLower(strings.TrimSuffix(u.Hostname(), ".")) }
 
-// isName tells whether a host can be nothing but a DNS name. What ends in a number is an address in one of the odd
-// forms that some resolvers know: 0x7f.1, 0177.0.0.1, 2130706433.
+// isName reports whether a host can only be a DNS name. A host that ends in a number is an address in one of the odd
+// forms that some resolvers accept: 0x7f.1, 0177.0.0.1, 2130706433.
 func isName(host string) bool {
 	if host == "" || len(host) > 253 {
 		return false

@@ -108,8 +108,8 @@ func TestGuard_LetsExceptionsPassAndNothingBesides(t *testing.T) {
 	}
 }
 
-// TestGuard_DecidesAboutTheAddressThatIsDialled: a name that was public when it was saved is refused when it is not any
-// more, because what is dialled is asked about, not what was resolved before.
+// TestGuard_DecidesAboutTheAddressThatIsDialled: a name that was public when it was saved is refused once it is not,
+// because the guard judges the address that is dialled, not one that was resolved before.
 func TestGuard_DecidesAboutTheAddressThatIsDialled(t *testing.T) {
 	t.Parallel()
 	var asked atomic.Int32

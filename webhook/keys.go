@@ -15,16 +15,16 @@ import (
 	"github.com/formidling/formidling/models"
 )
 
-// What the keys of an installation are made into; each purpose gets a key of its own.
+// The purposes for which keys are derived from the installation's keys, one key each.
 const (
 	purposeSeal = "formidling webhook secrets, AES-256-GCM"
 	purposeSign = "formidling webhook signatures, Ed25519"
 )
 
-// signers is how many keys sign at once: the newest, and the one before it for receivers that know only that.
+// signers is how many keys sign each message: the newest, and the one before it for receivers that know only that.
 const signers = 2
 
-// Keys keep the secrets of subscriptions and sign for the installation. They are made from the keys that encrypt
+// Keys encrypt the secrets of subscriptions and sign for the installation. They are derived from the keys that encrypt
 // Temporal's payloads, so there is nothing more to set up and all replicas have the same.
 type Keys struct {
 	current string
@@ -76,7 +76,7 @@ func (k *Keys) add(id string, raw []byte) error {
 	return nil
 }
 
-// PublicKeys verify what the installation signs, and has signed with older keys; the newest first.
+// PublicKeys verify what the installation signs and has signed with older keys, the newest first.
 func (k *Keys) PublicKeys() []models.WebhookKey {
 	out := make([]models.WebhookKey, len(k.signing))
 	for i, key := range k.signing {
@@ -86,7 +86,7 @@ func (k *Keys) PublicKeys() []models.WebhookKey {
 	return out
 }
 
-// seal encrypts a secret of an owner; only open with the same owner gives it back.
+// seal encrypts a secret of an owner; open decrypts it only for the same owner.
 func (k *Keys) seal(owner string, secret []byte) (string, error) {
 	aead := k.seals[k.current]
 	nonce := make([]byte, aead.NonceSize())

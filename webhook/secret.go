@@ -13,7 +13,7 @@ const secretBytes = 32
 
 const secretPrefix = "whsec_"
 
-// NewSecret makes a signing secret of an organisation: once in clear for it to keep, and sealed for us.
+// NewSecret makes a signing secret for an organisation: in clear, for it to keep, and sealed, for us to store.
 func (k *Keys) NewSecret(of models.Party) (clear, sealed string, err error) {
 	raw := make([]byte, secretBytes)
 	if _, err := rand.Read(raw); err != nil {
@@ -23,7 +23,7 @@ func (k *Keys) NewSecret(of models.Party) (clear, sealed string, err error) {
 	return secretPrefix + base64.StdEncoding.EncodeToString(raw), sealed, err
 }
 
-// Secret returns a sealed secret of an organisation in clear.
+// Secret decrypts a sealed secret of an organisation.
 func (k *Keys) Secret(of models.Party, sealed string) (string, error) {
 	raw, err := k.open(string(of), sealed)
 	return secretPrefix + base64.StdEncoding.EncodeToString(raw), err

@@ -20,11 +20,11 @@ import (
 	"github.com/formidling/formidling/models"
 )
 
-// What one attempt may take.
+// Bounds of one attempt.
 const (
-	attemptWait   = 10 * time.Second // all in all
+	attemptWait   = 10 * time.Second // for all of it
 	dialWait      = 5 * time.Second
-	drainWait     = time.Second // for the body of an answer that counts already
+	drainWait     = time.Second // for the body of an answer whose status is known already
 	maxAnswer     = 64 << 10    // bytes of headers, and of body
 	maxRetryAfter = time.Hour
 )
@@ -73,8 +73,8 @@ func clientOf(dial func(ctx context.Context, network, address string) (net.Conn,
 	}
 }
 
-// Send makes one attempt. What goes wrong at the endpoint stands in the answer; an error is a fault of ours, or ctx's
-// end.
+// Send makes one attempt. The answer says what went wrong at the endpoint; an error is a fault of ours, or the end of
+// ctx.
 func (s *Sender) Send(ctx context.Context, m models.Message) (models.Answer, error) {
 	u, err := url.Parse(m.EndPoint)
 	if err != nil {
@@ -118,17 +118,17 @@ func (s *Sender) request(ctx context.Context, m models.Message) (*http.Request, 
 	}
 	r.Header.Set("Content-Type", contentType)
 	r.Header.Set("User-Agent", userAgent)
-	// all attempts to tell of one event are one trace
+	// all attempts to send one event are one trace
 	r.Header.Set("Traceparent", fmt.Sprintf("00-%s-%s-01", hex.EncodeToString(m.ID[:]), hex.EncodeToString(span[:])))
-	r.Header["Idempotency-Key"] = nil // not sent: net/http may try again on a connection that was closed meanwhile
+	r.Header["Idempotency-Key"] = nil // nil is not sent, but allows net/http to try again if the connection was closed meanwhile
 	return r, s.keys.sign(r.Header, m, s.now())
 }
 
-// drain reads a little of an answer that has been judged by its status, so that its connection can be used again.
+// drain reads a little of the body, although only the status counts, so that the connection can be used again.
 func drain(response *http.Response, cancel context.CancelFunc) {
 	enough := time.AfterFunc(drainWait, cancel)
 	defer enough.Stop()
-	_, _ = io.CopyN(io.Discard, response.Body, maxAnswer) // whatever it holds or lacks changes nothing
+	_, _ = io.CopyN(io.Discard, response.Body, maxAnswer) // neither the bytes nor an error change the outcome
 }
 
 func (s *Sender) answerOf(r *http.Response) models.Answer {
@@ -151,7 +151,7 @@ func (s *Sender) answerOf(r *http.Response) models.Answer {
 	return a
 }
 
-// faultOf says in words of ours why there was no answer: errors of net/http repeat the URL, which may hold a token.
+// faultOf says in our own words why there was no answer: errors of net/http repeat the URL, which may hold a token.
 func faultOf(err error) string {
 	var name *net.DNSError
 	var certificate *tls.CertificateVerificationError

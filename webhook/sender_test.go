@@ -112,7 +112,7 @@ func TestKeys_OpenSecretsForTheirOwnerOnlyAndWithOlderKeys(t *testing.T) {
 	}
 }
 
-// hostile answers a raw connection; it gets the request's head first.
+// hostile answers on a raw connection, after the head of the request was read.
 func hostile(t *testing.T, answer func(c net.Conn)) string {
 	t.Helper()
 	return hostileAt(t, "127.0.0.1", answer)

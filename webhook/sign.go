@@ -30,7 +30,7 @@ func (k *Keys) sign(h http.Header, m models.Message, at time.Time) error {
 	for i, sealed := range m.Secrets {
 		secret, err := k.open(string(m.Party), sealed)
 		if err != nil && i > 0 {
-			continue // it is on its way out, and must not keep the newest from signing
+			continue // an older secret that cannot be read must not keep the newest from signing
 		}
 		if err != nil {
 			return err

@@ -158,7 +158,7 @@ func (r *real) history(t *testing.T, workflowID string) *historypb.History {
 	return h
 }
 
-// DESIGN 13: the whole life of a transfer to one recipient, everything on.
+// ADR 2 (docs/adr): the whole life of a transfer to one recipient, everything on.
 func TestTransfer_LivesInAtMost27Events(t *testing.T) {
 	r := setupReal(t, client.Options{})
 	s := r.publish(t, bob)
@@ -297,7 +297,7 @@ func parties(digit byte, n int) []models.Party {
 	return out
 }
 
-// DESIGN 5, "For people": nothing of the sender's words is readable in what Temporal stores.
+// Invariant 20: nobody reads the sender's words in what Temporal stores.
 func TestEncryption_HidesTheSendersWords(t *testing.T) {
 	codec, err := workflows.NewEncryption("k1:" + "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")
 	require.NoError(t, err)

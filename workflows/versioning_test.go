@@ -11,7 +11,7 @@ import (
 	"github.com/formidling/formidling/worker"
 )
 
-// DESIGN 5, "Change": with worker versioning nothing is dispatched until the deploy step.
+// docs/architecture.md, "Change": with worker versioning nothing is dispatched until the deploy step.
 func TestVersionedWorker_WaitsUntilItsVersionIsMadeCurrent(t *testing.T) {
 	r, _, _ := setupMortal(t)
 	r.stop()

@@ -1,5 +1,5 @@
-// Command probe ends with status 0 when all that it is asked about is there: a URL that answers 200, or a
-// file that exists. The images hold no shell and no curl, so their health checks have nothing else to run.
+// Command probe ends with status 0 if everything that it is asked about is there: each URL answers 200, each file
+// exists. The images have no shell and no curl, so their health checks have nothing else to run.
 //
 //	probe http://127.0.0.1:8080/readyz
 //	probe /tmp/ready http://127.0.0.1:8233/healthz
@@ -49,7 +49,7 @@ func check(ctx context.Context, target string) error {
 	if err != nil {
 		return err
 	}
-	// A proxy from the environment has no business between a container and itself.
+	// No proxy: a container asks itself here, whatever the environment says.
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	response, err := client.Do(r) //nolint:gosec // as above
 	if err != nil {

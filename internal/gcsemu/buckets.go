@@ -18,7 +18,7 @@ type bucket struct {
 	objects map[string]*object // by name
 }
 
-// bucketName is Cloud Storage's rule; it also makes every bucket name a safe directory name.
+// bucketName is Cloud Storage's rule, which also makes every bucket name a safe directory name.
 var bucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$`)
 
 // addBucket reports whether the bucket is new.

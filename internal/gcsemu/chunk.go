@@ -13,14 +13,14 @@ type chunk struct {
 	start  int64 // offset of the body in the object
 	length int64 // -1 if not known before the body ends
 	total  int64 // length of the object; -1 if not said
-	empty  bool  // it names no range: a question, or the end of an upload that has arrived wholly
+	empty  bool  // it names no range: a question, or the end of an upload whose bytes are all here
 	last   bool
 }
 
 // contentRange matches "bytes 0-262143/*", "bytes 0-99/100", "bytes */100" and "bytes */*".
 var contentRange = regexp.MustCompile(`^bytes (?:\*|(\d{1,18})-(\d{1,18}))/(?:\*|(\d{1,18}))$`)
 
-// parseChunk reads Content-Range and refuses what Cloud Storage refuses whatever the session's state.
+// parseChunk reads Content-Range and refuses what Cloud Storage refuses in every state of a session.
 func parseChunk(r *http.Request) (chunk, error) {
 	header := r.Header.Get("Content-Range")
 	if header == "" { // the body is the whole object
@@ -55,13 +55,13 @@ func number(digits string) int64 {
 	return n
 }
 
-// question says whether the request only asks how far an upload of which kept bytes are here has got.
+// question reports whether the request only asks how many bytes have arrived; kept is that number.
 func (c *chunk) question(kept int64) bool {
 	if !c.empty {
 		return false
 	}
 	if c.total == kept {
-		// All has arrived and the client says that it is all: the last chunk, without bytes.
+		// All bytes have arrived and the client says that these are all: a last chunk without bytes.
 		c.start, c.length, c.last = kept, 0, true
 		return false
 	}

@@ -17,14 +17,14 @@ import (
 // maxSources is how many objects one compose call may join.
 const maxSources = 32
 
-// source is an object that is copied from: open since the moment its preconditions held, so neither a delete nor a
-// new generation can change what is copied.
+// source is an object that is copied. It is opened at the moment its preconditions hold, so neither a delete nor a new
+// generation can change what is copied.
 type source struct {
 	*object
 	content *os.File
 }
 
-// sourceRef names a source and what must hold of it.
+// sourceRef names a source and its preconditions.
 type sourceRef struct {
 	bucket, name string
 	generation   int64
@@ -92,7 +92,7 @@ func (s *Server) compose(w http.ResponseWriter, r *http.Request) error {
 	return reply(w, o)
 }
 
-// rewrite copies one object, at once whatever its size.
+// rewrite copies one object in one step, whatever its size.
 func (s *Server) rewrite(w http.ResponseWriter, r *http.Request) error {
 	var in insertion
 	if err := readJSON(r.Body, &in); err != nil {
@@ -141,7 +141,7 @@ func (s *Server) destination(r *http.Request) (publication, error) {
 	return p, err
 }
 
-// openSources opens what is to be copied, all at one moment, if the destination may be made at all.
+// openSources opens all sources at one moment, if the destination may be made at all.
 func (s *Server) openSources(p publication, refs []sourceRef) (opened []source, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -189,7 +189,7 @@ func closeSources(sources []source) {
 	}
 }
 
-// join copies the sources into a draft and publishes it. Like Cloud Storage it takes the checksum from theirs.
+// join copies the sources into a draft and publishes it. Like Cloud Storage, it combines the checksum from theirs.
 func (s *Server) join(p publication, sources []source, declared sums) (*object, error) {
 	d, err := s.newDraft()
 	if err != nil {
@@ -213,8 +213,8 @@ func (s *Server) join(p publication, sources []source, declared sums) (*object, 
 	return o, err
 }
 
-// take appends an object to the draft; holes in its file stay holes. Of the MD5 nothing is known afterwards, unless
-// the object is all there is.
+// take appends an object to the draft; holes in its file stay holes. Afterwards the MD5 is unknown, unless the object is
+// all that the draft has.
 func (d *draft) take(src source) error {
 	sum, err := base64.StdEncoding.DecodeString(src.CRC32C)
 	if err != nil || len(sum) != 4 {
@@ -224,7 +224,7 @@ func (d *draft) take(src source) error {
 	if err != nil {
 		return fmt.Errorf("open draft: %w", err)
 	}
-	defer func() { _ = f.Close() }() // what was not written is found missing when it is read
+	defer func() { _ = f.Close() }() // bytes that were not written are noticed when they are read
 	if err := copyData(f, d.size, src.content, src.Size); err != nil {
 		return fmt.Errorf("copy object: %w", err)
 	}

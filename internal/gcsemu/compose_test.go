@@ -188,7 +188,7 @@ func TestServer_Rewrites(t *testing.T) {
 	require.Equal(t, "text/other", attrs.ContentType)
 }
 
-// What is sparse stays so, wherever its holes lie.
+// A sparse object stays sparse, wherever its holes are.
 func TestServer_ComposesSparseObjects(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

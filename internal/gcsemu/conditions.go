@@ -65,7 +65,7 @@ func readConditions(r *http.Request) (conditions, error) {
 	return parseConditions(q, "if")
 }
 
-// check says which condition keeps a change from happening; o is nil when there is no object.
+// check returns the condition that forbids a change; o is nil if there is no object.
 func (cs conditions) check(o *object) error {
 	for _, c := range cs {
 		if !c.met(o) {
@@ -75,7 +75,7 @@ func (cs conditions) check(o *object) error {
 	return nil
 }
 
-// checkRead is check for reads: one that must differ and does not means that the reader has the object already.
+// checkRead is check for reads: a number that must differ and does not means that the reader has the object already.
 func (cs conditions) checkRead(o *object) error {
 	for _, c := range cs {
 		if !c.met(o) && !c.equal {
@@ -90,7 +90,7 @@ func conditionNotMet(name string) error {
 	return &apiError{http.StatusPreconditionFailed, "conditionNotMet", msg}
 }
 
-// pinned reads a generation that a request is bound to; 0 means the live one.
+// pinned reads the generation that a request names; 0 means the live one.
 func pinned(q url.Values, name string) (int64, error) {
 	if !q.Has(name) {
 		return 0, nil

@@ -41,8 +41,8 @@ func (s *Server) newDraft() (*draft, error) {
 	return &draft{path: f.Name(), md5: md5.New()}, nil //nolint:gosec // as above
 }
 
-// fill appends content to the draft: want bytes, or all there are if want is negative. When content breaks off, the
-// whole blocks stay and what follows them is forgotten, as Cloud Storage does, so a draft never needs to go back.
+// fill appends content to the draft: want bytes, or all there are if want is negative. If content breaks off, whole
+// blocks stay and the rest is dropped, as in Cloud Storage, so a draft never shrinks.
 func (s *Server) fill(d *draft, content io.Reader, want int64) (err error) {
 	f, err := os.OpenFile(d.path, os.O_WRONLY, 0)
 	if err != nil {
@@ -107,16 +107,16 @@ func (d *draft) add(f *os.File, block []byte) error {
 	return nil
 }
 
-// zeros is a block of nothing, which takes no room: tests upload sparse files larger than the disk.
+// zeros is a block that takes no room on the disk: tests upload sparse files larger than the disk.
 var zeros [blockSize]byte
 
-// write appends a block to a file that has size bytes that count.
+// write appends a block to a file of which the first size bytes count.
 func write(f *os.File, block []byte, size int64) error {
 	if !bytes.Equal(block, zeros[:len(block)]) {
 		_, err := f.WriteAt(block, size)
 		return err
 	}
-	if err := f.Truncate(size); err != nil { // what follows may be of a write that failed
+	if err := f.Truncate(size); err != nil { // bytes behind size may come from a write that failed
 		return err
 	}
 	return f.Truncate(size + int64(len(block)))
@@ -133,7 +133,7 @@ func (d *draft) sums() sums {
 	return is
 }
 
-// verify refuses a draft that is not what the client declared, in each of the places where it may declare it.
+// verify refuses a draft that differs from what the client declared, in any of the places where it may declare it.
 func (d *draft) verify(declared ...sums) error {
 	is := d.sums()
 	for _, want := range declared {
@@ -168,5 +168,5 @@ func (d *draft) discard() { remove(d.path) }
 
 // remove deletes a file that nothing refers to any more.
 func remove(path string) {
-	_ = os.Remove(path) // one that stays takes space until New collects it, and harms nobody
+	_ = os.Remove(path) // a file that stays only takes space until New collects it
 }

@@ -52,7 +52,7 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	item := map[string]any{"domain": "global", "reason": e.reason, "message": e.message}
 	body := map[string]any{"code": e.status, "message": e.message, "errors": []any{item}}
-	_ = writeJSON(w, e.status, map[string]any{"error": body}) // nobody is left to tell
+	_ = writeJSON(w, e.status, map[string]any{"error": body}) // an error here means that the client is gone
 }
 
 // reply answers 200 with v.
@@ -70,7 +70,7 @@ func writeJSON(w http.ResponseWriter, status int, v any) error {
 	return nil
 }
 
-// maxJSON bounds a JSON body, so that only content can be large and content is never held.
+// maxJSON bounds a JSON body. Only content can be large, and content is never kept in memory.
 const maxJSON = 1 << 20
 
 // readJSON decodes a body into v. An empty body leaves v as it is.

@@ -5,9 +5,9 @@ import (
 	"net/http"
 )
 
-// SetFault installs a hook that sees each request first, or removes it when f is nil; safe while serving. A hook that
-// returns true has answered the request itself. One that returns false may have changed it, for instance put a body
-// in place that fails halfway.
+// SetFault installs a hook that sees each request first, or removes it if f is nil; safe while serving. A hook that
+// returns true has answered the request itself. A hook that returns false may have changed the request, for instance
+// given it a body that fails halfway.
 func (s *Server) SetFault(f func(w http.ResponseWriter, r *http.Request) bool) {
 	if f == nil {
 		s.fault.Store(nil)
@@ -16,9 +16,9 @@ func (s *Server) SetFault(f func(w http.ResponseWriter, r *http.Request) bool) {
 	s.fault.Store(&f)
 }
 
-// LoseAnswer carries the request out and resets the connection, so that the client cannot know whether it happened.
-// It is for fault hooks, which return true after it. The Go client sends again after a reset; a connection that ends
-// without one it takes for a final failure of an upload.
+// LoseAnswer carries out the request and resets the connection, so that the client cannot know whether it happened.
+// Fault hooks call it, and then return true. The reset matters: the Go client sends an upload again after one, and gives
+// up if the connection just ends.
 func (s *Server) LoseAnswer(w http.ResponseWriter, r *http.Request) {
 	s.answer(&blackhole{header: http.Header{}}, r)
 	conn, _, err := http.NewResponseController(w).Hijack()
@@ -26,9 +26,9 @@ func (s *Server) LoseAnswer(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler) // HTTP/2 has no connection to give away; this resets the stream
 	}
 	if tcp, ok := conn.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0) // closing now means RST; where it cannot be set, the client sees an end
+		_ = tcp.SetLinger(0) // closing now sends a reset; if it cannot be set, the client sees an end
 	}
-	_ = conn.Close() // the client is to see an error, whichever
+	_ = conn.Close() // the client sees an error in any case
 }
 
 // blackhole takes an answer that nobody will see.

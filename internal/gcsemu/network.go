@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Network models the way to the service, for measuring a client. The zero value is no model.
+// Network models the network to the service, to measure a client. The zero value models nothing.
 type Network struct {
 	// BytesPerSecond bounds each upload request; 0 means no bound.
 	BytesPerSecond int64
@@ -16,7 +16,7 @@ type Network struct {
 	Latency time.Duration
 }
 
-// body returns the request's body at the speed of the modelled network.
+// body returns the request's body, slowed down to the speed of the modelled network.
 func (s *Server) body(r *http.Request) io.Reader {
 	n := s.network.Load()
 	if n == nil || n.BytesPerSecond <= 0 {

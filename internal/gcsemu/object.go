@@ -83,7 +83,7 @@ type object struct {
 	Updated        time.Time `json:"updated"`
 }
 
-// held says why the object may be neither deleted nor replaced.
+// held says why the object may not be deleted or replaced.
 func (o *object) held() error {
 	if o != nil && (o.TemporaryHold || o.EventBasedHold) {
 		return &apiError{http.StatusForbidden, "objectUnderActiveHold", "object " + o.Name + " is under active hold"}

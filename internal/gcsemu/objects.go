@@ -93,7 +93,7 @@ func (s *Server) update(w http.ResponseWriter, r *http.Request, from func(*objec
 	return reply(w, &o)
 }
 
-// open finds an object and opens its content in one step: a delete cannot slip between.
+// open finds an object and opens its content in one step, so that no delete comes in between.
 func (s *Server) open(r *http.Request) (*object, *os.File, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

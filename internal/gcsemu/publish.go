@@ -12,10 +12,10 @@ type publication struct {
 	conditions   conditions
 	draft        *draft
 	components   int       // how many objects it was composed of; 0 for a plain object
-	consumed     []*object // sources that go when the object comes
+	consumed     []*object // sources that are deleted when the object is made
 }
 
-// publish makes the draft the live object, or says why not and leaves the draft to the caller.
+// publish makes the draft the live object, or returns why not and leaves the draft to the caller.
 func (s *Server) publish(p publication) (*object, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -53,8 +53,8 @@ func (s *Server) publish(p publication) (*object, error) {
 	return o, nil
 }
 
-// consumable returns those of the sources that are still what was read, each once; call with s.mu held. The object
-// that is about to be replaced is not among them: it goes by being replaced.
+// consumable returns the sources that have not changed since they were read, each once; call with s.mu held. The object
+// that is about to be replaced is not among them, because replacing deletes it.
 func (s *Server) consumable(sources []*object, replaced *object) []*object {
 	var live []*object
 	seen := map[int64]bool{}
@@ -80,7 +80,7 @@ func (s *Server) newObject(p publication) *object {
 		ComponentCount: p.components, TimeCreated: now, Updated: now,
 	}
 	if p.components > 0 {
-		o.MD5 = "" // Cloud Storage knows the CRC32C of a composite object, which can be combined, and no MD5
+		o.MD5 = "" // as in Cloud Storage: the CRC32C of a composite object can be combined, an MD5 cannot
 	}
 	if o.StorageClass == "" {
 		o.StorageClass = "STANDARD"

@@ -66,7 +66,7 @@ func (s *Server) start(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// sweep forgets sessions that nobody will come back to. One that is at work is busy, not forgotten.
+// sweep forgets sessions that nobody will come back to. A session that is receiving a chunk stays.
 func (s *Server) sweep() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -134,7 +134,7 @@ func (s *Server) cancel(_ http.ResponseWriter, r *http.Request) error {
 	return &apiError{statusCancelled, "cancelled", "the upload was cancelled"}
 }
 
-// resume takes one request of a session: a chunk, the last chunk, or a question how far it got.
+// resume takes one request of a session: a chunk, the last chunk, or a question about the progress.
 func (s *Server) resume(w http.ResponseWriter, r *http.Request, id string) error {
 	u, err := s.session(id, r.PathValue("bucket"))
 	if err != nil {
@@ -181,7 +181,7 @@ func (u *session) admit(c chunk) error {
 	return nil
 }
 
-// takeChunk appends what is new of a chunk: bytes that are here already are skipped, so a chunk may be sent again.
+// takeChunk appends the new bytes of a chunk. It skips bytes that are here already, so a chunk may be sent again.
 func (s *Server) takeChunk(r *http.Request, u *session, c chunk) error {
 	body, known := s.body(r), u.draft.size-c.start
 	if c.length >= 0 {
@@ -197,7 +197,7 @@ func (s *Server) takeChunk(r *http.Request, u *session, c chunk) error {
 	return s.receive(r, u.draft, body, want)
 }
 
-// progress tells how many bytes are kept.
+// progress answers with how many bytes are kept.
 func (u *session) progress(w http.ResponseWriter, r *http.Request) error {
 	if u.draft.size > 0 {
 		w.Header().Set("Range", fmt.Sprintf("bytes=0-%d", u.draft.size-1))

@@ -10,9 +10,9 @@
 //	                                     checksums, preconditions, holds
 //
 // A draft is a file that nobody can read. Publishing names it after its generation and then replaces the object's
-// record, a small JSON file, by a rename; the record is what exists. So a directory holds whole objects whenever the
-// program stops, and New loads them again. Nothing is synced to the disk: an emulator outlives its program, not a
-// power cut. Upload sessions end with the program.
+// record, a small JSON file, by a rename; an object exists if its record does. So a directory holds whole objects
+// whenever the program stops, and New loads them again. Nothing is synced to the disk: objects survive the end of the
+// program, but not a power cut. Upload sessions end with the program.
 //
 // Left out: access control, object versions, soft delete, retention policies, notifications, transcoding of gzip
 // content, the XML API except reads, and gRPC.
@@ -65,7 +65,7 @@ func New(dir string) (*Server, error) {
 	if err := s.load(); err != nil {
 		return nil, err
 	}
-	// Generations grow with time, as the service's do, so a deleted one does not come back after a restart.
+	// Generations grow with time, as in the service, so a deleted generation is not given again after a restart.
 	s.generation = max(s.generation, s.now().UnixMicro())
 	s.mux = s.routes()
 	return s, nil
@@ -77,10 +77,10 @@ func (s *Server) CreateBucket(name string) error {
 	return err
 }
 
-// SetNetwork installs a model of the way to the service; safe while serving.
+// SetNetwork installs a model of the network to the service; safe while serving.
 func (s *Server) SetNetwork(n Network) { s.network.Store(&n) }
 
-// Close forgets all upload sessions and removes their drafts, when nothing is served any more. Objects stay.
+// Close forgets all upload sessions and removes their drafts. Call it once nothing is served any more. Objects stay.
 func (s *Server) Close() error {
 	s.mu.Lock()
 	s.sessions = map[string]*session{}
@@ -101,7 +101,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
 	s.mux.ServeHTTP(w, r)
-	// A client that is still sending would see a reset connection in place of an early answer.
+	// Without this, a client that is still sending would see a reset connection instead of an early answer.
 	drain(r.Body)
 }
 

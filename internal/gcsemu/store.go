@@ -26,13 +26,13 @@ func (s *Server) contentPath(o *object) string {
 	return filepath.Join(s.bucketsDir(), o.Bucket, strconv.FormatInt(o.Generation, 10)+contentSuffix)
 }
 
-// recordPath names the record by a hash: an object's name may be longer than a file's and hold any character.
+// recordPath names the record by a hash, because an object's name may be longer than a file's and have any character.
 func (s *Server) recordPath(o *object) string {
 	sum := sha256.Sum256([]byte(o.Name))
 	return filepath.Join(s.bucketsDir(), o.Bucket, hex.EncodeToString(sum[:])+recordSuffix)
 }
 
-// save makes o the object's record, in one step that a reader of the directory sees wholly or not at all.
+// save makes o the object's record by a rename, so that a reader of the directory sees the old or the new one.
 func (s *Server) save(o *object) error {
 	raw, err := json.Marshal(o)
 	if err != nil {
@@ -53,7 +53,7 @@ func (s *Server) save(o *object) error {
 	return nil
 }
 
-// erase takes the object away; call with s.mu held. The record goes first: content without one is collected by New.
+// erase deletes the object; call with s.mu held. The record goes first, because New collects content without a record.
 func (s *Server) erase(o *object) error {
 	if err := os.Remove(s.recordPath(o)); err != nil {
 		return fmt.Errorf("delete record: %w", err)

@@ -9,7 +9,7 @@ import (
 	"net/http"
 )
 
-// insertion is what a client says about an object before or beside its content.
+// insertion is what a client says about an object before its content or together with it.
 type insertion struct {
 	attributes
 	Name   string `json:"name"`
@@ -20,7 +20,7 @@ type insertion struct {
 	conditions conditions
 }
 
-// upload sends a request to its kind of upload.
+// upload hands a request to its kind of upload.
 func (s *Server) upload(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
 	if id := q.Get("upload_id"); id != "" {
@@ -73,8 +73,8 @@ func (s *Server) multipart(w http.ResponseWriter, r *http.Request) error {
 	return s.insert(w, r, in, &lastPart{content, parts, body, params["boundary"]}, -1)
 }
 
-// lastPart is a part that ends well only if the closing boundary follows it. The package mime/multipart also reports
-// a body that was cut after a plain boundary as ended.
+// lastPart is a part that ends well only if the closing boundary follows it. Package mime/multipart would also take a
+// body that was cut after a plain boundary for a whole one.
 type lastPart struct {
 	*multipart.Part
 	parts    *multipart.Reader
