@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/formidling/formidling/internal/testenv"
+	"github.com/formidling/formidling/models"
 )
 
 // TestEvents_WithCurl runs what docs/events.md tells its readers to type.
@@ -31,7 +32,7 @@ func TestEvents_WithCurl(t *testing.T) {
 // reader follows an organisation's feed as a client does that stores nothing but the id of the last event.
 type reader struct {
 	i    *installation
-	who  demoOrganisation
+	who  models.Party
 	urls []string // of the API's replicas
 
 	mu   sync.Mutex
@@ -63,7 +64,7 @@ func (r *reader) poll(ctx context.Context, wait int) error {
 	if err != nil {
 		return err
 	}
-	request.Header.Set("Authorization", "Bearer "+r.i.as(r.who).token)
+	request.Header.Set("Authorization", "Bearer "+r.i.as(r.who).Token)
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		return err
@@ -91,7 +92,7 @@ func (r *reader) listen(ctx context.Context) error {
 		return err
 	}
 	last, _ := r.at()
-	request.Header.Set("Authorization", "Bearer "+r.i.as(r.who).token)
+	request.Header.Set("Authorization", "Bearer "+r.i.as(r.who).Token)
 	request.Header.Set("Accept", "text/event-stream")
 	request.Header.Set("Last-Event-ID", last)
 	response, err := http.DefaultClient.Do(request)
@@ -149,7 +150,7 @@ func TestFeed_TellsEveryEventOnceWhateverIsKilled(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	var following sync.WaitGroup
 	var readers []*reader
-	for _, who := range append(demoRecipients[:len(demoRecipients):len(demoRecipients)], demoSender) {
+	for _, who := range append(testRecipients[:len(testRecipients):len(testRecipients)], testSender) {
 		r := &reader{i: i, who: who, urls: []string{i.url, second.url}}
 		readers = append(readers, r)
 		following.Go(func() { r.follow(ctx) })
@@ -189,25 +190,25 @@ func TestFeed_TellsEveryEventOnceWhateverIsKilled(t *testing.T) {
 func (i *installation) sendWhateverHappens(key string) {
 	var out struct{ FileTransferID string }
 	require.Eventually(i.t, func() bool {
-		status, raw, err := i.try(demoSender, "POST", "/filetransfer", strings.NewReader(i.draft()), "Idempotency-Key", key)
+		status, raw, err := i.try(testSender, "POST", "/filetransfer", strings.NewReader(i.draft()), "Idempotency-Key", key)
 		return err == nil && status == http.StatusOK && json.Unmarshal(raw, &out) == nil
 	}, 60*time.Second, 100*time.Millisecond)
 	require.Eventually(i.t, func() bool {
-		status, _, err := i.try(demoSender, "POST", "/filetransfer/"+out.FileTransferID+"/upload", strings.NewReader("content"), "Content-Type", octets)
+		status, _, err := i.try(testSender, "POST", "/filetransfer/"+out.FileTransferID+"/upload", strings.NewReader("content"), "Content-Type", octets)
 		return err == nil && (status == http.StatusOK || status == http.StatusConflict)
 	}, 60*time.Second, 100*time.Millisecond)
 	require.Eventually(i.t, func() bool {
-		status, raw, err := i.try(demoSender, "GET", "/filetransfer/"+out.FileTransferID, nil)
+		status, raw, err := i.try(testSender, "GET", "/filetransfer/"+out.FileTransferID, nil)
 		return err == nil && status == http.StatusOK && strings.Contains(string(raw), `"fileTransferStatus":"Published"`)
 	}, 60*time.Second, 100*time.Millisecond)
 }
 
 // allEvents are the ids of an organisation's feed.
-func (i *installation) allEvents(who demoOrganisation) (ids []string) {
+func (i *installation) allEvents(who models.Party) (ids []string) {
 	i.t.Helper()
 	r, err := http.NewRequestWithContext(i.t.Context(), http.MethodGet, i.url+"/events/api/v1/events?size=1000", nil)
 	require.NoError(i.t, err)
-	r.Header.Set("Authorization", "Bearer "+i.as(who).token)
+	r.Header.Set("Authorization", "Bearer "+i.as(who).Token)
 	response, err := http.DefaultClient.Do(r)
 	require.NoError(i.t, err)
 	defer func() { _ = response.Body.Close() }()
@@ -238,7 +239,7 @@ func TestFeed_WakesWhoWaitsInAnotherProcess(t *testing.T) {
 	i := install(t)
 	for _, outage := range []bool{false, true} {
 		id := i.initialize()
-		r := &reader{i: i, who: demoRecipients[0], urls: []string{i.url}}
+		r := &reader{i: i, who: testRecipients[0], urls: []string{i.url}}
 		if all := i.allEvents(r.who); len(all) > 0 {
 			r.last = all[len(all)-1]
 		}
@@ -259,7 +260,7 @@ func TestFeed_WakesWhoWaitsInAnotherProcess(t *testing.T) {
 			testenv.Answers(t, i.url+"/readyz")
 			i.listening()
 		}
-		status, raw := i.ask(demoSender, "POST", "/filetransfer/"+id+"/upload", strings.NewReader("content"), "Content-Type", octets)
+		status, raw := i.ask(testSender, "POST", "/filetransfer/"+id+"/upload", strings.NewReader("content"), "Content-Type", octets)
 		require.Equal(t, http.StatusOK, status, string(raw))
 		accepted := time.Now()
 		require.WithinDuration(t, accepted, <-told, 5*time.Second, "sooner than by asking from time to time")
@@ -270,7 +271,7 @@ func TestFeed_WakesWhoWaitsInAnotherProcess(t *testing.T) {
 	// who still listens when the process is told to stop is let go in good order
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, i.url+"/events/api/v1/events", nil)
 	require.NoError(t, err)
-	request.Header.Set("Authorization", "Bearer "+i.as(demoStranger).token)
+	request.Header.Set("Authorization", "Bearer "+i.as(testStranger).Token)
 	request.Header.Set("Accept", "text/event-stream")
 	response, err := http.DefaultClient.Do(request)
 	require.NoError(t, err)

@@ -16,6 +16,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/formidling/formidling/internal/plainclient"
 )
 
 // The slow clients: uploads of a few transfers, many tries of each (the first whole one wins), tus uploads, and
@@ -52,8 +54,8 @@ func (g *gated) Read(p []byte) (int, error) {
 type slowClients struct {
 	i       *installation
 	http    *http.Client
-	sender  *demoClient
-	reader  *demoClient
+	sender  *plainclient.Client
+	reader  *plainclient.Client
 	content pattern
 	sum     string        // of the file to download
 	open    chan struct{} // lets one client go on
@@ -66,12 +68,12 @@ func TestSlowClients_AThousandAtOnceCostLittle(t *testing.T) {
 	dir := t.TempDir()
 	i := installWith(t, "OBJECTS="+dir, "FORMIDLING_UPLOAD_SLOTS=1001", "FORMIDLING_UPLOADS_PER_ORGANISATION=1000")
 	i.makeService()
-	s := &slowClients{i: i, sender: i.as(demoSender), reader: i.as(demoRecipients[0]), content: newPattern(9), open: make(chan struct{}), http: &http.Client{Transport: &http.Transport{
+	s := &slowClients{i: i, sender: i.as(testSender), reader: i.as(testRecipients[0]), content: newPattern(9), open: make(chan struct{}), http: &http.Client{Transport: &http.Transport{
 		DialContext: (&net.Dialer{Control: smallWindow}).DialContext, ReadBufferSize: 4 << 10, WriteBufferSize: 4 << 10,
 	}}}
 	s.sum = s.content.sum(t, slowFile)
 	file, plain, resumed := i.initialize(), s.transfers(slowTransfers), s.transfers(slowResumed)
-	status, raw := i.ask(demoSender, "POST", "/filetransfer/"+file+"/upload", s.content.from(0, slowFile), "Content-Type", octets)
+	status, raw := i.ask(testSender, "POST", "/filetransfer/"+file+"/upload", s.content.from(0, slowFile), "Content-Type", octets)
 	require.Equal(t, http.StatusOK, status, string(raw))
 	idle, _ := i.api.Memory(t)
 	_, _, before := i.api.Descriptors(t, dir)
@@ -151,13 +153,13 @@ func (s *slowClients) allUnderWay(dir string) {
 	}, 60*time.Second, 50*time.Millisecond, "a connection and a file for each")
 }
 
-func (s *slowClients) send(ctx context.Context, c *demoClient, method, path string, body io.Reader, size int64) (*http.Response, error) {
-	r, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
+func (s *slowClients) send(ctx context.Context, c *plainclient.Client, method, path string, body io.Reader, size int64) (*http.Response, error) {
+	r, err := http.NewRequestWithContext(ctx, method, c.Base+path, body)
 	if err != nil {
 		return nil, err
 	}
 	r.ContentLength = size
-	r.Header.Set("Authorization", "Bearer "+c.token)
+	r.Header.Set("Authorization", "Bearer "+c.Token)
 	return s.http.Do(r)
 }
 

@@ -187,7 +187,7 @@ func TestStorageDown_InTheMiddleOfAnUpload(t *testing.T) {
 	slow := func(at int64) io.Reader { return &throttled{Reader: content.from(at, size), rate: rate} }
 	var uploads errgroup.Group
 	uploads.Go(func() error {
-		status, raw, err := i.try(demoSender, "POST", "/filetransfer/"+plain+"/upload", slow(0), "Content-Type", octets)
+		status, raw, err := i.try(testSender, "POST", "/filetransfer/"+plain+"/upload", slow(0), "Content-Type", octets)
 		if err == nil && status != http.StatusOK && status != http.StatusServiceUnavailable {
 			err = fmt.Errorf("%d %s", status, raw)
 		}
@@ -210,7 +210,7 @@ func TestStorageDown_InTheMiddleOfAnUpload(t *testing.T) {
 	u.finish(content)
 	i.holds(resumed, sum, size)
 	if i.status(plain) != "Published" {
-		status, raw := i.ask(demoSender, "POST", "/filetransfer/"+plain+"/upload", content.from(0, size), "Content-Type", octets)
+		status, raw := i.ask(testSender, "POST", "/filetransfer/"+plain+"/upload", content.from(0, size), "Content-Type", octets)
 		require.Equal(t, http.StatusOK, status, string(raw))
 	}
 	i.holds(plain, sum, size)
@@ -219,14 +219,14 @@ func TestStorageDown_InTheMiddleOfAnUpload(t *testing.T) {
 // fetchInPieces downloads over a link that breaks: each request asks for what is missing, of the same file.
 func (i *installation) fetchInPieces(server, id string, size int64) (sum string, tries int) {
 	i.t.Helper()
-	c := i.as(demoRecipients[0])
+	c := i.as(testRecipients[0])
 	client := &http.Client{Transport: &http.Transport{}}
 	defer client.CloseIdleConnections()
 	h, etag := sha256.New(), ""
 	for at := int64(0); at < size; tries++ {
 		r, err := http.NewRequestWithContext(i.t.Context(), http.MethodGet, server+"/broker/api/v1/filetransfer/"+id+"/download", nil)
 		require.NoError(i.t, err)
-		r.Header.Set("Authorization", "Bearer "+c.token)
+		r.Header.Set("Authorization", "Bearer "+c.Token)
 		if at > 0 {
 			r.Header.Set("Range", fmt.Sprintf("bytes=%d-", at))
 			r.Header.Set("If-Range", etag)

@@ -92,7 +92,7 @@ func (j judge) upload(t *testing.T, i *installation, server, id, file string) {
 	}
 	told := map[string]any{
 		"file": file, "endpoint": server + "/broker/api/v1/filetransfer/upload/tus/" + id,
-		"headers": map[string]string{"Authorization": "Bearer " + i.as(demoSender).token},
+		"headers": map[string]string{"Authorization": "Bearer " + i.as(testSender).Token},
 	}
 	for name, value := range j.options {
 		told[name] = value

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"bytes"
@@ -18,6 +18,8 @@ import (
 	"github.com/formidling/formidling/client"
 	"github.com/formidling/formidling/internal/testenv"
 )
+
+func TestMain(m *testing.M) { testenv.Main(m) }
 
 var deskServices atomic.Int64 // so that a test may run twice
 
@@ -58,7 +60,7 @@ func newDeskAt(t *testing.T, broker *testenv.Broker) *desk {
 
 func (d *desk) sdk(number string) *client.Broker {
 	d.t.Helper()
-	c := &clientConfig{URL: d.broker.MTLS, CA: d.broker.Root(), Certificate: d.broker.Certificate(number)}
+	c := &config{commands: New(Options{}), URL: d.broker.MTLS, CA: d.broker.Root(), Certificate: d.broker.Certificate(number)}
 	b, err := c.connect(&display{quiet: true})
 	require.NoError(d.t, err)
 	return b

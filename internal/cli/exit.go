@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -46,48 +46,57 @@ type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
-// exitCode is how a process ends for an error.
-func exitCode(err error) int {
+// ExitCode is how a process ends for an error.
+func ExitCode(err error) int {
+	var failed *commandError
 	var usage usageError
-	var failed *clientError
+	asked := errors.As(err, &failed) // by a command of this package that promises more than 1
 	switch {
-	case errors.As(err, &failed) && failed.interrupted && errors.Is(err, context.Canceled):
+	case asked && failed.interrupted && errors.Is(err, context.Canceled):
 		return exitInterrupted
 	case errors.As(err, &usage):
 		return exitUsage
 	case errors.Is(err, errUnproven):
 		return exitUnproven
-	case errors.Is(err, client.ErrChecksum):
-		return exitChecksum
-	case errors.Is(err, client.ErrEnded):
-		return exitEnded
-	case errors.Is(err, client.ErrUnauthorized):
-		return exitUnauthorized
-	case errors.Is(err, client.ErrNotFound):
-		return exitNotFound
-	case errors.Is(err, client.ErrRefused):
-		return exitRefused
-	case errors.Is(err, client.ErrUnavailable):
-		return exitUnavailable
+	case !asked:
+		return exitOther
+	}
+	for _, kind := range exitKinds {
+		if errors.Is(err, kind.of) {
+			return kind.code
+		}
 	}
 	return exitOther
 }
 
-// clientError is an error of a client command, and how to say it.
-type clientError struct {
+// exitKinds are the kinds of failure that have a code; an error may be of several, and the first one counts.
+var exitKinds = []struct {
+	of   error
+	code int
+}{
+	{client.ErrChecksum, exitChecksum},
+	{client.ErrEnded, exitEnded},
+	{client.ErrUnauthorized, exitUnauthorized},
+	{client.ErrNotFound, exitNotFound},
+	{client.ErrRefused, exitRefused},
+	{client.ErrUnavailable, exitUnavailable},
+}
+
+// commandError is an error of a client command, and how to say it.
+type commandError struct {
 	err               error
 	json, interrupted bool
 }
 
 // Error implements error.
-func (f *clientError) Error() string { return f.err.Error() }
+func (f *commandError) Error() string { return f.err.Error() }
 
 // Unwrap returns the cause.
-func (f *clientError) Unwrap() error { return f.err }
+func (f *commandError) Unwrap() error { return f.err }
 
-// complain says what went wrong: to a person in a line, to a program that asked for JSON as a document.
-func complain(w io.Writer, err error) {
-	var failed *clientError
+// Complain says what went wrong: to a person in a line, to a program that asked for JSON as a document.
+func Complain(w io.Writer, err error) {
+	var failed *commandError
 	if !errors.As(err, &failed) || !failed.json {
 		fmt.Fprintln(w, "formidling:", err)
 		return
@@ -99,7 +108,7 @@ func complain(w io.Writer, err error) {
 		Code     string              `json:"code,omitempty"`
 		TraceID  string              `json:"traceId,omitempty"`
 		Errors   map[string][]string `json:"errors,omitempty"`
-	}{Error: err.Error(), ExitCode: exitCode(err)}
+	}{Error: err.Error(), ExitCode: ExitCode(err)}
 	var refused *client.Error
 	if errors.As(err, &refused) {
 		said.Status, said.Code, said.TraceID, said.Errors = refused.Status, refused.Code, refused.TraceID, refused.Fields

@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"fmt"
@@ -11,10 +11,8 @@ import (
 	"github.com/formidling/formidling/models"
 )
 
-// testOrganisations are synthetic: no real organisation number begins with 3.
-var testOrganisations = []string{"310000019", "310000027", "310000035", "310000043", "310000051"}
-
-func testpkiCommand() *cobra.Command {
+// TestPKICommand is `formidling testpki`.
+func TestPKICommand() *cobra.Command {
 	var organisations, hosts []string
 	cmd := &cobra.Command{
 		Use: "testpki DIR", Short: "Write enterprise certificates of test organisations", Args: cobra.ExactArgs(1),
@@ -23,7 +21,7 @@ func testpkiCommand() *cobra.Command {
 			"to refuse one. A PKI that is there already keeps its CAs and gets the organisations that it lacks.",
 		Example: "  formidling testpki var/pki\n  formidling testpki var/pki --org 310000027 --host broker.internal",
 	}
-	cmd.Flags().StringSliceVar(&organisations, "org", testOrganisations, "organisation number, 9 digits; may be given more than once")
+	cmd.Flags().StringSliceVar(&organisations, "org", testpki.Organisations, "organisation number, 9 digits; may be given more than once")
 	cmd.Flags().StringSliceVar(&hosts, "host", nil, "name or address of the broker besides localhost; may be given more than once")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		for _, number := range organisations {

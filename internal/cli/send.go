@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"crypto/tls"
@@ -24,8 +24,8 @@ type sendOptions struct {
 	proof                   bool
 }
 
-func sendCommand() *cobra.Command {
-	c, o := &clientConfig{}, &sendOptions{}
+func (c *Commands) send() *cobra.Command {
+	settings, o := c.config(), &sendOptions{}
 	cmd := &cobra.Command{
 		Use: "send FILE --to ORGANISATION --service ID", Short: "Send a file to one or many organisations",
 		Long: "Sends a file and prints the id of its transfer when it is published: stored, verified, and there for the\n" +
@@ -48,7 +48,7 @@ func sendCommand() *cobra.Command {
 	f.BoolVar(&o.undeclared, "undeclared", false, "do not read the file for its SHA-256 before sending it")
 	f.BoolVar(&o.proof, "proof", false, "sign for the file with FORMIDLING_CERTIFICATE, so that nobody can deny who sent what")
 	f.BoolVar(&o.fresh, "new", false, "begin a new transfer, also when one can be gone on with")
-	return clientCommand(cmd, c, cobra.ExactArgs(1), func(u *user, args []string) error { return u.send(args[0], *o) })
+	return finish(cmd, settings, cobra.ExactArgs(1), func(u *user, args []string) error { return u.send(args[0], *o) })
 }
 
 // sentResult is what send prints as JSON.

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"fmt"
@@ -9,8 +9,8 @@ import (
 	"github.com/formidling/formidling/client"
 )
 
-func inboxCommand() *cobra.Command {
-	c := &clientConfig{}
+func (c *Commands) inbox() *cobra.Command {
+	settings := c.config()
 	var follow bool
 	cmd := &cobra.Command{
 		Use: "inbox --service ID", Short: "List the transfers that wait for you",
@@ -19,7 +19,7 @@ func inboxCommand() *cobra.Command {
 		Example: "  formidling inbox --service my-service\n  formidling inbox --service my-service --follow --json",
 	}
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on, and tell of each transfer that comes")
-	return clientCommand(cmd, c, cobra.NoArgs, func(u *user, _ []string) error {
+	return finish(cmd, settings, cobra.NoArgs, func(u *user, _ []string) error {
 		for t, err := range u.waiting(follow) {
 			if err != nil {
 				return err

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -21,8 +21,8 @@ type receiveOptions struct {
 	certificate            *tls.Certificate // with which it signs, with proof
 }
 
-func receiveCommand() *cobra.Command {
-	c, o := &clientConfig{}, &receiveOptions{}
+func (c *Commands) receive() *cobra.Command {
+	settings, o := c.config(), &receiveOptions{}
 	cmd := &cobra.Command{
 		Use: "receive [ID…]", Short: "Download files, verify them, and confirm them",
 		Long: "Downloads the files of the transfers named, or of all in the inbox of --service, and prints where each is. A file\n" +
@@ -40,8 +40,8 @@ func receiveCommand() *cobra.Command {
 	f.BoolVar(&o.proof, "proof", false, "sign for each file that is confirmed with FORMIDLING_CERTIFICATE, so that nobody can deny who has what")
 	f.BoolVar(&o.force, "force", false, "replace files that have the name")
 	f.BoolVarP(&o.follow, "follow", "f", false, "go on, and receive each transfer that comes")
-	cmd.ValidArgsFunction = completeIDs(c, client.ScopeRead)
-	return clientCommand(cmd, c, cobra.ArbitraryArgs, func(u *user, args []string) error {
+	cmd.ValidArgsFunction = completeIDs(settings, client.ScopeRead)
+	return finish(cmd, settings, cobra.ArbitraryArgs, func(u *user, args []string) error {
 		if o.proof && !o.confirm {
 			return usageError{errors.New("--proof signs for what is confirmed: give --confirm too")}
 		}

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -21,7 +21,7 @@ import (
 
 // user is who runs a client command: logged in at the broker, with somewhere to print.
 type user struct {
-	*clientConfig
+	*config
 	ctx    context.Context // of the one command that this process runs
 	broker *client.Broker
 	out    io.Writer // results
@@ -29,8 +29,8 @@ type user struct {
 }
 
 // asUser logs in and runs a command.
-func asUser(cmd *cobra.Command, c *clientConfig, run func(*user) error) error {
-	u := &user{clientConfig: c, ctx: cmd.Context(), out: cmd.OutOrStdout(), show: newDisplay(cmd.ErrOrStderr(), c.quiet)}
+func asUser(cmd *cobra.Command, c *config, run func(*user) error) error {
+	u := &user{config: c, ctx: cmd.Context(), out: cmd.OutOrStdout(), show: newDisplay(cmd.ErrOrStderr(), c.quiet)}
 	defer u.show.close()
 	var err error
 	if u.broker, err = c.connect(u.show); err != nil {
@@ -40,7 +40,7 @@ func asUser(cmd *cobra.Command, c *clientConfig, run func(*user) error) error {
 }
 
 // connect makes the client that the settings describe. It does not talk to the broker yet.
-func (c *clientConfig) connect(show *display) (*client.Broker, error) {
+func (c *config) connect(show *display) (*client.Broker, error) {
 	o := client.Options{URL: c.URL, UserAgent: "formidling-cli", Retry: client.Retry{Patience: c.retryFor, Notify: show.retrying}}
 	var err error
 	if c.CA != "" {
@@ -59,7 +59,7 @@ func (c *clientConfig) connect(show *display) (*client.Broker, error) {
 }
 
 // logIn gives the client its credential.
-func (c *clientConfig) logIn(o *client.Options) error {
+func (c *config) logIn(o *client.Options) error {
 	var err error
 	switch c.loginMethod() {
 	case "certificate":
@@ -97,7 +97,7 @@ func (c *clientConfig) logIn(o *client.Options) error {
 	return err
 }
 
-func (c *clientConfig) loginMethod() string {
+func (c *config) loginMethod() string {
 	switch {
 	case c.Login != "":
 		return c.Login
@@ -112,13 +112,13 @@ func (c *clientConfig) loginMethod() string {
 }
 
 // grant buys tokens without the certificate on the connection: else they would be of use only with it.
-func (c *clientConfig) grant(g client.TokenGrant, roots *x509.CertPool) (client.TokenSource, error) {
+func (c *config) grant(g client.TokenGrant, roots *x509.CertPool) (client.TokenSource, error) {
 	g.URL, g.Audience, g.ConsumerOrganization = c.URL, c.Audience, c.OnBehalfOf
 	g.Transport = client.NewTransport(roots, nil)
 	return client.NewTokens(g)
 }
 
-func (c *clientConfig) readCertificate() (*tls.Certificate, error) {
+func (c *config) readCertificate() (*tls.Certificate, error) {
 	key := c.CertificateKey
 	if key == "" {
 		key = c.Certificate

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"encoding/json"
@@ -53,7 +53,7 @@ func parseOrganisations(given []string) ([]string, error) {
 }
 
 // needService checks that a service was named.
-func (c *clientConfig) needService() error {
+func (c *config) needService() error {
 	if c.Service == "" {
 		return usageError{errors.New("which service? Set FORMIDLING_SERVICE, or --service")}
 	}

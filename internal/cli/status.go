@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -11,8 +11,8 @@ import (
 	"github.com/formidling/formidling/client"
 )
 
-func statusCommand() *cobra.Command {
-	c := &clientConfig{}
+func (c *Commands) status() *cobra.Command {
+	settings := c.config()
 	var watch bool
 	var until string
 	cmd := &cobra.Command{
@@ -23,8 +23,8 @@ func statusCommand() *cobra.Command {
 	}
 	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "follow it, and print each change")
 	cmd.Flags().StringVar(&until, "until", "confirmed", "what --watch waits for: published, confirmed or ended")
-	cmd.ValidArgsFunction = completeIDs(c, client.ScopeWrite)
-	return clientCommand(cmd, c, cobra.ExactArgs(1), func(u *user, args []string) error {
+	cmd.ValidArgsFunction = completeIDs(settings, client.ScopeWrite)
+	return finish(cmd, settings, cobra.ExactArgs(1), func(u *user, args []string) error {
 		id, err := parseID(args[0])
 		if err != nil {
 			return err
@@ -79,7 +79,7 @@ func (u *user) state(t client.FileTransferOverview) error {
 const completionTime = 2 * time.Second
 
 // completeIDs offers the ids of transfers to the shell: those that wait for the caller, or those that it sent last.
-func completeIDs(c *clientConfig, scope string) cobra.CompletionFunc {
+func completeIDs(c *config, scope string) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, _ []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		if c.Service == "" || c.URL == "" {
 			return nil, cobra.ShellCompDirectiveNoFileComp

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"crypto/sha256"
@@ -115,10 +115,10 @@ func (s *sendState) close() {
 }
 
 // stateDirectory is the user's directory for what is needed to go on, and only the user's.
-func (c *clientConfig) stateDirectory(name string) (string, error) {
+func (c *config) stateDirectory(name string) (string, error) {
 	base := c.State
 	if base == "" {
-		base = os.Getenv("XDG_STATE_HOME")
+		base = c.commands.environment["XDG_STATE_HOME"]
 		if base == "" {
 			home, err := os.UserHomeDir()
 			if err != nil {
@@ -129,7 +129,7 @@ func (c *clientConfig) stateDirectory(name string) (string, error) {
 		base = filepath.Join(base, "formidling")
 	}
 	path := filepath.Join(base, name)
-	return path, os.MkdirAll(path, 0o700) //nolint:gosec // G703: the user's own environment names it
+	return path, os.MkdirAll(path, 0o700)
 }
 
 // forgetOld removes what nobody will go on with.
