@@ -41,6 +41,7 @@ func root() *cobra.Command {
 	cmd.AddCommand(runCommand(), apiCommand(), workerCommand(), migrateCommand(), auditCommand(), tokenKeysCommand(), receiptKeysCommand(), configCommand())
 	cmd.AddCommand(demo.Command(serveDemo), demo.TestPKICommand())
 	cmd.AddCommand(cli.New(cli.Options{Environ: os.Environ(), ServerSettings: table.Names(), Server: ownServer}).All()...)
+	addVersion(cmd)
 	return cmd
 }
 
