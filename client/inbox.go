@@ -100,8 +100,8 @@ func (b *Broker) FollowInbox(ctx context.Context, service string) iter.Seq2[File
 	return func(yield func(FileTransferOverview, error) bool) {
 		seen := map[FileTransferID]bool{}
 		row, wait := b.retry.begin(), firstPoll
-		news := &bell{b: b, service: service}
-		news.attend(ctx)
+		news := &feedWatcher{b: b, service: service}
+		news.catchUp(ctx)
 		for {
 			some, goOn, err := b.look(ctx, service, seen, yield)
 			switch {

@@ -24,8 +24,8 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 )
 
-// TokenSource gives the bearer token of the next request. One that also has a method Forget(token string) bool is
-// told of a token that the broker refused, and answers whether there may be a better one.
+// TokenSource gives the bearer token of the next request. One that also has a method Forget(token string) bool
+// is called with a token that the broker refused, and returns whether there may be a better one.
 type TokenSource interface {
 	Token(ctx context.Context) (string, error)
 }

@@ -40,7 +40,7 @@ type Incoming struct {
 
 // ReceiveOptions say how to receive.
 type ReceiveOptions struct {
-	// Progress, when set, is told how far it has come: often, and one call at a time.
+	// Progress, when set, is called with how far it has come: often, and one call at a time.
 	Progress func(Progress)
 }
 

@@ -16,7 +16,7 @@ type Retry struct {
 	// Patience is how long to go on without any progress, by default 2 minutes; negative: never try again. Time in
 	// which bytes of a file move, or in which its reader or its source rests, does not count.
 	Patience time.Duration
-	// Notify, when set, is told of each failure that is not the last one, and of the pause that follows.
+	// Notify, when set, is called with each failure that is not the last one, and the pause that follows.
 	Notify func(err error, pause time.Duration)
 }
 
@@ -42,8 +42,8 @@ type patience struct {
 
 func (r Retry) begin() *patience { return &patience{Retry: r.withDefaults(), clock: newClock()} }
 
-// beside is another row, whose progress is also this one's.
-func (p *patience) beside() *patience { return &patience{Retry: p.Retry, clock: p.clock} }
+// shared is another row of attempts that has the same clock: progress of the one counts for the other.
+func (p *patience) shared() *patience { return &patience{Retry: p.Retry, clock: p.clock} }
 
 // progressed starts the row anew.
 func (p *patience) progressed() {

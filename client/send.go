@@ -53,7 +53,7 @@ type SendOptions struct {
 	// Save, when set, is given what Resume needs, whenever that changes; it must be durable when Save returns. An error
 	// ends Send.
 	Save func(Checkpoint) error
-	// Progress, when set, is told how far it has come: often, and one call at a time.
+	// Progress, when set, is called with how far it has come: often, and one call at a time.
 	Progress func(Progress)
 }
 

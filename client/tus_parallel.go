@@ -88,7 +88,7 @@ func (g *sending) join(ctx context.Context) error {
 	for _, p := range g.checkpoint.Parts {
 		places = append(places, p.URL)
 	}
-	p := g.row.beside()
+	p := g.row.shared()
 	p.progressed()
 	for {
 		r, err := tusRequest(ctx, http.MethodPost, g.tusPath())
