@@ -122,7 +122,7 @@ func (i *TokenIssuer) Metadata() Metadata {
 type sale struct {
 	caller     models.Caller
 	clientID   string
-	systemUser bool   // the delegation is told as a system user, not as a supplier
+	systemUser bool   // the delegation is stated as a system user, not as a supplier
 	bound      string // thumbprint of the client certificate that alone may carry the token
 }
 

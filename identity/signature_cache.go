@@ -7,13 +7,13 @@ import (
 	"sync"
 )
 
-// seenTokens is how many signatures of each generation are remembered.
-const seenTokens = 4096
+// cachedSignatures is how many signatures of each generation are remembered.
+const cachedSignatures = 4096
 
-// seen remembers which tokens carry a right signature of which key, because a client uses a token for minutes and its
+// signatureCache remembers which tokens carry a right signature of which key, because a client uses a token for minutes and its
 // signature costs more to check than all the rest. Nothing else is remembered: issuer, algorithm, key, audience and times
 // are looked at each time, so a key that is withdrawn takes its tokens with it at once. The zero value is ready.
-type seen struct {
+type signatureCache struct {
 	mu         sync.Mutex
 	young, old map[[sha256.Size]byte]any // the key, as it lies in memory
 }
@@ -28,7 +28,7 @@ func byPlace(key any) bool {
 }
 
 // has tells whether a token was signed with a key; it must be the same to the last byte.
-func (s *seen) has(token [sha256.Size]byte, key any) bool {
+func (s *signatureCache) has(token [sha256.Size]byte, key any) bool {
 	if !byPlace(key) {
 		return false
 	}
@@ -41,14 +41,14 @@ func (s *seen) has(token [sha256.Size]byte, key any) bool {
 }
 
 // add remembers a token whose signature was checked. When there are too many, those not added lately are forgotten.
-func (s *seen) add(token [sha256.Size]byte, key any) {
+func (s *signatureCache) add(token [sha256.Size]byte, key any) {
 	if !byPlace(key) {
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.young == nil || len(s.young) >= seenTokens {
-		s.young, s.old = make(map[[sha256.Size]byte]any, seenTokens/16), s.young
+	if s.young == nil || len(s.young) >= cachedSignatures {
+		s.young, s.old = make(map[[sha256.Size]byte]any, cachedSignatures/16), s.young
 	}
 	s.young[token] = key
 }

@@ -34,7 +34,7 @@ func TestVerifier_RemembersASignatureAndNothingElse(t *testing.T) {
 	}
 	require.NoError(t, ask(token))
 	sum := sha256.Sum256([]byte(token))
-	require.True(t, v.seen.has(sum, keys.keys[0].Key))
+	require.True(t, v.signatures.has(sum, keys.keys[0].Key))
 	require.NoError(t, ask(token))
 
 	parts := strings.Split(token, ".")
@@ -42,8 +42,8 @@ func TestVerifier_RemembersASignatureAndNothingElse(t *testing.T) {
 		parts[0] + "." + parts[1] + "." + strings.Split(b.sign(t, nil), ".")[2],
 		parts[0] + "." + strings.Split(b.sign(t, nil), ".")[1] + "." + parts[2],
 	} {
-		requireRefused(t, ask(changed), changed, "it shares parts with one that was seen")
-		require.False(t, v.seen.has(sha256.Sum256([]byte(changed)), keys.keys[0].Key))
+		requireRefused(t, ask(changed), changed, "it shares parts with one that was cached")
+		require.False(t, v.signatures.has(sha256.Sum256([]byte(changed)), keys.keys[0].Key))
 	}
 	kept := keys.keys
 	keys.keys = nil
@@ -58,7 +58,7 @@ func TestVerifier_RemembersASignatureAndNothingElse(t *testing.T) {
 
 func TestSeen_KeepsTwoGenerationsAndKnowsKeysByWhereTheyLie(t *testing.T) {
 	t.Parallel()
-	var s seen
+	var s signatureCache
 	one, other := newEC(t, elliptic.P256()).Public(), newEC(t, elliptic.P256()).Public()
 	name := func(i int) (sum [sha256.Size]byte) {
 		binary.BigEndian.PutUint64(sum[:], uint64(i))
@@ -66,14 +66,14 @@ func TestSeen_KeepsTwoGenerationsAndKnowsKeysByWhereTheyLie(t *testing.T) {
 	}
 	require.False(t, s.has(name(0), one))
 	require.False(t, s.has(name(0), nil), "no key is no key's token")
-	for i := range 2*seenTokens + 1 {
+	for i := range 2*cachedSignatures + 1 {
 		s.add(name(i), one)
 	}
 	require.False(t, s.has(name(0), one))
-	require.True(t, s.has(name(seenTokens), one))
-	require.True(t, s.has(name(2*seenTokens), one))
-	require.False(t, s.has(name(2*seenTokens), other))
-	require.LessOrEqual(t, len(s.young)+len(s.old), 2*seenTokens)
+	require.True(t, s.has(name(cachedSignatures), one))
+	require.True(t, s.has(name(2*cachedSignatures), one))
+	require.False(t, s.has(name(2*cachedSignatures), other))
+	require.LessOrEqual(t, len(s.young)+len(s.old), 2*cachedSignatures)
 	edwards := make(ed25519.PublicKey, ed25519.PublicKeySize)
 	s.add(name(1), edwards)
 	require.False(t, s.has(name(1), edwards), "what has no place of its own is computed each time")
