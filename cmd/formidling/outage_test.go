@@ -11,7 +11,7 @@ import (
 	"github.com/formidling/formidling/models"
 )
 
-// refusedAtOnce makes a request that must be told to come back, soon.
+// refusedAtOnce makes a request that must be answered with "come back later", soon.
 func (i *installation) refusedAtOnce(by models.Party, method, path, body string, headers ...string) {
 	i.t.Helper()
 	began := time.Now()
@@ -23,10 +23,16 @@ func (i *installation) refusedAtOnce(by models.Party, method, path, body string,
 
 func (i *installation) notReady(what string) {
 	i.t.Helper()
+	require.Equal(i.t, http.StatusServiceUnavailable, i.readiness(), "%s is down", what)
+}
+
+// readiness is the status with which the API answers whoever asks whether it can serve.
+func (i *installation) readiness() int {
+	i.t.Helper()
 	response, err := http.Get(i.url + "/readyz")
 	require.NoError(i.t, err)
 	require.NoError(i.t, response.Body.Close())
-	require.Equal(i.t, http.StatusServiceUnavailable, response.StatusCode, "%s is down", what)
+	return response.StatusCode
 }
 
 func TestTemporalDown_TheSameRequestSucceedsLater(t *testing.T) {
