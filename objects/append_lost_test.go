@@ -11,7 +11,7 @@ import (
 	"github.com/formidling/formidling/models"
 )
 
-// Bytes that were durable and are not there any more are told apart from a fault that passes.
+// Bytes that were durable and are not there any more are distinguished from a fault that passes.
 func testLostSegment(t *testing.T, b bench, prefix string) {
 	t.Helper()
 	for name, lost := range map[string]int{"first": 0, "second": 1} {

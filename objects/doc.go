@@ -27,7 +27,7 @@
 // Bodies up to 64 MiB become one object in one request. Longer ones are sent as segments of 16 MiB
 // in parallel and composed; segments live under key/<random>/ until then. Every create asks for
 // absence and carries its CRC32C and a random mark, so a repeated request whose first answer was
-// lost is told from a key that somebody else holds. The bucket must have no retention policy and no
+// lost is distinguished from a key that somebody else holds. The bucket must have no retention policy and no
 // default event-based hold (segments could not be deleted). A lifecycle rule may delete what is
 // older than the longest transfer; nothing here needs it.
 //

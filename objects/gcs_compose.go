@@ -123,7 +123,7 @@ func (g *gcs) lost(ctx context.Context, name string) error {
 	return fmt.Errorf("%w: %s", models.ErrUploadLost, name)
 }
 
-// compose joins sources into name, unless it is taken. Its own repeated request may be told that
+// compose joins sources into name, unless it is taken. Its own repeated request may be answered that
 // the name is taken, or that the sources are gone: it then looks at what is there.
 func (g *gcs) compose(ctx context.Context, name, mark string, sources []*part, crc32c *uint32) (*part, error) {
 	bounded, cancel := context.WithTimeout(ctx, g.limits.compose)

@@ -88,7 +88,7 @@ func (r *readAhead) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// Close implements io.Closer. It never fails: what went wrong, Read has told.
+// Close implements io.Closer. It never fails: Read has reported what went wrong.
 func (r *readAhead) Close() error {
 	r.stop()
 	<-r.ended

@@ -108,7 +108,7 @@ func (r *reader) listen(ctx context.Context) error {
 		if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
 			var e tolder
 			if err := json.Unmarshal([]byte(data), &e); err != nil {
-				return err // cut in the middle: it was not told
+				return err // cut in the middle: it was not delivered
 			}
 			r.take(e)
 		}
@@ -233,7 +233,7 @@ func (i *installation) listening() {
 	}, 30*time.Second, 20*time.Millisecond)
 }
 
-// Who waits at an API is told of what a worker, another process, wrote: also when the database was down meanwhile.
+// Who waits at an API learns of what a worker, another process, wrote: also when the database was down meanwhile.
 func TestFeed_WakesWhoWaitsInAnotherProcess(t *testing.T) {
 	t.Parallel()
 	i := install(t)
@@ -243,12 +243,12 @@ func TestFeed_WakesWhoWaitsInAnotherProcess(t *testing.T) {
 		if all := i.allEvents(r.who); len(all) > 0 {
 			r.last = all[len(all)-1]
 		}
-		told := make(chan time.Time, 1)
+		heard := make(chan time.Time, 1)
 		go func() {
 			for { // at least one of them is dealt with
 				err := r.poll(t.Context(), 60)
 				if _, n := r.at(); n > 0 || err != nil {
-					told <- time.Now()
+					heard <- time.Now()
 					return
 				}
 			}
@@ -263,12 +263,12 @@ func TestFeed_WakesWhoWaitsInAnotherProcess(t *testing.T) {
 		status, raw := i.ask(testSender, "POST", "/filetransfer/"+id+"/upload", strings.NewReader("content"), "Content-Type", octets)
 		require.Equal(t, http.StatusOK, status, string(raw))
 		accepted := time.Now()
-		require.WithinDuration(t, accepted, <-told, 5*time.Second, "sooner than by asking from time to time")
+		require.WithinDuration(t, accepted, <-heard, 5*time.Second, "sooner than by asking from time to time")
 		_, n := r.at()
 		require.NotZero(t, n)
 	}
 
-	// who still listens when the process is told to stop is let go in good order
+	// who still listens when the process is asked to stop is let go in good order
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, i.url+"/events/api/v1/events", nil)
 	require.NoError(t, err)
 	request.Header.Set("Authorization", "Bearer "+i.as(testStranger).Token)

@@ -12,7 +12,7 @@ import (
 	"github.com/formidling/formidling/internal/testenv"
 )
 
-// slowly gives a body byte by byte until it is told to finish.
+// slowly gives a body byte by byte until it may finish.
 type slowly struct {
 	head   string
 	sent   bool

@@ -18,7 +18,7 @@ import (
 	"github.com/formidling/formidling/models"
 )
 
-// replica starts one more API beside the first, and returns the installation as seen through it.
+// replica starts one more API next to the first, and returns the installation as seen through it.
 func (i *installation) replica() *installation {
 	i.t.Helper()
 	port, err := testenv.FreePort()
@@ -30,8 +30,8 @@ func (i *installation) replica() *installation {
 	return &other
 }
 
-// served is what the sender is told of a recipient's downloads.
-func (i *installation) served(id string, of models.Party) (n int64, complete bool) {
+// accessed is what the sender learns of a recipient's downloads.
+func (i *installation) accessed(id string, of models.Party) (n int64, complete bool) {
 	i.t.Helper()
 	status, raw := i.ask(testSender, "GET", "/filetransfer/"+id+"/details", nil)
 	require.Equal(i.t, http.StatusOK, status, string(raw))
@@ -170,7 +170,7 @@ func TestUploads_ByTusAreBoundedAtAllReplicasTogether(t *testing.T) {
 	require.Equal(t, http.StatusOK, <-ended)
 }
 
-// A replica dies in the middle of a download; the rest is fetched from another. The sender is told of both parts.
+// A replica dies in the middle of a download; the rest is fetched from another. The sender learns of both parts.
 func TestKilledAPI_InTheMiddleOfADownloadLeavesWhatWasServed(t *testing.T) {
 	t.Parallel()
 	i := install(t)
@@ -188,23 +188,23 @@ func TestKilledAPI_InTheMiddleOfADownloadLeavesWhatWasServed(t *testing.T) {
 	got := make([]byte, 1<<20)
 	_, err = io.ReadFull(response.Body, got)
 	require.NoError(t, err)
-	var served int64
-	require.Eventually(t, func() bool { served, _ = i.served(id, testRecipients[0]); return served > 0 }, time.Minute, 200*time.Millisecond)
+	var bytesRead int64
+	require.Eventually(t, func() bool { bytesRead, _ = i.accessed(id, testRecipients[0]); return bytesRead > 0 }, time.Minute, 200*time.Millisecond)
 	i.api.Kill()
 	rest, _ := io.ReadAll(response.Body) // what was in flight
 	got = append(got, rest...)
 	require.NoError(t, response.Body.Close())
 	require.Less(t, len(got), len(file))
-	after, complete := other.served(id, testRecipients[0])
-	require.Equal(t, served, after)
+	after, complete := other.accessed(id, testRecipients[0])
+	require.Equal(t, bytesRead, after)
 	require.False(t, complete)
 
-	from := min(int64(len(got)), served)
+	from := min(int64(len(got)), bytesRead)
 	status, raw = other.ask(testRecipients[0], "GET", "/filetransfer/"+id+"/download", nil, "Range", fmt.Sprintf("bytes=%d-", from))
 	require.Equal(t, http.StatusPartialContent, status)
 	require.True(t, bytes.Equal(file, append(got[:from], raw...)), "two replicas, one file")
-	require.Eventually(t, func() bool { served, complete = other.served(id, testRecipients[0]); return complete }, time.Minute, 20*time.Millisecond)
-	require.Equal(t, int64(len(file)), served)
+	require.Eventually(t, func() bool { bytesRead, complete = other.accessed(id, testRecipients[0]); return complete }, time.Minute, 20*time.Millisecond)
+	require.Equal(t, int64(len(file)), bytesRead)
 }
 
 // The listener for certificates speaks HTTP/2, and the other one does so without TLS.

@@ -65,7 +65,7 @@ func (p *parts) serveAPI(ctx context.Context, ready func()) error {
 	return group.Wait()
 }
 
-// listen opens an address; when its port was left to the system, address and URL are told which it is.
+// listen opens an address; when its port was left to the system, address and URL are changed to name it.
 func listen(ctx context.Context, name string, address, publicURL *string) (net.Listener, error) {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", *address)
 	if err != nil {

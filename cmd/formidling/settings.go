@@ -153,17 +153,17 @@ var table = settings.Table[config]{
 	},
 	{
 		Name: "FORMIDLING_UPLOAD_SLOTS", Default: "64",
-		Meaning: "uploads at once in this process; more are told to come back",
+		Meaning: "uploads at once in this process; others are asked to come back",
 		Set:     settings.Count(func(c *config) *int { return &c.UploadSlots }),
 	},
 	{
 		Name: "FORMIDLING_UPLOADS_PER_ORGANISATION", Default: "48",
-		Meaning: "uploads at once of one organisation, at all replicas together, requests of tus among them; more are told to come back. Never all slots of a process, and with Cloud Storage no more in a process than half of its buffers of 16 MiB",
+		Meaning: "uploads at once of one organisation, at all replicas together, requests of tus among them; others are asked to come back. Never all slots of a process, and with Cloud Storage no more in a process than half of its buffers of 16 MiB",
 		Set:     settings.Count(func(c *config) *int { return &c.UploadsEach }),
 	},
 	{
 		Name: "FORMIDLING_DOWNLOADS_PER_ORGANISATION", Default: "1000",
-		Meaning: "downloads at once of one organisation in this process; more are told to come back",
+		Meaning: "downloads at once of one organisation in this process; others are asked to come back",
 		Set:     settings.Count(func(c *config) *int { return &c.DownloadsEach }),
 	},
 	{

@@ -13,7 +13,7 @@ import (
 	"github.com/formidling/formidling/internal/testenv"
 )
 
-func TestVersion_IsToldByTheBuiltProgram(t *testing.T) {
+func TestVersion_IsPrintedByTheBuiltProgram(t *testing.T) {
 	t.Parallel()
 	printed := func(args ...string) string {
 		r := testenv.Run(t, "formidling", []string{"FORMIDLING_NO_SETTING=x"}, args...) // it reads no settings

@@ -29,7 +29,7 @@ func (c *Commands) receive() *cobra.Command {
 			"gets its name when every byte is there and its SHA-256 is right; until then it is a hidden .part file, with which\n" +
 			"the same command goes on after Ctrl-C or kill -9. A file of another content that has the name is left alone, and\n" +
 			"the transfer's id is put into the new one's name, unless --force.\n\n" +
-			"With --confirm the sender is told when the file is on the disk. Without it the transfer stays in the inbox.",
+			"With --confirm the sender is notified when the file is on the disk. Without it the transfer stays in the inbox.",
 		Example: "  formidling receive 3fa85f64-5717-4562-b3fc-2c963f66afa6 --out in --confirm\n" +
 			"  formidling receive --service my-service --out in --confirm --follow\n" +
 			"  formidling receive 3fa85f64-5717-4562-b3fc-2c963f66afa6 --out - | tar x",

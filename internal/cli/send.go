@@ -31,7 +31,7 @@ func (c *Commands) send() *cobra.Command {
 		Long: "Sends a file and prints the id of its transfer when it is published: stored, verified, and there for the\n" +
 			"recipients. FILE is - for standard input.\n\n" +
 			"Connections that break are made again. After Ctrl-C or kill -9 the same command goes on with the same transfer,\n" +
-			"as long as the file, the broker and all that is told of the transfer are the same; standard input begins anew.",
+			"as long as the file, the broker and all that describes the transfer are the same; standard input begins anew.",
 		Example: "  formidling send a.zip --service my-service --to 310000035,310000043\n" +
 			"  formidling send big.bin --service my-service --to 310000035 --parallel 4\n" +
 			"  tar c dir | formidling send - --name dir.tar --service my-service --to 310000035",
@@ -103,7 +103,7 @@ func (u *user) send(file string, o sendOptions) error {
 	return err
 }
 
-// transferOf reads what is told of the transfer.
+// transferOf reads what describes the transfer.
 func (u *user) transferOf(file string, o *sendOptions) (client.Transfer, error) {
 	var t client.Transfer
 	if err := u.needService(); err != nil {

@@ -16,7 +16,7 @@ import (
 )
 
 // sendState remembers an unfinished send in a small file, so that the same command goes on after kill -9. Whether a send is
-// the same is decided by broker, caller, all that is told of the transfer, and the file's path, size and time of change. It
+// the same is decided by broker, caller, all that describes the transfer, and the file's path, size and time of change. It
 // is not deduced from the broker's state: only who keeps the Idempotency-Key can tell going on from sending the same file
 // to the same organisation once more. It also keeps the file's SHA-256, which need not be computed twice.
 type sendState struct {
