@@ -22,7 +22,7 @@ func (p *parts) openReceiptKeys(ctx context.Context, demo bool) (err error) {
 	default:
 		p.log.WarnContext(ctx, "FORMIDLING_RECEIPT_KEYS is empty: receipts are written down, and wait for keys to sign them")
 	}
-	if p.receipts != nil && p.receipts.InMemory() {
+	if p.receipts != nil {
 		p.store.SignAtOnce(p.receiptIssuer().Sign)
 	}
 	return err
