@@ -56,7 +56,7 @@ func TestVerifier_RemembersASignatureAndNothingElse(t *testing.T) {
 	requireRefused(t, ask(token), token, "it expired")
 }
 
-func TestSeen_KeepsTwoGenerationsAndKnowsKeysByWhereTheyLie(t *testing.T) {
+func TestSignatureCache_KeepsTwoGenerationsAndKnowsKeysByWhereTheyLie(t *testing.T) {
 	t.Parallel()
 	var s signatureCache
 	one, other := newEC(t, elliptic.P256()).Public(), newEC(t, elliptic.P256()).Public()
