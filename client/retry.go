@@ -33,19 +33,19 @@ func (r Retry) withDefaults() Retry {
 	return r
 }
 
-// patience is one row of attempts at the same thing.
+// patience is one series of attempts at the same thing.
 type patience struct {
 	Retry
 	clock *clock
-	tries int // since this row's progress
+	tries int // since this series made progress
 }
 
 func (r Retry) begin() *patience { return &patience{Retry: r.withDefaults(), clock: newClock()} }
 
-// shared is another row of attempts that has the same clock: progress of the one counts for the other.
+// shared is another series of attempts with the same clock: progress of the one counts for the other.
 func (p *patience) shared() *patience { return &patience{Retry: p.Retry, clock: p.clock} }
 
-// progressed starts the row anew.
+// progressed starts the series anew.
 func (p *patience) progressed() {
 	p.tries = 0
 	p.clock.progressed()
@@ -65,7 +65,7 @@ func (c *clock) progressed() {
 	c.last = time.Now()
 }
 
-// forgive takes a time off that was not lost.
+// forgive leaves out a time in which nothing was lost.
 func (c *clock) forgive(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

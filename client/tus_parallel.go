@@ -30,7 +30,7 @@ func (g *sending) tusParallel(ctx context.Context) error {
 	return g.join(ctx)
 }
 
-// divide cuts a file into parts of equal size, but for a byte.
+// divide cuts a file into parts of equal size, give or take a byte.
 func divide(size int64, parts int) []Part {
 	out := make([]Part, parts)
 	for n := range int64(parts) {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// How often a state is asked for: often at first and after a change, then ever less.
+// How often a state is asked for: often at first and after a change, then less and less.
 const (
 	firstLook   = 100 * time.Millisecond
 	longestLook = 5 * time.Second

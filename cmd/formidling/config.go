@@ -91,7 +91,7 @@ func (c *config) completeIdentity() error {
 	return nil
 }
 
-// development tells that nobody said whom to trust: then organisations are made up, on this machine only.
+// development reports that nobody configured whom to trust: organisations are then made up, on this machine only.
 func (c *config) development() bool { return c.Trust == "" && c.Issuers == "" }
 
 // requireShared refuses what the embedded default allows: a replica that forgot a setting must not keep

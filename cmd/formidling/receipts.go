@@ -10,7 +10,7 @@ import (
 	"github.com/formidling/formidling/workflows"
 )
 
-// openReceiptKeys reads the keys that sign receipts; run and demo make them at the first time.
+// openReceiptKeys reads the keys that sign receipts; run and demo make them the first time.
 func (p *parts) openReceiptKeys(ctx context.Context, demo bool) (err error) {
 	switch file := p.config.ReceiptKeys; {
 	case file != "" && !demo && !p.config.publicURLGiven:

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lock opens a file that no other process can lock until it is closed, however this one ends. Who holds the lock may
-// delete the file: what is locked after that has no name, keeps nobody away, and is not taken for the lock.
+// lock opens a file that no other process can lock until it is closed, however this one ends. Its holder may
+// delete the file: whoever then locks a file without a name keeps nobody away, so lock notices that and tries again.
 func lock(path string) (*os.File, error) {
 	for {
 		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)

@@ -17,7 +17,7 @@ import (
 // document prints a result as one line of JSON.
 func (u *user) document(v any) error { return json.NewEncoder(u.out).Encode(v) }
 
-// visible is a text without what a terminal would obey.
+// visible is a text without characters that control a terminal.
 func visible(text string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
@@ -83,7 +83,7 @@ func newEntry(t client.FileTransferOverview) entry {
 	}
 }
 
-// line is a transfer for people: what a terminal obeys in a sender's words is left out.
+// line is a transfer for people, without the control characters that a sender may have put into its words.
 func line(t client.FileTransferOverview) string {
 	when := "-"
 	if t.Published != nil {

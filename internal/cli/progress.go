@@ -71,7 +71,7 @@ func (d *display) begin(p client.Progress) {
 	if p.Total < 0 {
 		counters = decor.Current(decor.SizeB1000(0), "% .1f")
 	}
-	d.bar = d.bars.AddBar(0, // it does not complete by itself: bytes that have gone may have to go again
+	d.bar = d.bars.AddBar(0, // it does not complete by itself: bytes may have to be sent again
 		mpb.PrependDecorators(decor.Name(fmt.Sprintf("%-9s %s ", phases[p.Phase], shortened(d.title, 30)))),
 		mpb.AppendDecorators(counters, decor.Any(d.meter.text)))
 	d.bar.SetTotal(max(p.Total, 0), false)
@@ -100,7 +100,7 @@ func (d *display) notice(format string, args ...any) {
 	}
 }
 
-// retrying tells of a failure that is not the last one.
+// retrying prints a failure after which another attempt follows.
 func (d *display) retrying(err error, pause time.Duration) {
 	d.notice("%v; trying again in %s", err, pause.Round(100*time.Millisecond))
 }
@@ -116,7 +116,7 @@ func (d *display) close() {
 	}
 }
 
-// speedometer is the rate of the last seconds, and what it makes of the rest.
+// speedometer measures the rate of the last seconds, and estimates the time left from it.
 type speedometer struct {
 	mu      sync.Mutex
 	samples []sample // oldest first, at most speedWindow old

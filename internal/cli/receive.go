@@ -94,7 +94,7 @@ func (u *user) receiveNamed(args []string, o receiveOptions) error {
 	return u.first(failures)
 }
 
-// receiveAll receives what waits, oldest first. One file that cannot be had does not keep the others.
+// receiveAll receives what waits, oldest first. One file that fails does not keep the others back.
 func (u *user) receiveAll(o receiveOptions) error {
 	var failures []error
 	for t, err := range u.waiting(o.follow) {
@@ -127,7 +127,7 @@ func (u *user) goesOn(err error) bool {
 	return false
 }
 
-// first tells of all failures but the first one, which it returns: it decides the exit code. Being interrupted comes before.
+// first returns the first failure, which decides the exit code, and prints the others; an interruption precedes them all.
 func (u *user) first(failures []error) error {
 	for n, err := range failures {
 		if errors.Is(err, context.Canceled) {

@@ -189,12 +189,12 @@ func (u *user) sendOn(source client.Source, t client.Transfer, o sendOptions, pr
 	return sent, resumed, err
 }
 
-// atItsEnd tells whether a failure is of the transfer for good. A refusal by something on the way to the broker, or of a
-// token that has ended, is not: the broker may have the file, and who forgets the transfer sends it twice.
+// atItsEnd reports whether a failure ends the transfer for good. A refusal by a gateway, or of a token that has expired,
+// does not: the broker may have the file, and forgetting the transfer would send it twice.
 func atItsEnd(err error) bool {
 	var refused *client.Error
 	return errors.Is(err, client.ErrEnded) || errors.Is(err, client.ErrChecksum) || errors.As(err, &refused) && refused.Code == codeNoTransfer
 }
 
-// codeNoTransfer is what the broker says of a transfer that is not there, and nobody else does.
+// codeNoTransfer is the code for a transfer that does not exist; only the broker sends it, no gateway does.
 const codeNoTransfer = "BRO-00001"

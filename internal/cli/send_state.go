@@ -17,8 +17,8 @@ import (
 
 // sendState remembers an unfinished send in a small file, so that the same command goes on after kill -9. Whether a send is
 // the same is decided by broker, caller, all that describes the transfer, and the file's path, size and time of change. It
-// is not deduced from the broker's state: only who keeps the Idempotency-Key can tell going on from sending the same file
-// to the same organisation once more. It also keeps the file's SHA-256, which need not be computed twice.
+// is not deduced from the broker's state: only the Idempotency-Key distinguishes going on from sending the same file to
+// the same organisation once more. It also keeps the file's SHA-256, which need not be computed twice.
 type sendState struct {
 	checkpoint *client.Checkpoint // of the run before; nil when there was none
 	path       string             // empty when nothing can be remembered
@@ -102,7 +102,7 @@ func (s *sendState) kept() bool { return s.path != "" && s.checkpoint != nil }
 func (s *sendState) forget() {
 	s.checkpoint = nil
 	if s.path != "" {
-		_ = os.Remove(s.path) // what stays for a fault of the disk is found to be at its end
+		_ = os.Remove(s.path) // if it stays, the next run finds that its transfer has ended
 	}
 }
 
