@@ -20,8 +20,8 @@ import (
 // resolveWait bounds the look at a name when an endpoint is saved.
 const resolveWait = 3 * time.Second
 
-// Guard keeps webhooks away from every network that is not public: when an endpoint is saved, so that its owner is
-// told, and again when a connection is opened, because a name may mean another address by then.
+// Guard keeps webhooks away from every network that is not public: when an endpoint is saved, so that its owner
+// learns of it, and again when a connection is opened, because a name may mean another address by then.
 type Guard struct {
 	public   *ssrf.Guardian
 	networks []netip.Prefix  // exceptions
@@ -49,7 +49,7 @@ func NewGuard(exceptions []string) (*Guard, error) {
 	return g, nil
 }
 
-// Check tells whether an endpoint may be saved; its error is for its owner.
+// Check reports whether an endpoint may be saved; its error is written for its owner.
 func (g *Guard) Check(ctx context.Context, endPoint string) error {
 	fault := g.fault(ctx, endPoint)
 	if fault == "" {

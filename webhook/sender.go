@@ -118,7 +118,7 @@ func (s *Sender) request(ctx context.Context, m models.Message) (*http.Request, 
 	}
 	r.Header.Set("Content-Type", contentType)
 	r.Header.Set("User-Agent", userAgent)
-	// all attempts to tell of one event are one trace
+	// all attempts to deliver one event are one trace
 	r.Header.Set("Traceparent", fmt.Sprintf("00-%s-%s-01", hex.EncodeToString(m.ID[:]), hex.EncodeToString(span[:])))
 	r.Header["Idempotency-Key"] = nil // not sent: net/http may try again on a connection that was closed meanwhile
 	return r, s.keys.sign(r.Header, m, s.now())
@@ -151,7 +151,7 @@ func (s *Sender) answerOf(r *http.Response) models.Answer {
 	return a
 }
 
-// faultOf says in words of ours why there was no answer: errors of net/http repeat the URL, which may hold a token.
+// faultOf says in our own words why there was no answer: errors of net/http repeat the URL, which may hold a token.
 func faultOf(err error) string {
 	var name *net.DNSError
 	var certificate *tls.CertificateVerificationError

@@ -40,11 +40,11 @@ type reader struct {
 	seen []string // ids, in the order in which they came
 }
 
-type tolder struct {
+type event struct {
 	ID, Type, ResourceInstance string
 }
 
-func (r *reader) take(e tolder) {
+func (r *reader) take(e event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.last, r.seen = e.ID, append(r.seen, e.ID)
@@ -73,7 +73,7 @@ func (r *reader) poll(ctx context.Context, wait int) error {
 	if response.StatusCode != http.StatusOK {
 		return fmt.Errorf("it answered %s", response.Status)
 	}
-	var events []tolder
+	var events []event
 	if err := json.NewDecoder(response.Body).Decode(&events); err != nil {
 		return err
 	}
@@ -106,7 +106,7 @@ func (r *reader) listen(ctx context.Context) error {
 	lines := bufio.NewScanner(response.Body)
 	for lines.Scan() {
 		if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
-			var e tolder
+			var e event
 			if err := json.Unmarshal([]byte(data), &e); err != nil {
 				return err // cut in the middle: it was not delivered
 			}
@@ -212,7 +212,7 @@ func (i *installation) allEvents(who models.Party) (ids []string) {
 	response, err := http.DefaultClient.Do(r)
 	require.NoError(i.t, err)
 	defer func() { _ = response.Body.Close() }()
-	var events []tolder
+	var events []event
 	require.NoError(i.t, json.NewDecoder(response.Body).Decode(&events))
 	for _, e := range events {
 		ids = append(ids, e.ID)
