@@ -8,6 +8,8 @@ export GOFLAGS := -tags=disable_grpc_modules -trimpath
 # Static binaries, and the same ones whether a C compiler is there or not.
 export CGO_ENABLED := 0
 LDFLAGS := -s -w
+# What `formidling version` says; without git it says what the compiler wrote down.
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
 BIN := $(CURDIR)/bin
 GO_FILES := $(shell git ls-files -co --exclude-standard '*.go' '*.sql' 'api/openapi.yaml' go.mod go.sum 2>/dev/null)
 APP_FILES := $(filter-out devstack/%,$(GO_FILES))
@@ -31,7 +33,7 @@ run: build ## serve everything on this machine and keep serving; state stays in 
 build: $(BIN)/formidling $(BIN)/devstack $(BIN)/gcsemu ## build everything into bin/; the first time takes some minutes
 
 $(BIN)/formidling: $(APP_FILES)
-	go build -ldflags="$(LDFLAGS)" -o $@ ./cmd/formidling
+	go build -ldflags="$(LDFLAGS)$(if $(VERSION), -X main.version=$(VERSION))" -o $@ ./cmd/formidling
 
 $(BIN)/gcsemu: $(filter internal/gcsemu/%,$(APP_FILES)) go.mod
 	go build -ldflags="$(LDFLAGS)" -o $@ ./internal/gcsemu/cmd/gcsemu
@@ -76,7 +78,7 @@ tidy-check:
 
 generate: ## write generated code and rendered documents anew
 	go generate ./...
-	go test ./models ./cmd/formidling -run 'Rendered' -update
+	go test ./models ./cmd/formidling ./internal/cli -run 'Rendered' -update
 
 generate-check:
 	@cp api/openapi.gen.go $(BIN)/openapi.gen.go.before

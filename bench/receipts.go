@@ -29,7 +29,7 @@ func receipted(ctx context.Context, l *lab) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	signed, verified, size, err := signAndVerify(ctx, keys)
+	signed, verified, size, err := signAndVerify(keys)
 	if err != nil {
 		return result{}, err
 	}
@@ -73,7 +73,7 @@ func receipted(ctx context.Context, l *lab) (result, error) {
 	}, nil
 }
 
-func signAndVerify(ctx context.Context, keys *receipts.Keys) (signed, verified sample, size int, err error) {
+func signAndVerify(keys *receipts.Keys) (signed, verified sample, size int, err error) {
 	r := models.Receipt{
 		ID: uuid.New(), Issuer: "https://bench.example", Event: models.ReceiptHandedOver, Transfer: uuid.New(), Service: "bench",
 		Sender: "0192:310000027", Recipient: "0192:310000035", Seq: 5, Prev: models.ReceiptHash("x"),
@@ -83,7 +83,7 @@ func signAndVerify(ctx context.Context, keys *receipts.Keys) (signed, verified s
 	}
 	for range receiptRepeats {
 		began := time.Now()
-		jws, err := keys.Sign(ctx, r)
+		jws, err := keys.Sign(r)
 		if err != nil {
 			return nil, nil, 0, err
 		}

@@ -179,7 +179,7 @@ func markRepeatable(_ context.Context, r *http.Request) error {
 	return nil
 }
 
-// renew forgets the token of a request that was refused for it, and tells whether there may be a better one.
+// renew forgets a token that the broker refused, and reports whether there may be a better one.
 func (b *Broker) renew(r *http.Request, response *http.Response) bool {
 	from, ok := b.tokens.(interface{ Forget(token string) bool })
 	if !ok || response.StatusCode != http.StatusUnauthorized {
@@ -189,7 +189,7 @@ func (b *Broker) renew(r *http.Request, response *http.Response) bool {
 	_ = response.Body.Close()
 	response.Body = io.NopCloser(bytes.NewReader(raw)) // for who reads the refusal
 	var p Problem
-	if json.Unmarshal(raw, &p) == nil && p.Code != codeUnauthenticated { // what is no problem document may be about the token
+	if json.Unmarshal(raw, &p) == nil && p.Code != codeUnauthenticated { // an answer without a problem document may be about the token too
 		return false
 	}
 	return from.Forget(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "))

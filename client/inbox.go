@@ -31,7 +31,7 @@ func (b *Broker) Inbox(ctx context.Context, service string) iter.Seq2[FileTransf
 // waiting lists the ids of an inbox.
 func (b *Broker) waiting(ctx context.Context, service string) iter.Seq2[FileTransferID, error] {
 	return func(yield func(FileTransferID, error) bool) {
-		seen := map[FileTransferID]bool{} // who downloads one meanwhile moves it into the second list
+		seen := map[FileTransferID]bool{} // a download that begins meanwhile moves its transfer into the second list
 		for _, own := range []RecipientFileTransferStatus{RecipientFileTransferStatusInitialized, RecipientFileTransferStatusDownloadStarted} {
 			published, mine, ascending := string(FileTransferStatusPublished), string(own), true
 			p := SearchFileTransfersParams{ResourceID: service, Status: &published, RecipientStatus: &mine, OrderAscending: &ascending}
@@ -87,21 +87,21 @@ func nextCursor(h http.Header) string {
 	return ""
 }
 
-// How often an inbox is looked into where no feed tells of news: often after some, then ever less.
+// How often an inbox is polled where there is no feed: often after news, then less and less.
 const (
 	firstPoll   = time.Second
 	longestPoll = 15 * time.Second
 )
 
 // FollowInbox lists an inbox and then, until ctx ends, each transfer that comes into it, once: at once when the broker
-// has an event feed (long poll), else when it is next looked into, at most 15 s later. Failures that may pass
-// are waited out as Options.Retry says; another one ends the list.
+// has an event feed (long poll), else at the next poll, at most 15 s later. It waits for passing failures to end, as
+// Options.Retry says; any other failure ends the list.
 func (b *Broker) FollowInbox(ctx context.Context, service string) iter.Seq2[FileTransferOverview, error] {
 	return func(yield func(FileTransferOverview, error) bool) {
 		seen := map[FileTransferID]bool{}
 		row, wait := b.retry.begin(), firstPoll
-		news := &bell{b: b, service: service}
-		news.attend(ctx)
+		news := &feedWatcher{b: b, service: service}
+		news.catchUp(ctx)
 		for {
 			some, goOn, err := b.look(ctx, service, seen, yield)
 			switch {

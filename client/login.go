@@ -24,8 +24,8 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 )
 
-// TokenSource gives the bearer token of the next request. One that also has a method Forget(token string) bool is
-// told of a token that the broker refused, and answers whether there may be a better one.
+// TokenSource gives the bearer token of the next request. One that also has a method Forget(token string) bool
+// is called with a token that the broker refused, and returns whether there may be a better one.
 type TokenSource interface {
 	Token(ctx context.Context) (string, error)
 }
@@ -135,7 +135,7 @@ func algorithmOf(key crypto.Signer) (jose.SignatureAlgorithm, error) {
 	return "", fmt.Errorf("a key of type %T does not sign for this broker: it must be RSA, P-256 or P-384", key)
 }
 
-// Token returns a token that holds for a while yet.
+// Token returns a token that stays valid for a while.
 func (t *Tokens) Token(ctx context.Context) (string, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -201,7 +201,7 @@ func (t *Tokens) buy(ctx context.Context, now time.Time) (string, time.Duration,
 }
 
 // tokenRefusal reads an error of OAuth 2.0 (RFC 6749, 5.2), which is no problem document. Whatever it says, the
-// caller did not get in.
+// caller is not logged in.
 func tokenRefusal(op string, response *http.Response) error {
 	raw, _ := io.ReadAll(io.LimitReader(response.Body, maxProblem))
 	_ = response.Body.Close()

@@ -7,12 +7,12 @@ import (
 	"unicode/utf8"
 )
 
-// maxName is the longest file name that every file system takes, in bytes, less what ReceiveFile may put to it.
+// maxName is the longest file name that every file system takes, in bytes, less what ReceiveFile may add to it.
 const maxName = 200
 
 // SafeName makes a file name that a sender chose fit for a directory of the recipient's: its last element only,
-// without control, formatting and reserved characters, not hidden, not a device's, at most 200 bytes. What is left
-// of nothing is "file".
+// without control, formatting and reserved characters, not hidden, not a device's, at most 200 bytes. A name
+// of which nothing is left becomes "file".
 func SafeName(name string) string {
 	if at := strings.LastIndexAny(name, `/\`); at >= 0 {
 		name = name[at+1:]

@@ -2,9 +2,12 @@ package client
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"io"
+	"log"
+	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -15,7 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// slowly is a source that gives a megabyte in so long a time.
+// slowly is a slow device: it gives a megabyte in so long a time.
 type slowly struct {
 	io.ReaderAt
 	megabyte time.Duration
@@ -56,8 +59,7 @@ func TestSend_DoesNotLosePatienceWhileBytesMove(t *testing.T) {
 			o.Retry.Notify = func(error, time.Duration) { l.up.Store(0) }
 		})
 		l.up.Store(10 << 20)
-		late := readerFunc(func([]byte) (int, error) { time.Sleep(4 * time.Second); return 0, io.EOF })
-		source := io.MultiReader(bytes.NewReader(content[:9<<20]), late, bytes.NewReader(content[9<<20:]))
+		source := io.MultiReader(bytes.NewReader(content[:9<<20]), silence(4*time.Second), bytes.NewReader(content[9<<20:]))
 		sent, err := c.Send(t.Context(), b.transfer(), FromReader(source), SendOptions{})
 		require.NoError(t, err)
 		require.EqualValues(t, 1, l.broken.Load())
@@ -66,24 +68,25 @@ func TestSend_DoesNotLosePatienceWhileBytesMove(t *testing.T) {
 	t.Run("a source that takes its time, in one request", func(t *testing.T) {
 		t.Parallel()
 		c := b.as(alice, func(o *Options) { o.Stall = time.Second })
-		late := readerFunc(func([]byte) (int, error) { time.Sleep(2 * time.Second); return 0, io.EOF })
-		source := io.MultiReader(bytes.NewReader(content[:1<<20]), late, bytes.NewReader(content[1<<20:]))
+		source := io.MultiReader(bytes.NewReader(content[:1<<20]), silence(2*time.Second), bytes.NewReader(content[1<<20:]))
 		sent, err := c.Send(t.Context(), b.transfer(), FromReader(source), SendOptions{Way: WayPlain})
 		require.NoError(t, err)
 		b.delivers(sent.ID, content)
 	})
 }
 
-type readerFunc func([]byte) (int, error)
+// silence is a slow device that gives nothing for so long, and then ends.
+type silence time.Duration
 
-func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+// Read implements io.Reader.
+func (s silence) Read([]byte) (int, error) { time.Sleep(time.Duration(s)); return 0, io.EOF }
 
 func TestClock_CountsWhatIsLostOnly(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		broken := &NetworkError{Op: "PATCH x", Err: io.ErrUnexpectedEOF}
 		row := Retry{First: time.Second, Longest: time.Second, Patience: 5 * time.Second}.begin()
-		beside := row.beside()
+		other := row.shared()
 		body := &outgoing{Reader: bytes.NewReader(make([]byte, 100)), meter: newMeter(nil, PhaseUpload, FileTransferID{}, 100), clock: row.clock}
 		ctx, w, cancel := watched(t.Context(), 2*time.Minute)
 		defer cancel()
@@ -100,12 +103,12 @@ func TestClock_CountsWhatIsLostOnly(t *testing.T) {
 		for row.pause(t.Context(), broken) == nil {
 		}
 		more := 0
-		for beside.pause(t.Context(), broken) == nil {
+		for other.pause(t.Context(), broken) == nil {
 			more++
 		}
 		require.LessOrEqual(t, more, 1, "it is one patience, but for what a pause more or less may take")
 		row.progressed()
-		require.NoError(t, beside.pause(t.Context(), broken), "and one progress")
+		require.NoError(t, other.pause(t.Context(), broken), "and one progress")
 		row.clock.forgive(time.Hour)
 		require.Zero(t, row.clock.idle(), "nobody saves patience up")
 	})
@@ -216,40 +219,98 @@ func TestSend_OpensItsPartsInTheFilesOrder(t *testing.T) {
 func TestReceive_WaitsForItsReader(t *testing.T) {
 	t.Parallel()
 	content := noise(8 << 20)
-	var downloads atomic.Int64
-	var breaks atomic.Bool
-	b := hostile(t, func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("ETag", `"x"`)
-		w.Header().Set("Repr-Digest", digestOf(content))
-		if r.Method == http.MethodGet && downloads.Add(1) == 1 && breaks.Load() {
-			w.Header().Set("Content-Length", "8388608")
-			_, _ = w.Write(content[:1<<20])
-			panic(http.ErrAbortHandler)
-		}
-		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
-	})
-	b.stall = 500 * time.Millisecond
-	read := func() {
-		t.Helper()
-		downloads.Store(0)
-		in, err := b.Receive(t.Context(), FileTransferID{}, ReceiveOptions{})
-		require.NoError(t, err)
-		head := make([]byte, 1000)
-		_, err = io.ReadFull(in, head)
-		require.NoError(t, err)
-		time.Sleep(2 * time.Second) // the reader is busy with it
-		rest, err := io.ReadAll(in)
-		require.NoError(t, err)
-		require.Equal(t, sum(content), sum(append(head, rest...)))
-		require.NoError(t, in.Close())
+	for name, tc := range map[string]struct {
+		breaks bool
+		asked  int
+		why    string
+	}{
+		"over a link that holds": {false, 1, "the connection was not given up"},
+		"over one that breaks":   {true, 2, "the rest did not count"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				downloads := 0
+				b := inMemory(t, func(w http.ResponseWriter, r *http.Request) {
+					w.Header().Set("ETag", `"x"`)
+					w.Header().Set("Repr-Digest", digestOf(content))
+					if r.Method == http.MethodGet {
+						downloads++
+					}
+					if tc.breaks && r.Method == http.MethodGet && downloads == 1 {
+						w.Header().Set("Content-Length", "8388608")
+						_, _ = w.Write(content[:1<<20])
+						panic(http.ErrAbortHandler)
+					}
+					http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
+				})
+				b.stall, b.retry = 500*time.Millisecond, Retry{First: time.Millisecond, Patience: time.Second}
+				in, err := b.Receive(t.Context(), FileTransferID{}, ReceiveOptions{})
+				require.NoError(t, err)
+				head := make([]byte, 1000)
+				_, err = io.ReadFull(in, head)
+				require.NoError(t, err)
+				time.Sleep(time.Hour) // the reader is busy with it
+				rest, err := io.ReadAll(in)
+				require.NoError(t, err)
+				require.Equal(t, sum(content), sum(append(head, rest...)))
+				require.NoError(t, in.Close())
+				require.Equal(t, tc.asked, downloads, tc.why)
+			})
+		})
 	}
-	read()
-	require.EqualValues(t, 1, downloads.Load(), "the connection was not given up")
-	breaks.Store(true)
-	b.retry = Retry{First: time.Millisecond, Patience: time.Second}
-	read()
-	require.EqualValues(t, 2, downloads.Load(), "the rest did not count")
 }
+
+// inMemory is a client of a broker whose connections are pipes, so that both may run in virtual time.
+func inMemory(t *testing.T, answer http.HandlerFunc) *Broker {
+	t.Helper()
+	l := pipes{accepted: make(chan net.Conn), closed: make(chan struct{})}
+	server := &http.Server{Handler: answer, ErrorLog: log.New(io.Discard, "", 0)}
+	go func() { _ = server.Serve(l) }()
+	transport := NewTransport(nil, nil)
+	transport.Proxy, transport.DialContext = nil, l.dial
+	t.Cleanup(func() {
+		transport.CloseIdleConnections()
+		_ = server.Close()
+	})
+	b, err := New(Options{URL: "http://broker.test", Tokens: StaticToken("secret"), Transport: transport})
+	require.NoError(t, err)
+	return b
+}
+
+// pipes is a listener for connections within this process.
+type pipes struct {
+	accepted chan net.Conn
+	closed   chan struct{}
+}
+
+func (l pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	near, far := net.Pipe()
+	select {
+	case l.accepted <- far:
+		return near, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// Accept implements net.Listener.
+func (l pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.accepted:
+		return c, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close implements net.Listener.
+func (l pipes) Close() error { close(l.closed); return nil }
+
+// Addr implements net.Listener.
+func (l pipes) Addr() net.Addr { return &net.UnixAddr{Name: "memory", Net: "unix"} }
 
 func digestOf(content []byte) string {
 	s := sha256.Sum256(content)

@@ -28,7 +28,7 @@ type Progress struct {
 	Resumed  int64          // bytes of Done that an earlier run carried
 }
 
-// meter tells a Progress function how far a phase has come, one call at a time.
+// meter calls a Progress function with how far a phase has come, one call at a time.
 type meter struct {
 	mu   sync.Mutex
 	now  Progress
@@ -57,7 +57,7 @@ func (m *meter) change(f func(*Progress)) {
 
 var errStalled = errors.New("the connection stood still for too long")
 
-// watch ends a context when nothing moves for too long.
+// watch ends a context when nothing has moved for too long.
 type watch struct {
 	mu    sync.Mutex
 	timer *time.Timer
@@ -73,14 +73,14 @@ func watched(ctx context.Context, limit time.Duration) (context.Context, *watch,
 
 func (w *watch) moved() { w.next(w.limit) }
 
-// rest waits for no movement until the next one.
+// rest suspends the watch until the next movement.
 func (w *watch) rest() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.timer.Stop()
 }
 
-// next gives the next movement this long.
+// next allows this long until the next movement.
 func (w *watch) next(limit time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -14,7 +14,7 @@ import (
 )
 
 // SignProof signs a payload with an enterprise certificate: a detached JWS (RFC 7515, appendix F) with x5c, as the broker
-// takes it for a proof. What is signed, ContentProof and SubmissionProof tell.
+// takes it for a proof. ContentProof and SubmissionProof make what is signed.
 func SignProof(c *tls.Certificate, payload []byte) (string, error) {
 	if len(c.Certificate) == 0 {
 		return "", errors.New("sign proof: there is no certificate")
@@ -98,8 +98,8 @@ func canonical(s string) string {
 	return b.String()
 }
 
-// ConfirmProven is Confirm with the caller's own signature for what it found: neither it nor the broker can deny it
-// then. sha256 is that of the bytes that it has. Nothing is confirmed when they are not the transfer's.
+// ConfirmProven is Confirm with the caller's own signature for what it found: neither it nor the broker can deny that
+// later. sha256 is that of the bytes that it has. Nothing is confirmed when they are not the transfer's.
 func (b *Broker) ConfirmProven(ctx context.Context, id FileTransferID, sha256 string, c *tls.Certificate) error {
 	proof, err := SignProof(c, ContentProof(id, sha256))
 	if err != nil {

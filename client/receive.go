@@ -34,17 +34,17 @@ type Incoming struct {
 	body    io.ReadCloser
 	watch   *watch
 	endBody context.CancelFunc
-	rested  time.Time // since when nobody reads
+	rested  time.Time // when the reader stopped reading; zero while it reads
 	failed  error
 }
 
 // ReceiveOptions say how to receive.
 type ReceiveOptions struct {
-	// Progress, when set, is told how far it has come: often, and one call at a time.
+	// Progress, when set, is called with how far it has come: often, and one call at a time.
 	Progress func(Progress)
 }
 
-// Receive begins to download a transfer's file; ctx holds for the reading too. A break is survived by asking for the
+// Receive begins to download a transfer's file; ctx holds for the reading too. After a break it asks for the
 // rest of the file (Range, If-Range). The caller closes it, and confirms with Confirm when it has seen io.EOF.
 func (b *Broker) Receive(ctx context.Context, id FileTransferID, o ReceiveOptions) (*Incoming, error) {
 	in := &Incoming{ID: id, b: b, ctx: ctx, hash: sha256.New(), row: b.retry.begin()}
@@ -108,7 +108,7 @@ func readDigest(field string) (string, error) {
 
 // Read implements io.Reader.
 func (in *Incoming) Read(p []byte) (int, error) {
-	if !in.rested.IsZero() { // what the reader did meanwhile is no fault of the connection's
+	if !in.rested.IsZero() { // the connection did not fail while the reader did something else
 		in.row.clock.forgive(time.Since(in.rested))
 	}
 	defer func() { in.rested = time.Now() }()
@@ -119,7 +119,7 @@ func (in *Incoming) Read(p []byte) (int, error) {
 		}
 		n, err := in.readSome(p)
 		if n > 0 || len(p) == 0 {
-			return n, nil // why there is no more, the next Read finds
+			return n, nil // the next Read finds out why there is no more
 		}
 		if err := in.row.pause(in.ctx, err); err != nil {
 			in.failed = fmt.Errorf("receive transfer %s: %w", in.ID, err)
@@ -153,7 +153,7 @@ func (in *Incoming) readSome(p []byte) (int, error) {
 	return n, nil
 }
 
-// stalled tells apart a connection that we gave up from one that broke.
+// stalled distinguishes a connection that we gave up from one that broke.
 func (in *Incoming) stalled(err error) error {
 	if in.ctx.Err() == nil && errors.Is(err, context.Canceled) {
 		return errStalled
@@ -216,7 +216,7 @@ func (in *Incoming) hangUp() {
 	in.body = nil
 }
 
-// Close ends the download. It does not tell whether the file is whole; Read does.
+// Close ends the download. Read, not Close, reports whether the file is whole.
 func (in *Incoming) Close() error {
 	in.hangUp()
 	if in.failed == nil {

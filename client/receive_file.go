@@ -20,14 +20,14 @@ type FileOptions struct {
 	Directory string
 	// Name is taken instead of the sender's; it must be one element of a path.
 	Name string
-	// Overwrite replaces a file that has the name. Otherwise the same file is left as it is, and beside another one the
+	// Overwrite replaces a file that has the name. Otherwise the same file is left as it is, and next to another one the
 	// transfer's id is put into the name.
 	Overwrite bool
 	// Confirm tells the sender, when the file is whole, on the disk and has its name.
 	Confirm bool
 	// Proof, when set, is the caller's enterprise certificate, with which it signs for what it confirms.
 	Proof *tls.Certificate
-	// Progress, when set, is told how far it has come: often, and one call at a time.
+	// Progress, when set, is called with how far it has come: often, and one call at a time.
 	Progress func(Progress)
 }
 

@@ -16,7 +16,7 @@ type Retry struct {
 	// Patience is how long to go on without any progress, by default 2 minutes; negative: never try again. Time in
 	// which bytes of a file move, or in which its reader or its source rests, does not count.
 	Patience time.Duration
-	// Notify, when set, is told of each failure that is not the last one, and of the pause that follows.
+	// Notify, when set, is called with each failure that is not the last one, and the pause that follows.
 	Notify func(err error, pause time.Duration)
 }
 
@@ -33,19 +33,19 @@ func (r Retry) withDefaults() Retry {
 	return r
 }
 
-// patience is one row of attempts at the same thing.
+// patience is one series of attempts at the same thing.
 type patience struct {
 	Retry
 	clock *clock
-	tries int // since this row's progress
+	tries int // since this series made progress
 }
 
 func (r Retry) begin() *patience { return &patience{Retry: r.withDefaults(), clock: newClock()} }
 
-// beside is another row, whose progress is also this one's.
-func (p *patience) beside() *patience { return &patience{Retry: p.Retry, clock: p.clock} }
+// shared is another series of attempts with the same clock: progress of the one counts for the other.
+func (p *patience) shared() *patience { return &patience{Retry: p.Retry, clock: p.clock} }
 
-// progressed starts the row anew.
+// progressed starts the series anew.
 func (p *patience) progressed() {
 	p.tries = 0
 	p.clock.progressed()
@@ -65,7 +65,7 @@ func (c *clock) progressed() {
 	c.last = time.Now()
 }
 
-// forgive takes a time off that was not lost.
+// forgive leaves out a time in which nothing was lost.
 func (c *clock) forgive(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

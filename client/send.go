@@ -11,7 +11,7 @@ import (
 	"sync"
 )
 
-// Transfer is what a sender tells of a file.
+// Transfer describes a file to the broker and its recipients.
 type Transfer struct {
 	Service    string // id of the broker service
 	Reference  string // the sender's own; it need not be unique
@@ -41,9 +41,9 @@ type SendOptions struct {
 	// Parts is how many connections carry the file at once, by tus and for a source that may be read in any order; at
 	// most 64, 1 by default.
 	Parts int
-	// Undeclared sends a source that may be read again without reading it for its checksum first: unless
-	// Transfer.SHA256 tells it, only the size is then compared with what is published. A source that is read once is
-	// hashed while it is sent, and compared, either way.
+	// Undeclared skips reading the source for its checksum before sending it. Unless Transfer.SHA256 states one, only the
+	// size is then compared with what is published. A source that can be read only once is hashed while it is sent, and
+	// compared, in any case.
 	Undeclared bool
 	// Proof, when set, is the sender's enterprise certificate, with which it signs for what it sends: at initialize and
 	// with the upload when the checksum is declared, else when the file is published. Not with Undeclared.
@@ -53,7 +53,7 @@ type SendOptions struct {
 	// Save, when set, is given what Resume needs, whenever that changes; it must be durable when Save returns. An error
 	// ends Send.
 	Save func(Checkpoint) error
-	// Progress, when set, is told how far it has come: often, and one call at a time.
+	// Progress, when set, is called with how far it has come: often, and one call at a time.
 	Progress func(Progress)
 }
 
@@ -216,7 +216,8 @@ func (g *sending) initialize(ctx context.Context) error {
 	return g.save(func(c *Checkpoint) { c.ID = &made.FileTransferID })
 }
 
-// uploaded tells whether the broker has all bytes, or wants no more of them. Whether that is well, settle tells.
+// uploaded reports whether the broker has all bytes or wants no more of them; settle finds out whether the transfer is
+// sound.
 func (g *sending) uploaded(ctx context.Context) (bool, error) {
 	t, err := g.b.Overview(ctx, g.id)
 	if err != nil {
@@ -226,7 +227,7 @@ func (g *sending) uploaded(ctx context.Context) (bool, error) {
 	return !awaits, nil
 }
 
-// arrived is uploaded, for who has an error already.
+// arrived is uploaded for a caller that already has an error to report.
 func (g *sending) arrived(ctx context.Context) bool {
 	done, err := g.uploaded(ctx)
 	return done && err == nil
@@ -247,8 +248,8 @@ func (g *sending) upload(ctx context.Context) error {
 	return g.despite(ctx, err)
 }
 
-// despite forgives a refusal of a piece when the broker has all of them, or has ended the transfer: settle says it
-// better.
+// despite ignores the refusal of a piece when the broker has all of them, or has ended the transfer: settle has the
+// better explanation.
 func (g *sending) despite(ctx context.Context, err error) error {
 	var refused *Error
 	if errors.As(err, &refused) && !refused.mayPass() && g.arrived(ctx) {

@@ -12,7 +12,7 @@ import (
 // plain sends a source that may be read again in one request, and all of it again when that breaks. The key lets the
 // broker know a repetition of an upload that it has already.
 func (g *sending) plain(ctx context.Context) error {
-	p := g.row.beside()
+	p := g.row.shared()
 	for renewed := false; ; {
 		err := g.plainOnce(ctx, g.s.section(0, g.s.size), g.s.size)
 		if err == nil {

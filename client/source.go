@@ -19,8 +19,8 @@ type Source struct {
 	size  int64       // bytes; -1 when it is not known before the end
 }
 
-// FromReader sends what a reader gives, up to its end. It is read once: a connection that breaks is survived as long
-// as the broker takes uploads in pieces, a restart of this process is not.
+// FromReader sends what a reader gives, up to its end. It is read once, so the upload survives a broken
+// connection if the broker takes uploads in pieces, but never a restart of this process.
 func FromReader(r io.Reader) Source { return Source{once: r, size: -1} }
 
 // FromReaderAt sends size bytes of what may be read in any order, and more than once: in parallel parts, again after

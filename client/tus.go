@@ -99,7 +99,7 @@ func lacksTus(refused *Error) bool {
 func (g *sending) request(r *http.Request) (*http.Response, error) {
 	r.Header.Set("Tus-Resumable", tusVersion)
 	r.Header.Set(repeatable, "yes")
-	response, err := g.b.do(r, g.row.beside())
+	response, err := g.b.do(r, g.row.shared())
 	if err != nil {
 		return nil, err
 	}
@@ -150,8 +150,8 @@ func (u *tusUpload) send(ctx context.Context) error {
 // pieces sends what next gives for an offset, until the upload is complete. After a failure the broker tells how much
 // it has, and next is asked for that offset.
 func (u *tusUpload) pieces(ctx context.Context, offset int64, next func(at int64) (io.Reader, int64, error)) error {
-	p := u.g.row.beside()
-	for told := false; !told || offset < u.to-u.from; {
+	p := u.g.row.shared()
+	for confirmed := false; !confirmed || offset < u.to-u.from; {
 		from, size, err := next(offset)
 		if err != nil {
 			return err
@@ -161,7 +161,7 @@ func (u *tusUpload) pieces(ctx context.Context, offset int64, next func(at int64
 		if err == nil {
 			u.resize(time.Since(began))
 		}
-		told = err == nil // else, even when all bytes have arrived, once more, lest their completion was lost
+		confirmed = err == nil // else ask once more, even when all bytes have arrived: their completion may be lost
 		if err != nil {
 			if reached, err = u.recover(ctx, p, err); err != nil {
 				return err
@@ -251,6 +251,6 @@ func (u *tusUpload) patch(ctx context.Context, at int64, from io.Reader, size in
 	if _, err := Decode[struct{}](response, nil); err != nil {
 		return 0, err
 	}
-	u.counted += size // carry has told the meter
+	u.counted += size // carry has counted them already
 	return readOffset(response, u.to-u.from)
 }

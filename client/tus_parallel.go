@@ -30,7 +30,7 @@ func (g *sending) tusParallel(ctx context.Context) error {
 	return g.join(ctx)
 }
 
-// divide cuts a file into parts of equal size, but for a byte.
+// divide cuts a file into parts of equal size, give or take a byte.
 func divide(size int64, parts int) []Part {
 	out := make([]Part, parts)
 	for n := range int64(parts) {
@@ -88,7 +88,7 @@ func (g *sending) join(ctx context.Context) error {
 	for _, p := range g.checkpoint.Parts {
 		places = append(places, p.URL)
 	}
-	p := g.row.beside()
+	p := g.row.shared()
 	p.progressed()
 	for {
 		r, err := tusRequest(ctx, http.MethodPost, g.tusPath())

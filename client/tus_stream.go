@@ -56,7 +56,7 @@ func (s *streamed) next() error {
 
 // stream sends piece after piece, and with the last one the length.
 func (u *tusUpload) stream(ctx context.Context, s *streamed) error {
-	p := u.g.row.beside()
+	p := u.g.row.shared()
 	for {
 		if err := u.streamPiece(ctx, p, s); err != nil {
 			return err

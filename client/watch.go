@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// How often a state is asked for: often at first and after a change, then ever less.
+// How often a state is asked for: often at first and after a change, then less and less.
 const (
 	firstLook   = 100 * time.Millisecond
 	longestLook = 5 * time.Second
@@ -16,7 +16,7 @@ const (
 type WatchOptions struct {
 	// Until ends the watch; nil waits for the transfer's end.
 	Until func(FileTransferOverview) bool
-	// Changed, when set, is told of the first state and of each other one that is seen.
+	// Changed, when set, is called with the first state and then with each new one.
 	Changed func(FileTransferOverview)
 }
 

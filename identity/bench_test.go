@@ -26,7 +26,7 @@ func BenchmarkVerifier(b *testing.B) {
 			r := request("Bearer " + token)
 			b.ReportAllocs()
 			for b.Loop() {
-				v.seen = &seen{} // the first request with a token
+				v.signatures = &signatureCache{} // the first request with a token
 				if _, err := v.Authenticate(r); err != nil {
 					b.Fatal(err)
 				}

@@ -28,7 +28,7 @@ func Thumbprint(c *x509.Certificate) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// Organisation reads whose certificate it is, of either profile. Whether the certificate is to be trusted, Verify tells.
+// Organisation reads whose certificate it is, of either profile. It does not check whether the certificate is to be trusted; Verify does.
 func Organisation(c *x509.Certificate) (models.Party, error) { return organisation(c, true) }
 
 // organisation reads whom a certificate identifies. It looks at attributes by their OID and never at the

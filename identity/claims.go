@@ -104,7 +104,7 @@ func (c claims) principal() (party, supplier models.Party, err error) {
 	case err != nil:
 		return "", "", err
 	case user != nil && c.Supplier != nil:
-		return "", "", refuse("two-delegations") // whose credential it is cannot be told
+		return "", "", refuse("two-delegations") // it is unclear whose credential it is
 	case user != nil:
 		supplier = party
 		if party, err = user.Organisation.party(); err != nil {

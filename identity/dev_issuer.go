@@ -49,7 +49,7 @@ func RequireLoopback(listen, publicURL string) error {
 	return nil
 }
 
-// OpenDevIssuer reads the issuer's key from a directory, or makes it there at the first time.
+// OpenDevIssuer reads the issuer's key from a directory, or makes it there the first time.
 func OpenDevIssuer(dir string, now func() time.Time) (*DevIssuer, error) {
 	file := filepath.Join(dir, devKeyFile)
 	raw, err := readOrMake(file, func() ([]byte, error) {

@@ -84,7 +84,7 @@ func (x *TokenExchange) Exchange(ctx context.Context, r TokenRequest) (TokenAnsw
 	}, nil
 }
 
-// order reads what a proven client asks for. Whether it may have it, the registry tells.
+// order reads what a proven client asks for. The registry decides whether it may have it.
 func (x *TokenExchange) order(p proof, resource string) (sale, error) {
 	if (resource != "" && resource != x.Issuer.audience) ||
 		slices.ContainsFunc(p.claims.Resource, func(r string) bool { return r != x.Issuer.audience }) {
@@ -103,7 +103,7 @@ func (x *TokenExchange) order(p proof, resource string) (sale, error) {
 		return sale{}, err
 	}
 	if s.caller.Supplier != "" && s.caller.Has(models.ScopeServiceOwner) {
-		return sale{}, deny(codeInvalidScope, "service-owner-delegated") // who may send and receive, nobody decides for another
+		return sale{}, deny(codeInvalidScope, "service-owner-delegated") // nobody decides for another who may send and receive
 	}
 	return s, nil
 }

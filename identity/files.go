@@ -10,7 +10,7 @@ import (
 // readFile reads a file that the operator named.
 func readFile(file string) ([]byte, error) { return os.ReadFile(file) }
 
-// readOrMake reads a file, or makes it at the first time. The new content is written beside its place and
+// readOrMake reads a file, or makes it the first time. The new content is written next to its place and
 // linked there, so that of two processes that start at once one wins and both read the same.
 func readOrMake(file string, content func() ([]byte, error)) ([]byte, error) {
 	found, err := readFile(file)

@@ -31,7 +31,7 @@ type Issuer struct {
 	own bool // set by TokenIssuer only: tokens that we minted ourselves
 }
 
-// check tells what an issuer lacks, field by field as in its configuration.
+// check reports what an issuer lacks, field by field as in its configuration.
 func (i Issuer) check() error {
 	switch {
 	case i.Name == "":
@@ -92,7 +92,7 @@ type issuerEntry struct {
 //	{"issuer": …, "jwks": URL or file, "algorithms": […], "audience": …,
 //	 "scopes": {"their-scope": "altinn:broker.write", …}, "mayStateDelegation": false}
 //
-// scopes and mayStateDelegation may be left out. Files are looked for beside the configuration; URLs are
+// scopes and mayStateDelegation may be left out. File names are relative to the configuration; URLs are
 // not fetched before a token needs them. Failed fetches go to the log.
 func ReadIssuers(file string, now func() time.Time, log *slog.Logger) ([]Issuer, error) {
 	raw, err := readFile(file)

@@ -12,7 +12,7 @@ import (
 // Keys are the public keys of one issuer.
 type Keys interface {
 	// Key returns the keys of this key id; none, without an error, when the issuer has no such key. An error
-	// means that nobody can tell.
+	// means that it is unknown.
 	Key(ctx context.Context, kid string) ([]jose.JSONWebKey, error)
 }
 

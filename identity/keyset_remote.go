@@ -19,7 +19,7 @@ import (
 
 // Bounds of what an issuer's key server may cost us, and we it.
 const (
-	keysFresh   = time.Hour   // then they are fetched again, beside the request that noticed
+	keysFresh   = time.Hour   // then they are fetched again, while the request that noticed goes on
 	keysRetry   = time.Minute // between two fetches, whatever strangers put into kid
 	keysTimeout = 10 * time.Second
 	maxKeySet   = 1 << 20 // bytes
@@ -114,7 +114,7 @@ func (r *RemoteKeys) missing() error {
 	return nil
 }
 
-// refresh replaces the keys by what the issuer publishes now, and tells those who wait.
+// refresh replaces the keys by what the issuer publishes now, and wakes those who wait.
 func (r *RemoteKeys) refresh(ctx context.Context, done chan struct{}) {
 	keys, err := r.fetch(ctx)
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 )
 
 // OpenProof verifies a detached JWS (RFC 7515, appendix F) over a payload with the key of the first certificate in its
-// x5c, and returns the certificates. Whether they are to be trusted, Trust.VerifySeal tells.
+// x5c, and returns the certificates. Trust.VerifySeal decides whether they are to be trusted.
 func OpenProof(detached string, payload []byte) ([]*x509.Certificate, error) {
 	header, err := readAssertionHeader(detached)
 	if err != nil || header.Chain == nil {

@@ -46,7 +46,7 @@ func deny(code, reason string) error {
 	return &TokenError{Code: code, Description: descriptions[code], Reason: reason}
 }
 
-// denyGrant turns what a check refused into invalid_grant; trouble of ours stays what it is.
+// denyGrant turns what a check refused into invalid_grant; our own failures stay what they are.
 func denyGrant(check string, err error) error {
 	switch {
 	case errors.Is(err, models.ErrUnauthenticated), errors.Is(err, models.ErrAssertionUsed), errors.Is(err, models.ErrClientNotFound):

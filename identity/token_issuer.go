@@ -18,9 +18,8 @@ import (
 
 // Paths under the issuer's name, as Metadata states them.
 const (
-	TokenPath    = "/oauth2/token" //nolint:gosec // G101: a path, not a secret
-	KeysPath     = "/.well-known/jwks.json"
-	MetadataPath = "/.well-known/oauth-authorization-server" // RFC 8414, 3
+	TokenPath = "/oauth2/token" //nolint:gosec // G101: a path, not a secret
+	KeysPath  = "/.well-known/jwks.json"
 )
 
 // TokenLife is how long our own tokens are valid: about as long as a revoked credential may still act.
@@ -104,7 +103,7 @@ type Metadata struct {
 	MTLSAliases            map[string]string         `json:"mtls_endpoint_aliases,omitempty"`
 }
 
-// Metadata is what is published under MetadataPath (RFC 8414; RFC 8705, 3.3 and 5; RFC 9396, 10).
+// Metadata is what is published at /.well-known/oauth-authorization-server (RFC 8414; RFC 8705, 3.3 and 5; RFC 9396, 10).
 func (i *TokenIssuer) Metadata() Metadata {
 	m := Metadata{
 		Issuer: i.name, TokenEndpoint: i.base + TokenPath, KeysURI: i.base + KeysPath,
@@ -122,7 +121,7 @@ func (i *TokenIssuer) Metadata() Metadata {
 type sale struct {
 	caller     models.Caller
 	clientID   string
-	systemUser bool   // the delegation is told as a system user, not as a supplier
+	systemUser bool   // the delegation is stated as a system user, not as a supplier
 	bound      string // thumbprint of the client certificate that alone may carry the token
 }
 

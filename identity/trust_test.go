@@ -58,7 +58,7 @@ func chainOf(t testing.TB, c tls.Certificate) []*x509.Certificate {
 	return chain
 }
 
-// reasons is why each case is refused; the log says so, the caller is not told.
+// reasons is why each case is refused; the log says it, the answer does not.
 var reasons = map[string]string{
 	"expired":                         "certificate has expired or is not yet valid",
 	"not-yet-valid":                   "certificate has expired or is not yet valid",

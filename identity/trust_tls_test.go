@@ -16,7 +16,7 @@ import (
 	"github.com/formidling/formidling/models"
 )
 
-// serve answers every request with whom it is from, and tells whether its connection was resumed.
+// serve answers every request with whom it is from, and says whether its connection was resumed.
 func (b *trusting) serve(t *testing.T) string {
 	t.Helper()
 	certificate, err := b.pki.Server()

@@ -1,8 +1,3 @@
-// Package identity turns a request's credential into a models.Caller: the organisation that the
-// credential names, and nothing that the request says about itself.
-//
-// A credential is a client certificate of the TLS connection, a bearer token of a configured issuer, or
-// both. The package is also an issuer itself: TokenExchange sells tokens for assertions.
 package identity
 
 import (
@@ -31,12 +26,12 @@ type Verifier struct {
 	algorithms   []jose.SignatureAlgorithm // of all issuers
 	certificates Certificates              // nil: none is accepted
 	now          func() time.Time
-	seen         *seen
+	signatures   *signatureCache
 }
 
 // NewVerifier accepts tokens of these issuers; now is the clock.
 func NewVerifier(now func() time.Time, issuers ...Issuer) (*Verifier, error) {
-	v := &Verifier{issuers: map[string]Issuer{}, now: now, seen: &seen{}}
+	v := &Verifier{issuers: map[string]Issuer{}, now: now, signatures: &signatureCache{}}
 	for _, i := range issuers {
 		if err := i.check(); err != nil {
 			return nil, fmt.Errorf("accept issuer %q: %w", i.Name, err)
@@ -59,7 +54,7 @@ func (v *Verifier) WithCertificates(c Certificates) *Verifier {
 
 // Authenticate finds who a request is from, by its bearer token, its client certificate, or both: then the
 // token decides, and the certificate must be of the token's holder. The error wraps
-// models.ErrUnauthenticated with a reason for the log, which the caller is not told; or
+// models.ErrUnauthenticated with a reason that goes into the log and not to the caller; or
 // models.ErrUnavailable while an issuer's keys have never been seen.
 func (v *Verifier) Authenticate(r *http.Request) (models.Caller, error) {
 	caller, _, err := v.authenticate(r, false)
@@ -171,7 +166,7 @@ func (v *Verifier) verify(ctx context.Context, raw string, late bool) (verified,
 	if !known {
 		return verified{}, refuse("issuer-not-accepted")
 	}
-	c, err := issuer.claims(ctx, token, sha256.Sum256([]byte(raw)), v.seen)
+	c, err := issuer.claims(ctx, token, sha256.Sum256([]byte(raw)), v.signatures)
 	if err != nil {
 		return verified{}, err
 	}
@@ -196,7 +191,7 @@ func (v *Verifier) verify(ctx context.Context, raw string, late bool) (verified,
 
 // claims verifies the header and the signature, with the issuer's own algorithms and keys only. A signature is computed
 // once for each token and key.
-func (i Issuer) claims(ctx context.Context, token *jwt.JSONWebToken, sum [sha256.Size]byte, before *seen) (claims, error) {
+func (i Issuer) claims(ctx context.Context, token *jwt.JSONWebToken, sum [sha256.Size]byte, checked *signatureCache) (claims, error) {
 	header := token.Headers[0]
 	if err := i.checkHeader(header); err != nil {
 		return claims{}, err
@@ -217,10 +212,10 @@ func (i Issuer) claims(ctx context.Context, token *jwt.JSONWebToken, sum [sha256
 			continue
 		}
 		var verified json.RawMessage
-		if before.has(sum, key.Key) {
+		if checked.has(sum, key.Key) {
 			err = token.UnsafeClaimsWithoutVerification(&verified)
 		} else if err = token.Claims(key.Key, &verified); err == nil {
-			before.add(sum, key.Key)
+			checked.add(sum, key.Key)
 		}
 		if err != nil {
 			continue

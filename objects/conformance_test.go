@@ -65,7 +65,7 @@ func conform(t *testing.T, b bench) {
 		{"PartsAreJoinedInAnyOrder", testJoin},
 		{"ManySegmentsAreJoined", testManySegments},
 		{"AssemblingGoesOnWhereItWasCutOff", testAssembleCutOff},
-		{"LostSegmentsAreToldApart", testLostSegment},
+		{"LostSegmentsAreNotPassingFaults", testLostSegment},
 		{"ReadyAnswers", testReady},
 		{"ReadyIsBoundedByItsContext", testReadyCancelled},
 	}

@@ -371,7 +371,7 @@ func TestGCS_WaitForABufferEndsWithItsContext(t *testing.T) {
 	put(t, b, "ft/a/small", mib-1) // needs none
 }
 
-func TestGCS_WhoWaitsTooLongForABufferIsToldToComeAgain(t *testing.T) {
+func TestGCS_AskingTooLongForABufferIsRefusedForNow(t *testing.T) {
 	t.Parallel()
 	g, _, b := newGCS(t)
 	g.pool = newPool(segmentBytes)

@@ -66,7 +66,7 @@ func (b *Bundler) Bundle(ctx context.Context, transfer uuid.UUID, viewer models.
 	if out.Keys, err = json.Marshal(b.Keys.KeySet()); err != nil {
 		return out, err
 	}
-	if out.Statement, err = b.Keys.sign(ctx, TypeBundle, statement); err != nil {
+	if out.Statement, err = b.Keys.sign(TypeBundle, statement); err != nil {
 		return out, fmt.Errorf("bundle receipts of %s: %w", transfer, err)
 	}
 	return out, nil

@@ -56,7 +56,7 @@ func (i *Issuer) Issue(ctx context.Context, transfer uuid.UUID) error {
 }
 
 // Sign continues a chain after its last signed receipt; each receipt has the hash of the one before it.
-func (i *Issuer) Sign(ctx context.Context, chain models.ReceiptChain, entries []models.ReceiptEntry) ([]models.SignedReceipt, error) {
+func (i *Issuer) Sign(_ context.Context, chain models.ReceiptChain, entries []models.ReceiptEntry) ([]models.SignedReceipt, error) {
 	rows := make([]models.SignedReceipt, len(entries))
 	seq, prev := chain.Signed, chain.Head
 	for n, e := range entries {
@@ -68,7 +68,7 @@ func (i *Issuer) Sign(ctx context.Context, chain models.ReceiptChain, entries []
 			return nil, fmt.Errorf("read entry %d: %w", seq, err)
 		}
 		r.Issuer, r.Prev = i.Name, prev
-		jws, err := i.Keys.Sign(ctx, r)
+		jws, err := i.Keys.Sign(r)
 		if err != nil {
 			return nil, err
 		}

@@ -1,7 +1,8 @@
 package receipts
 
 import (
-	"context"
+	"crypto/ecdsa"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/asn1"
 	"encoding/base64"
@@ -29,7 +30,7 @@ type header struct {
 }
 
 // sign makes a compact JWS (RFC 7515, 7.1) of a payload.
-func (k *Keys) sign(ctx context.Context, typ string, payload any) (string, error) {
+func (k *Keys) sign(typ string, payload any) (string, error) {
 	head, err := json.Marshal(header{Algorithm: string(jose.ES256), KeyID: k.kid, Type: typ})
 	if err != nil {
 		return "", err
@@ -40,7 +41,7 @@ func (k *Keys) sign(ctx context.Context, typ string, payload any) (string, error
 	}
 	signed := base64.RawURLEncoding.EncodeToString(head) + "." + base64.RawURLEncoding.EncodeToString(body)
 	digest := sha256.Sum256([]byte(signed))
-	der, err := k.signer.SignDigest(ctx, digest[:])
+	der, err := ecdsa.SignASN1(rand.Reader, k.signing, digest[:])
 	if err != nil {
 		return "", fmt.Errorf("sign with %s: %w", k.kid, err)
 	}
@@ -52,8 +53,8 @@ func (k *Keys) sign(ctx context.Context, typ string, payload any) (string, error
 }
 
 // Sign signs a receipt.
-func (k *Keys) Sign(ctx context.Context, r models.Receipt) (string, error) {
-	return k.sign(ctx, TypeReceipt, r)
+func (k *Keys) Sign(r models.Receipt) (string, error) {
+	return k.sign(TypeReceipt, r)
 }
 
 // fixedForm is r and s with 32 bytes each, as RFC 7518, 3.4 wants them.

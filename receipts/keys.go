@@ -1,7 +1,6 @@
 package receipts
 
 import (
-	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -17,19 +16,12 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// Signer is a P-256 key that signs receipts. The one here is from a file; a key management service can implement it
-// with what such services offer (EC_SIGN_P256_SHA256).
-type Signer interface {
-	// SignDigest signs a SHA-256 and returns the signature in ASN.1 DER.
-	SignDigest(ctx context.Context, digest []byte) ([]byte, error)
-}
-
 // Keys are the keys of one installation: the first of each kind signs, all are published.
 type Keys struct {
-	signer Signer
-	kid    string             // of signer
-	log    ed25519.PrivateKey // signs checkpoints; nil: none does
-	public []jose.JSONWebKey
+	signing *ecdsa.PrivateKey  // P-256, signs receipts
+	kid     string             // of signing
+	log     ed25519.PrivateKey // signs checkpoints
+	public  []jose.JSONWebKey
 }
 
 // OpenKeys reads a JSON Web Key Set. Its first private P-256 key signs receipts, its first private Ed25519 key signs
@@ -47,26 +39,12 @@ func OpenKeys(file string) (*Keys, error) {
 	return k, nil
 }
 
-// NewKeys makes keys whose receipts are signed elsewhere. The set is what is published; it must hold the signer's
-// public key under kid, and may hold the private key for checkpoints.
-func NewKeys(set []byte, kid string, s Signer) (*Keys, error) {
-	k, err := parse(set)
-	if err != nil {
-		return nil, err
-	}
-	k.signer, k.kid = s, kid
-	if key, ok := find(k.public, kid); !ok || !isP256(key.Key) {
-		return nil, fmt.Errorf("open receipt keys: the set has no P-256 key %q", kid)
-	}
-	return k, nil
-}
-
 func parseKeys(raw []byte) (*Keys, error) {
 	k, err := parse(raw)
 	switch {
 	case err != nil:
 		return nil, err
-	case k.signer == nil:
+	case k.signing == nil:
 		return nil, errors.New("no private P-256 key is there to sign receipts")
 	case k.log == nil:
 		return nil, errors.New("no private Ed25519 key is there to sign checkpoints")
@@ -87,8 +65,8 @@ func parse(raw []byte) (*Keys, error) {
 		algorithm := jose.EdDSA
 		switch private := key.Key.(type) {
 		case *ecdsa.PrivateKey:
-			if k.signer == nil && isP256(private.Public()) {
-				k.signer, k.kid = fileSigner{private}, key.KeyID
+			if k.signing == nil && isP256(private.Public()) {
+				k.signing, k.kid = private, key.KeyID
 			}
 		case ed25519.PrivateKey:
 			if k.log == nil {
@@ -118,12 +96,6 @@ func find(keys []jose.JSONWebKey, kid string) (jose.JSONWebKey, bool) {
 		}
 	}
 	return jose.JSONWebKey{}, false
-}
-
-// InMemory reports that signing asks no other service, and so takes next to no time.
-func (k *Keys) InMemory() bool {
-	_, file := k.signer.(fileSigner)
-	return file
 }
 
 // KeySet is what is published: all public keys, including retired ones.
@@ -171,12 +143,4 @@ func writeNewKeys(file string) error {
 		return err
 	}
 	return os.Link(draft.Name(), file)
-}
-
-// fileSigner signs with a key in memory.
-type fileSigner struct{ key *ecdsa.PrivateKey }
-
-// SignDigest implements Signer.
-func (f fileSigner) SignDigest(_ context.Context, digest []byte) ([]byte, error) {
-	return ecdsa.SignASN1(rand.Reader, f.key, digest)
 }

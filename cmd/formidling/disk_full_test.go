@@ -48,7 +48,7 @@ func TestDiskFull_InTheMiddleOfAnUpload(t *testing.T) {
 	i.makeService()
 	content := newPattern(8)
 	before := i.initialize()
-	status, raw := i.ask(demoSender, "POST", "/filetransfer/"+before+"/upload", content.from(0, 1<<20), "Content-Type", octets)
+	status, raw := i.ask(testSender, "POST", "/filetransfer/"+before+"/upload", content.from(0, 1<<20), "Content-Type", octets)
 	require.Equal(t, http.StatusOK, status, string(raw))
 
 	plain, resumed := i.initialize(), i.initialize()
@@ -57,7 +57,7 @@ func TestDiskFull_InTheMiddleOfAnUpload(t *testing.T) {
 	uploads, ctx := errgroup.WithContext(t.Context())
 	var plainStatus, tusStatus int
 	uploads.Go(func() (err error) {
-		plainStatus, _, err = i.try(demoSender, "POST", "/filetransfer/"+plain+"/upload", slow(), "Content-Type", octets)
+		plainStatus, _, err = i.try(testSender, "POST", "/filetransfer/"+plain+"/upload", slow(), "Content-Type", octets)
 		return err
 	})
 	uploads.Go(func() error { tusStatus = u.patchUntilRefused(ctx, slow()); return nil })
@@ -74,7 +74,7 @@ func TestDiskFull_InTheMiddleOfAnUpload(t *testing.T) {
 	makeRoom()
 	u.finish(content)
 	i.holds(resumed, content.sum(t, size), size)
-	status, raw = i.ask(demoSender, "POST", "/filetransfer/"+plain+"/upload", content.from(0, size), "Content-Type", octets)
+	status, raw = i.ask(testSender, "POST", "/filetransfer/"+plain+"/upload", content.from(0, size), "Content-Type", octets)
 	require.Equal(t, http.StatusOK, status, string(raw))
 	i.holds(plain, content.sum(t, size), size)
 }

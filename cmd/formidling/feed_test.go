@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/formidling/formidling/internal/testenv"
+	"github.com/formidling/formidling/models"
 )
 
 // TestEvents_WithCurl runs what docs/events.md tells its readers to type.
@@ -31,7 +32,7 @@ func TestEvents_WithCurl(t *testing.T) {
 // reader follows an organisation's feed as a client does that stores nothing but the id of the last event.
 type reader struct {
 	i    *installation
-	who  demoOrganisation
+	who  models.Party
 	urls []string // of the API's replicas
 
 	mu   sync.Mutex
@@ -39,11 +40,11 @@ type reader struct {
 	seen []string // ids, in the order in which they came
 }
 
-type tolder struct {
+type event struct {
 	ID, Type, ResourceInstance string
 }
 
-func (r *reader) take(e tolder) {
+func (r *reader) take(e event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.last, r.seen = e.ID, append(r.seen, e.ID)
@@ -63,7 +64,7 @@ func (r *reader) poll(ctx context.Context, wait int) error {
 	if err != nil {
 		return err
 	}
-	request.Header.Set("Authorization", "Bearer "+r.i.as(r.who).token)
+	request.Header.Set("Authorization", "Bearer "+r.i.as(r.who).Token)
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		return err
@@ -72,7 +73,7 @@ func (r *reader) poll(ctx context.Context, wait int) error {
 	if response.StatusCode != http.StatusOK {
 		return fmt.Errorf("it answered %s", response.Status)
 	}
-	var events []tolder
+	var events []event
 	if err := json.NewDecoder(response.Body).Decode(&events); err != nil {
 		return err
 	}
@@ -91,7 +92,7 @@ func (r *reader) listen(ctx context.Context) error {
 		return err
 	}
 	last, _ := r.at()
-	request.Header.Set("Authorization", "Bearer "+r.i.as(r.who).token)
+	request.Header.Set("Authorization", "Bearer "+r.i.as(r.who).Token)
 	request.Header.Set("Accept", "text/event-stream")
 	request.Header.Set("Last-Event-ID", last)
 	response, err := http.DefaultClient.Do(request)
@@ -105,9 +106,9 @@ func (r *reader) listen(ctx context.Context) error {
 	lines := bufio.NewScanner(response.Body)
 	for lines.Scan() {
 		if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
-			var e tolder
+			var e event
 			if err := json.Unmarshal([]byte(data), &e); err != nil {
-				return err // cut in the middle: it was not told
+				return err // cut in the middle: it was not delivered
 			}
 			r.take(e)
 		}
@@ -149,7 +150,7 @@ func TestFeed_TellsEveryEventOnceWhateverIsKilled(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	var following sync.WaitGroup
 	var readers []*reader
-	for _, who := range append(demoRecipients[:len(demoRecipients):len(demoRecipients)], demoSender) {
+	for _, who := range append(testRecipients[:len(testRecipients):len(testRecipients)], testSender) {
 		r := &reader{i: i, who: who, urls: []string{i.url, second.url}}
 		readers = append(readers, r)
 		following.Go(func() { r.follow(ctx) })
@@ -189,29 +190,29 @@ func TestFeed_TellsEveryEventOnceWhateverIsKilled(t *testing.T) {
 func (i *installation) sendWhateverHappens(key string) {
 	var out struct{ FileTransferID string }
 	require.Eventually(i.t, func() bool {
-		status, raw, err := i.try(demoSender, "POST", "/filetransfer", strings.NewReader(i.draft()), "Idempotency-Key", key)
+		status, raw, err := i.try(testSender, "POST", "/filetransfer", strings.NewReader(i.draft()), "Idempotency-Key", key)
 		return err == nil && status == http.StatusOK && json.Unmarshal(raw, &out) == nil
 	}, 60*time.Second, 100*time.Millisecond)
 	require.Eventually(i.t, func() bool {
-		status, _, err := i.try(demoSender, "POST", "/filetransfer/"+out.FileTransferID+"/upload", strings.NewReader("content"), "Content-Type", octets)
+		status, _, err := i.try(testSender, "POST", "/filetransfer/"+out.FileTransferID+"/upload", strings.NewReader("content"), "Content-Type", octets)
 		return err == nil && (status == http.StatusOK || status == http.StatusConflict)
 	}, 60*time.Second, 100*time.Millisecond)
 	require.Eventually(i.t, func() bool {
-		status, raw, err := i.try(demoSender, "GET", "/filetransfer/"+out.FileTransferID, nil)
+		status, raw, err := i.try(testSender, "GET", "/filetransfer/"+out.FileTransferID, nil)
 		return err == nil && status == http.StatusOK && strings.Contains(string(raw), `"fileTransferStatus":"Published"`)
 	}, 60*time.Second, 100*time.Millisecond)
 }
 
 // allEvents are the ids of an organisation's feed.
-func (i *installation) allEvents(who demoOrganisation) (ids []string) {
+func (i *installation) allEvents(who models.Party) (ids []string) {
 	i.t.Helper()
 	r, err := http.NewRequestWithContext(i.t.Context(), http.MethodGet, i.url+"/events/api/v1/events?size=1000", nil)
 	require.NoError(i.t, err)
-	r.Header.Set("Authorization", "Bearer "+i.as(who).token)
+	r.Header.Set("Authorization", "Bearer "+i.as(who).Token)
 	response, err := http.DefaultClient.Do(r)
 	require.NoError(i.t, err)
 	defer func() { _ = response.Body.Close() }()
-	var events []tolder
+	var events []event
 	require.NoError(i.t, json.NewDecoder(response.Body).Decode(&events))
 	for _, e := range events {
 		ids = append(ids, e.ID)
@@ -232,22 +233,22 @@ func (i *installation) listening() {
 	}, 30*time.Second, 20*time.Millisecond)
 }
 
-// Who waits at an API is told of what a worker, another process, wrote: also when the database was down meanwhile.
+// Who waits at an API learns of what a worker, another process, wrote: also when the database was down meanwhile.
 func TestFeed_WakesWhoWaitsInAnotherProcess(t *testing.T) {
 	t.Parallel()
 	i := install(t)
 	for _, outage := range []bool{false, true} {
 		id := i.initialize()
-		r := &reader{i: i, who: demoRecipients[0], urls: []string{i.url}}
+		r := &reader{i: i, who: testRecipients[0], urls: []string{i.url}}
 		if all := i.allEvents(r.who); len(all) > 0 {
 			r.last = all[len(all)-1]
 		}
-		told := make(chan time.Time, 1)
+		heard := make(chan time.Time, 1)
 		go func() {
 			for { // at least one of them is dealt with
 				err := r.poll(t.Context(), 60)
 				if _, n := r.at(); n > 0 || err != nil {
-					told <- time.Now()
+					heard <- time.Now()
 					return
 				}
 			}
@@ -259,18 +260,18 @@ func TestFeed_WakesWhoWaitsInAnotherProcess(t *testing.T) {
 			testenv.Answers(t, i.url+"/readyz")
 			i.listening()
 		}
-		status, raw := i.ask(demoSender, "POST", "/filetransfer/"+id+"/upload", strings.NewReader("content"), "Content-Type", octets)
+		status, raw := i.ask(testSender, "POST", "/filetransfer/"+id+"/upload", strings.NewReader("content"), "Content-Type", octets)
 		require.Equal(t, http.StatusOK, status, string(raw))
 		accepted := time.Now()
-		require.WithinDuration(t, accepted, <-told, 5*time.Second, "sooner than by asking from time to time")
+		require.WithinDuration(t, accepted, <-heard, 5*time.Second, "sooner than by asking from time to time")
 		_, n := r.at()
 		require.NotZero(t, n)
 	}
 
-	// who still listens when the process is told to stop is let go in good order
+	// who still listens when the process is asked to stop is let go in good order
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, i.url+"/events/api/v1/events", nil)
 	require.NoError(t, err)
-	request.Header.Set("Authorization", "Bearer "+i.as(demoStranger).token)
+	request.Header.Set("Authorization", "Bearer "+i.as(testStranger).Token)
 	request.Header.Set("Accept", "text/event-stream")
 	response, err := http.DefaultClient.Do(request)
 	require.NoError(t, err)

@@ -14,11 +14,22 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/formidling/formidling/identity"
+	"github.com/formidling/formidling/internal/plainclient"
 	"github.com/formidling/formidling/internal/testenv"
 	"github.com/formidling/formidling/models"
 )
 
 func TestMain(m *testing.M) { testenv.Main(m) }
+
+// The organisations of the tests, and their service. A broker in development knows these organisations by itself.
+const (
+	testOwner    models.Party = "0192:310000019"
+	testSender   models.Party = "0192:310000027"
+	testStranger models.Party = "0192:310000051"
+	testService               = "demo-files"
+)
+
+var testRecipients = []models.Party{"0192:310000035", "0192:310000043"}
 
 // installation is the production shape in real processes: PostgreSQL, Temporal, a Cloud Storage emulator,
 // an API and a worker, each of which a test may kill and start again.
@@ -35,7 +46,7 @@ type installation struct {
 	port     struct{ api, temporal, storage int }
 }
 
-// install starts everything with made-up organisations, and makes the demo's service.
+// install starts everything with made-up organisations, and makes a service.
 func install(t *testing.T) *installation {
 	t.Helper()
 	i := installWith(t)
@@ -96,38 +107,38 @@ func (i *installation) startWorker() { i.worker = testenv.Run(i.t, "formidling",
 
 func (i *installation) makeService() {
 	i.t.Helper()
-	owner := i.as(demoOwner)
+	owner := i.as(testOwner)
 	ctx := i.t.Context()
-	require.NoError(i.t, owner.post(ctx, "/serviceowner", map[string]any{"name": "o"}, nil))
-	require.NoError(i.t, owner.put(ctx, "/resource/"+demoService, map[string]any{"purgeFileTransferGracePeriod": "PT0S"}))
-	require.NoError(i.t, owner.put(ctx, "/resource/"+demoService+"/grants/"+demoSender.party.Number(), map[string]any{"send": true, "receive": false}))
-	for _, r := range demoRecipients {
-		require.NoError(i.t, owner.put(ctx, "/resource/"+demoService+"/grants/"+r.party.Number(), map[string]any{"send": false, "receive": true}))
+	require.NoError(i.t, owner.Post(ctx, "/serviceowner", map[string]any{"name": "o"}, nil))
+	require.NoError(i.t, owner.Put(ctx, "/resource/"+testService, map[string]any{"purgeFileTransferGracePeriod": "PT0S"}))
+	require.NoError(i.t, owner.Put(ctx, "/resource/"+testService+"/grants/"+testSender.Number(), map[string]any{"send": true, "receive": false}))
+	for _, r := range testRecipients {
+		require.NoError(i.t, owner.Put(ctx, "/resource/"+testService+"/grants/"+r.Number(), map[string]any{"send": false, "receive": true}))
 	}
 }
 
-func (i *installation) as(o demoOrganisation) *demoClient {
+func (i *installation) as(o models.Party) *plainclient.Client {
 	i.t.Helper()
 	issuer, err := identity.OpenDevIssuer(i.dir, time.Now)
 	require.NoError(i.t, err)
-	token, err := issuer.Token(o.party, []string{models.ScopeRead, models.ScopeWrite, models.ScopeServiceOwner}, time.Hour)
+	token, err := issuer.Token(o, []string{models.ScopeRead, models.ScopeWrite, models.ScopeServiceOwner}, time.Hour)
 	require.NoError(i.t, err)
-	return &demoClient{http: http.DefaultClient, base: i.url + "/broker/api/v1", token: token}
+	return plainclient.WithToken(i.url, token)
 }
 
 // ask makes one request and returns its status and body; headers come in pairs.
-func (i *installation) ask(by demoOrganisation, method, path string, body io.Reader, headers ...string) (int, []byte) {
+func (i *installation) ask(by models.Party, method, path string, body io.Reader, headers ...string) (int, []byte) {
 	i.t.Helper()
 	status, raw, err := i.try(by, method, path, body, headers...)
 	require.NoError(i.t, err)
 	return status, raw
 }
 
-func (i *installation) try(by demoOrganisation, method, path string, body io.Reader, headers ...string) (int, []byte, error) {
+func (i *installation) try(by models.Party, method, path string, body io.Reader, headers ...string) (int, []byte, error) {
 	c := i.as(by)
-	r, err := http.NewRequestWithContext(i.t.Context(), method, c.base+path, body)
+	r, err := http.NewRequestWithContext(i.t.Context(), method, c.Base+path, body)
 	require.NoError(i.t, err)
-	r.Header.Set("Authorization", "Bearer "+c.token)
+	r.Header.Set("Authorization", "Bearer "+c.Token)
 	r.Header.Set("Content-Type", "application/json")
 	for n := 0; n < len(headers); n += 2 {
 		r.Header.Set(headers[n], headers[n+1])
@@ -145,12 +156,12 @@ const octets = "application/octet-stream"
 
 func (i *installation) draft() string {
 	return fmt.Sprintf(`{"fileName":"a.bin","resourceId":%q,"sendersFileTransferReference":"r","sender":%q,"recipients":[%q,%q]}`,
-		demoService, demoSender.party, demoRecipients[0].party, demoRecipients[1].party)
+		testService, testSender, testRecipients[0], testRecipients[1])
 }
 
 func (i *installation) initialize(headers ...string) string {
 	i.t.Helper()
-	status, raw := i.ask(demoSender, "POST", "/filetransfer", strings.NewReader(i.draft()), headers...)
+	status, raw := i.ask(testSender, "POST", "/filetransfer", strings.NewReader(i.draft()), headers...)
 	require.Equal(i.t, http.StatusOK, status, string(raw))
 	var out struct{ FileTransferID string }
 	require.NoError(i.t, json.Unmarshal(raw, &out))
@@ -159,7 +170,7 @@ func (i *installation) initialize(headers ...string) string {
 
 func (i *installation) status(id string) string {
 	i.t.Helper()
-	_, raw := i.ask(demoSender, "GET", "/filetransfer/"+id, nil)
+	_, raw := i.ask(testSender, "GET", "/filetransfer/"+id, nil)
 	var out struct{ FileTransferStatus string }
 	require.NoError(i.t, json.Unmarshal(raw, &out), string(raw))
 	return out.FileTransferStatus
@@ -174,7 +185,7 @@ func (i *installation) becomes(id, status string) {
 // deliver has all recipients fetch and confirm.
 func (i *installation) deliver(id, content string) {
 	i.t.Helper()
-	for _, r := range demoRecipients {
+	for _, r := range testRecipients {
 		status, raw := i.ask(r, "GET", "/filetransfer/"+id+"/download", nil)
 		require.Equal(i.t, http.StatusOK, status, string(raw))
 		require.Equal(i.t, content, string(raw))

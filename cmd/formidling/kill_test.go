@@ -12,7 +12,7 @@ import (
 	"github.com/formidling/formidling/internal/testenv"
 )
 
-// slowly gives a body byte by byte until it is told to finish.
+// slowly gives a body byte by byte until it may finish.
 type slowly struct {
 	head   string
 	sent   bool
@@ -35,7 +35,7 @@ func TestKilledAPI_InTheMiddleOfAnUploadLosesNothing(t *testing.T) {
 	body := &slowly{head: strings.Repeat("x", 1<<20), finish: make(chan struct{})}
 	broken := make(chan error, 1)
 	go func() {
-		_, _, err := i.try(demoSender, "POST", "/filetransfer/"+id+"/upload", body, "Content-Type", octets)
+		_, _, err := i.try(testSender, "POST", "/filetransfer/"+id+"/upload", body, "Content-Type", octets)
 		broken <- err
 	}()
 	i.becomes(id, "UploadStarted")
@@ -44,7 +44,7 @@ func TestKilledAPI_InTheMiddleOfAnUploadLosesNothing(t *testing.T) {
 	require.Error(t, <-broken)
 	i.startAPI()
 	require.Equal(t, "UploadStarted", i.status(id))
-	status, raw := i.ask(demoSender, "POST", "/filetransfer/"+id+"/upload", strings.NewReader("whole"), "Content-Type", octets)
+	status, raw := i.ask(testSender, "POST", "/filetransfer/"+id+"/upload", strings.NewReader("whole"), "Content-Type", octets)
 	require.Equal(t, http.StatusOK, status, string(raw))
 	i.deliver(id, "whole")
 }
@@ -64,11 +64,11 @@ func TestKilledWorker_AtAnyStepTheTransferGoesOn(t *testing.T) {
 			die("before initialize")
 			id = i.initialize()
 			die("before upload")
-			status, raw := i.ask(demoSender, "POST", "/filetransfer/"+id+"/upload", strings.NewReader("content"), "Content-Type", octets)
+			status, raw := i.ask(testSender, "POST", "/filetransfer/"+id+"/upload", strings.NewReader("content"), "Content-Type", octets)
 			require.Equal(t, http.StatusOK, status, string(raw))
 			i.becomes(id, "Published")
 			die("before confirm")
-			for _, r := range demoRecipients {
+			for _, r := range testRecipients {
 				_, _ = i.ask(r, "GET", "/filetransfer/"+id+"/download", nil)
 				require.Eventually(t, func() bool {
 					status, _ := i.ask(r, "POST", "/filetransfer/"+id+"/confirmdownload", nil)
@@ -86,7 +86,7 @@ func TestKilledEverything_WhatWasAcknowledgedIsStillThere(t *testing.T) {
 	t.Parallel()
 	i := install(t)
 	id := i.initialize()
-	status, raw := i.ask(demoSender, "POST", "/filetransfer/"+id+"/upload", strings.NewReader("content"), "Content-Type", octets)
+	status, raw := i.ask(testSender, "POST", "/filetransfer/"+id+"/upload", strings.NewReader("content"), "Content-Type", octets)
 	require.Equal(t, http.StatusOK, status, string(raw))
 	for _, kill := range []func(){i.api.Kill, i.worker.Kill, i.temporal.Kill, i.storage.Kill, i.postgres.Kill} {
 		kill()
@@ -113,7 +113,7 @@ func TestTerminatedAPI_FinishesTheRequestsUnderWay(t *testing.T) {
 	}
 	done := make(chan result, 1)
 	go func() {
-		status, _, err := i.try(demoSender, "POST", "/filetransfer/"+id+"/upload", body, "Content-Type", octets)
+		status, _, err := i.try(testSender, "POST", "/filetransfer/"+id+"/upload", body, "Content-Type", octets)
 		done <- result{status, err}
 	}()
 	i.becomes(id, "UploadStarted")

@@ -87,8 +87,8 @@ func (p *parts) openTrust(ctx context.Context, l *logins) error {
 		if err := pki.KeepServer("localhost", "127.0.0.1", "::1"); err != nil {
 			return err
 		}
-		for _, o := range append([]demoOrganisation{demoOwner, demoSender, demoStranger}, demoRecipients...) {
-			if _, err := pki.Enrol(o.party.Number()); err != nil {
+		for _, number := range testpki.Organisations {
+			if _, err := pki.Enrol(number); err != nil {
 				return err
 			}
 		}

@@ -26,7 +26,7 @@ func TestLongUpload_NeedsNoMoreMemoryThanAShortOne(t *testing.T) {
 	for name, upload := range map[string]func(size int64){
 		"plain": func(size int64) {
 			id := i.initialize()
-			status, raw := i.ask(demoSender, "POST", "/filetransfer/"+id+"/upload", io.LimitReader(zeros{}, size), "Content-Type", octets)
+			status, raw := i.ask(testSender, "POST", "/filetransfer/"+id+"/upload", io.LimitReader(zeros{}, size), "Content-Type", octets)
 			require.Equal(t, http.StatusOK, status, string(raw))
 			i.discard(id)
 		},
@@ -53,6 +53,6 @@ func TestLongUpload_NeedsNoMoreMemoryThanAShortOne(t *testing.T) {
 // discard takes a transfer back, so that its bytes leave the disk.
 func (i *installation) discard(id string) {
 	i.t.Helper()
-	status, raw := i.ask(demoSender, "POST", "/filetransfer/"+id+"/cancel", nil)
+	status, raw := i.ask(testSender, "POST", "/filetransfer/"+id+"/cancel", nil)
 	require.Equal(i.t, http.StatusNoContent, status, string(raw))
 }

@@ -1,7 +1,9 @@
-// Command formidling is the whole broker in one binary: demo, run, api, worker, migrate, token, token-keys,
-// receipt-keys, receipt, testpki, audit, config; and its client: send, inbox, receive, status. main.go holds the commands,
-// config.go the settings, wire.go connects the packages, client_*.go is what the client commands share; the rest is one file
-// per command.
+// Command formidling is the whole broker in one binary. Its servers are run, api and worker; migrate, audit, token-keys,
+// receipt-keys and config look after them. The commands of clients (send, inbox, receive, status, token, receipt) are in
+// internal/cli, demo and testpki in internal/demo.
+//
+// main.go puts the commands together, settings.go is the table of settings and config.go what follows from them, and
+// wire.go connects the packages. The rest is one file per command, or per part of a server that needs connecting.
 package main
 
 import (
@@ -13,14 +15,17 @@ import (
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
+
+	"github.com/formidling/formidling/internal/cli"
+	"github.com/formidling/formidling/internal/demo"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // the second signal ends the process at once
 	if err := root().ExecuteContext(ctx); err != nil {
-		complain(os.Stderr, err)
-		os.Exit(exitCode(err))
+		cli.Complain(os.Stderr, err)
+		os.Exit(cli.ExitCode(err))
 	}
 }
 
@@ -33,9 +38,17 @@ func root() *cobra.Command {
 			"All settings are environment variables; `formidling config` lists them.",
 		SilenceUsage: true, SilenceErrors: true,
 	}
-	cmd.AddCommand(demoCommand(), runCommand(), apiCommand(), workerCommand(), migrateCommand(), tokenCommand(), tokenKeysCommand(), receiptKeysCommand(), receiptCommand(), testpkiCommand(), auditCommand(), configCommand())
-	cmd.AddCommand(sendCommand(), inboxCommand(), receiveCommand(), statusCommand())
+	cmd.AddCommand(runCommand(), apiCommand(), workerCommand(), migrateCommand(), auditCommand(), tokenKeysCommand(), receiptKeysCommand(), configCommand())
+	cmd.AddCommand(demo.Command(serveDemo), demo.TestPKICommand())
+	cmd.AddCommand(cli.New(cli.Options{Environ: os.Environ(), ServerSettings: table.Names(), Server: ownServer}).All()...)
+	addVersion(cmd)
 	return cmd
+}
+
+// ownServer tells client commands of the server that the environment configures.
+func ownServer() (cli.Server, error) {
+	c, err := readConfig(os.Environ())
+	return cli.Server{Listen: c.Listen, PublicURL: c.PublicURL, Data: c.Data}, err
 }
 
 // configured runs a command with the settings of the environment.
@@ -54,11 +67,11 @@ func configCommand() *cobra.Command {
 		Use: "config", Short: "Print every setting, its default and its meaning", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-			for _, s := range settings {
-				fmt.Fprintf(w, "%s\t%s\t%s\n", s.name, orDash(s.fallback), s.meaning)
+			for _, s := range table {
+				fmt.Fprintf(w, "%s\t%s\t%s\n", s.Name, orDash(s.Default), meaning(s))
 			}
-			for _, s := range clientSettings {
-				fmt.Fprintf(w, "%s\t%s\tsend, inbox, receive, status: %s\n", s.name, orDash(s.fallback), s.meaning)
+			for _, s := range cli.Settings() {
+				fmt.Fprintf(w, "%s\t-\tsend, inbox, receive, status: %s\n", s.Name, s.Meaning)
 			}
 			if err := w.Flush(); err != nil {
 				return err

@@ -7,10 +7,12 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/formidling/formidling/models"
 )
 
-// refusedAtOnce makes a request that must be told to come back, soon.
-func (i *installation) refusedAtOnce(by demoOrganisation, method, path, body string, headers ...string) {
+// refusedAtOnce makes a request that must be answered with "come back later", soon.
+func (i *installation) refusedAtOnce(by models.Party, method, path, body string, headers ...string) {
 	i.t.Helper()
 	began := time.Now()
 	status, raw := i.ask(by, method, path, strings.NewReader(body), headers...)
@@ -21,10 +23,16 @@ func (i *installation) refusedAtOnce(by demoOrganisation, method, path, body str
 
 func (i *installation) notReady(what string) {
 	i.t.Helper()
+	require.Equal(i.t, http.StatusServiceUnavailable, i.readiness(), "%s is down", what)
+}
+
+// readiness is the status with which the API answers whoever asks whether it can serve.
+func (i *installation) readiness() int {
+	i.t.Helper()
 	response, err := http.Get(i.url + "/readyz")
 	require.NoError(i.t, err)
 	require.NoError(i.t, response.Body.Close())
-	require.Equal(i.t, http.StatusServiceUnavailable, response.StatusCode, "%s is down", what)
+	return response.StatusCode
 }
 
 func TestTemporalDown_TheSameRequestSucceedsLater(t *testing.T) {
@@ -33,18 +41,18 @@ func TestTemporalDown_TheSameRequestSucceedsLater(t *testing.T) {
 	published := i.initialize()
 	i.temporal.Kill()
 	i.notReady("temporal")
-	i.refusedAtOnce(demoSender, "POST", "/filetransfer", i.draft(), "Idempotency-Key", "k")
-	i.refusedAtOnce(demoSender, "POST", "/filetransfer/"+published+"/upload", "content", "Content-Type", octets, "Idempotency-Key", "u")
+	i.refusedAtOnce(testSender, "POST", "/filetransfer", i.draft(), "Idempotency-Key", "k")
+	i.refusedAtOnce(testSender, "POST", "/filetransfer/"+published+"/upload", "content", "Content-Type", octets, "Idempotency-Key", "u")
 	i.startTemporal()
 	require.Eventually(t, func() bool {
-		status, _ := i.ask(demoSender, "POST", "/filetransfer/"+published+"/upload", strings.NewReader("content"), "Content-Type", octets, "Idempotency-Key", "u")
+		status, _ := i.ask(testSender, "POST", "/filetransfer/"+published+"/upload", strings.NewReader("content"), "Content-Type", octets, "Idempotency-Key", "u")
 		return status == http.StatusOK
 	}, 30*time.Second, 200*time.Millisecond)
 	first := i.initialize("Idempotency-Key", "k")
 	require.Equal(t, first, i.initialize("Idempotency-Key", "k"))
 	i.becomes(published, "Published")
 	i.deliver(published, "content")
-	_, raw := i.ask(demoSender, "GET", "/filetransfer?resourceId="+demoService, nil)
+	_, raw := i.ask(testSender, "GET", "/filetransfer?resourceId="+testService, nil)
 	require.Equal(t, 1, strings.Count(string(raw), first), "no duplicate: %s", raw)
 	require.Equal(t, 3, strings.Count(string(raw), `"`)/2+1, "two transfers: %s", raw)
 }
@@ -55,11 +63,11 @@ func TestDatabaseDown_TheSameRequestSucceedsLater(t *testing.T) {
 	waiting := i.initialize()
 	i.postgres.Kill()
 	i.notReady("database")
-	i.refusedAtOnce(demoSender, "POST", "/filetransfer", i.draft(), "Idempotency-Key", "k")
-	i.refusedAtOnce(demoSender, "GET", "/filetransfer/"+waiting, "")
+	i.refusedAtOnce(testSender, "POST", "/filetransfer", i.draft(), "Idempotency-Key", "k")
+	i.refusedAtOnce(testSender, "GET", "/filetransfer/"+waiting, "")
 	require.NoError(t, i.postgres.Start())
 	id := i.initialize("Idempotency-Key", "k")
-	status, raw := i.ask(demoSender, "POST", "/filetransfer/"+id+"/upload", strings.NewReader("content"), "Content-Type", octets)
+	status, raw := i.ask(testSender, "POST", "/filetransfer/"+id+"/upload", strings.NewReader("content"), "Content-Type", octets)
 	require.Equal(t, http.StatusOK, status, string(raw))
 	i.deliver(id, "content")
 	require.Equal(t, "Initialized", i.status(waiting))
@@ -71,11 +79,11 @@ func TestStorageDown_TheSameRequestSucceedsLater(t *testing.T) {
 	id := i.initialize()
 	i.storage.Kill()
 	i.notReady("storage")
-	status, raw := i.ask(demoSender, "POST", "/filetransfer/"+id+"/upload", strings.NewReader("content"), "Content-Type", octets)
+	status, raw := i.ask(testSender, "POST", "/filetransfer/"+id+"/upload", strings.NewReader("content"), "Content-Type", octets)
 	require.Equal(t, http.StatusServiceUnavailable, status, string(raw))
 	require.Equal(t, "UploadStarted", i.status(id))
 	i.startStorage()
-	status, raw = i.ask(demoSender, "POST", "/filetransfer/"+id+"/upload", strings.NewReader("content"), "Content-Type", octets)
+	status, raw = i.ask(testSender, "POST", "/filetransfer/"+id+"/upload", strings.NewReader("content"), "Content-Type", octets)
 	require.Equal(t, http.StatusOK, status, string(raw))
 	i.deliver(id, "content")
 	i.becomes(id, "Purged")

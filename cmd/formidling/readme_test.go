@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/formidling/formidling/internal/settings"
 	"github.com/formidling/formidling/internal/testenv"
 )
 
@@ -22,22 +23,22 @@ const readme = "../../README.md"
 // TestConfig_IsRenderedInReadme keeps the table of settings in README.md equal to the settings.
 func TestConfig_IsRenderedInReadme(t *testing.T) {
 	t.Parallel()
-	var table strings.Builder
-	table.WriteString("| setting | default | meaning |\n|---|---|---|\n")
-	for _, s := range settings {
-		fmt.Fprintf(&table, "| `%s` | %s | %s |\n", s.name, orDash(s.fallback), s.meaning)
+	var rendered strings.Builder
+	rendered.WriteString("| setting | default | meaning |\n|---|---|---|\n")
+	for _, s := range table {
+		fmt.Fprintf(&rendered, "| %s | %s | %s |\n", name(s), orDash(s.Default), s.Meaning)
 	}
 	raw, err := os.ReadFile(readme)
 	require.NoError(t, err)
-	rendered := regexp.MustCompile(`(?s)(<!-- rendered by TestConfig_IsRenderedInReadme[^>]*-->\n).*?(<!-- end -->)`)
-	want := rendered.ReplaceAllString(string(raw), "${1}"+strings.ReplaceAll(table.String(), "$", "$$")+"${2}")
+	place := regexp.MustCompile(`(?s)(<!-- rendered by TestConfig_IsRenderedInReadme[^>]*-->\n).*?(<!-- end -->)`)
+	want := place.ReplaceAllString(string(raw), "${1}"+strings.ReplaceAll(rendered.String(), "$", "$$")+"${2}")
 	if *update {
 		require.NoError(t, os.WriteFile(readme, []byte(want), 0o644))
 	}
 	raw, err = os.ReadFile(readme)
 	require.NoError(t, err)
 	require.Equal(t, want, string(raw), "run `make generate`")
-	require.LessOrEqual(t, strings.Count(rendered.ReplaceAllString(want, ""), "\n"), 150, "README stays short")
+	require.LessOrEqual(t, strings.Count(place.ReplaceAllString(want, ""), "\n"), 150, "README stays short")
 }
 
 // TestReadme_FirstFileWithCurl runs what README.md tells a newcomer to type.
@@ -135,4 +136,12 @@ func TestInvariants_NameTestsThatExist(t *testing.T) {
 	for _, name := range regexp.MustCompile("`(Test[A-Za-z0-9_]+)(…?)`").FindAllStringSubmatch(string(raw), -1) {
 		require.Contains(t, code.String(), "func "+name[1], "docs/invariants.md names %s", name[0])
 	}
+}
+
+// name is how the table of README.md calls a setting.
+func name(s settings.Setting[config]) string {
+	if s.Alias == "" {
+		return "`" + s.Name + "`"
+	}
+	return "`" + s.Name + "`, or `" + s.Alias + "`"
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/formidling/formidling/workflows"
 )
 
-// openReceiptKeys reads the keys that sign receipts; run and demo make them at the first time.
+// openReceiptKeys reads the keys that sign receipts; run and demo make them the first time.
 func (p *parts) openReceiptKeys(ctx context.Context, demo bool) (err error) {
 	switch file := p.config.ReceiptKeys; {
 	case file != "" && !demo && !p.config.publicURLGiven:
@@ -22,7 +22,7 @@ func (p *parts) openReceiptKeys(ctx context.Context, demo bool) (err error) {
 	default:
 		p.log.WarnContext(ctx, "FORMIDLING_RECEIPT_KEYS is empty: receipts are written down, and wait for keys to sign them")
 	}
-	if p.receipts != nil && p.receipts.InMemory() {
+	if p.receipts != nil {
 		p.store.SignAtOnce(p.receiptIssuer().Sign)
 	}
 	return err

@@ -68,8 +68,8 @@ func (p pattern) sum(t *testing.T, size int64) string {
 // downloaded is the SHA-256 and the size of what the first recipient is served.
 func (i *installation) downloaded(id string) (sum string, size int64) {
 	i.t.Helper()
-	c := i.as(demoRecipients[0])
-	response, err := c.do(i.t.Context(), "GET", "/filetransfer/"+id+"/download", "", nil)
+	c := i.as(testRecipients[0])
+	response, err := c.Do(i.t.Context(), "GET", "/filetransfer/"+id+"/download", "", nil)
 	require.NoError(i.t, err)
 	defer func() { _ = response.Body.Close() }()
 	require.Equal(i.t, http.StatusOK, response.StatusCode)

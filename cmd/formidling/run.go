@@ -8,21 +8,22 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/formidling/formidling/identity"
+	"github.com/formidling/formidling/internal/devtemporal"
 )
 
 // defaultMTLS is where run lets organisations log in with their certificate.
 const defaultMTLS = "127.0.0.1:8443"
 
 func runCommand() *cobra.Command {
-	ports := temporalPorts{server: 7233, ui: 8233}
+	ports := devtemporal.Ports{Server: 7233, UI: 8233}
 	cmd := &cobra.Command{
 		Use: "run", Short: "Serve everything on this machine, with nothing but this program", Args: cobra.NoArgs,
 		Long: "Serves the API, the worker and Temporal with its UI on loopback. State lies in FORMIDLING_DATA and stays.\n" +
 			"Organisations log in with certificates of a test PKI in FORMIDLING_DATA/pki, at FORMIDLING_MTLS_LISTEN, or with\n" +
 			"tokens of `formidling token`.",
 	}
-	cmd.Flags().IntVar(&ports.server, "temporal-port", ports.server, "port of the Temporal server; 0 takes a free one")
-	cmd.Flags().IntVar(&ports.ui, "temporal-ui-port", ports.ui, "port of the Temporal UI; 0 for none, -1 takes a free one")
+	cmd.Flags().IntVar(&ports.Server, "temporal-port", ports.Server, "port of the Temporal server; 0 takes a free one")
+	cmd.Flags().IntVar(&ports.UI, "temporal-ui-port", ports.UI, "port of the Temporal UI; 0 for none, -1 takes a free one")
 	cmd.RunE = configured(func(ctx context.Context, c config) error {
 		if c.development() {
 			if err := identity.RequireLoopback(c.Listen, c.PublicURL); err != nil {

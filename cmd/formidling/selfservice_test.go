@@ -19,6 +19,7 @@ import (
 
 	"github.com/formidling/formidling/identity"
 	"github.com/formidling/formidling/identity/testpki"
+	"github.com/formidling/formidling/internal/plainclient"
 	"github.com/formidling/formidling/internal/testenv"
 	"github.com/formidling/formidling/models"
 	"github.com/formidling/formidling/store"
@@ -57,9 +58,12 @@ func (i *trusting) file(number string) string {
 	return filepath.Join(i.config.pkiDirectory(), number+".pem")
 }
 
-func (i *trusting) certified(number string) *demoClient {
+// root is where the certificate lies that the broker's own is signed by.
+func (i *trusting) root() string { return filepath.Join(i.config.pkiDirectory(), "root.pem") }
+
+func (i *trusting) certified(number string) *plainclient.Client {
 	i.t.Helper()
-	c, err := loginWithCertificate(i.t.Context(), i.config, i.file(number))
+	c, err := plainclient.WithCertificate(i.config.MTLSURL, i.root(), i.file(number))
 	require.NoError(i.t, err)
 	return c
 }
@@ -125,23 +129,24 @@ func TestSelfService_NeedsNoOperator(t *testing.T) {
 	ctx := t.Context()
 
 	o := i.certified(owner)
-	require.NoError(t, o.post(ctx, "/serviceowner", map[string]any{"name": "New office"}, nil))
-	require.NoError(t, o.put(ctx, "/resource/new-service", map[string]any{}))
-	require.NoError(t, o.put(ctx, "/resource/new-service/grants/"+recipient, map[string]any{"receive": true}))
+	require.NoError(t, o.Post(ctx, "/serviceowner", map[string]any{"name": "New office"}, nil))
+	require.NoError(t, o.Put(ctx, "/resource/new-service", map[string]any{}))
+	require.NoError(t, o.Put(ctx, "/resource/new-service/grants/"+recipient, map[string]any{"receive": true}))
 	s := i.certified(sender)
 	var request struct{ ID string }
-	require.NoError(t, s.post(ctx, "/resource/new-service/access-requests", map[string]any{"send": true, "text": "we are new here"}, &request))
+	require.NoError(t, s.Post(ctx, "/resource/new-service/access-requests", map[string]any{"send": true, "text": "we are new here"}, &request))
 	approve(ctx, t, o, request.ID)
 
-	c, err := loginWithToken(ctx, i.config, i.file(sender))
+	token, err := plainclient.BuyToken(ctx, i.url, i.file(sender), "", models.AllScopes())
 	require.NoError(t, err)
+	c := plainclient.WithToken(i.url, token)
 	id := deliverOne(ctx, t, c, i.certified(recipient), sender, recipient)
 	require.NotEmpty(t, id)
 
 	r := i.certified(recipient)
 	delegate := *r
-	delegate.base = i.config.MTLSURL + "/identity/api/v1"
-	require.NoError(t, delegate.put(ctx, "/delegations/"+supplier, map[string]any{"receive": true}))
+	delegate.Base = i.config.MTLSURL + "/identity/api/v1"
+	require.NoError(t, delegate.Put(ctx, "/delegations/"+supplier, map[string]any{"receive": true}))
 	through, err := i.actingFor(ctx, supplier, recipient)
 	require.NoError(t, err)
 	deliverOne(ctx, t, c, through, sender, recipient)
@@ -151,40 +156,39 @@ func TestSelfService_NeedsNoOperator(t *testing.T) {
 }
 
 // actingFor buys a token with which a supplier acts for an organisation.
-func (i *trusting) actingFor(ctx context.Context, supplier, principal string) (*demoClient, error) {
-	claims := map[string]any{"consumer_org": principal}
-	token, err := buyTokenWith(ctx, http.DefaultClient, i.url, i.file(supplier), []string{models.ScopeRead, models.ScopeWrite}, claims)
-	return &demoClient{http: http.DefaultClient, base: i.url + "/broker/api/v1", token: token}, err
+func (i *trusting) actingFor(ctx context.Context, supplier, principal string) (*plainclient.Client, error) {
+	token, err := plainclient.BuyToken(ctx, i.url, i.file(supplier), principal, []string{models.ScopeRead, models.ScopeWrite})
+	return plainclient.WithToken(i.url, token), err
 }
 
-func approve(ctx context.Context, t *testing.T, o *demoClient, id string) {
+func approve(ctx context.Context, t *testing.T, o *plainclient.Client, id string) {
 	t.Helper()
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, o.base+"/access-requests/"+id+"/approve", strings.NewReader(`{}`))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, o.Base+"/access-requests/"+id+"/approve", strings.NewReader(`{}`))
 	require.NoError(t, err)
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("If-Match", "*")
-	response, err := o.http.Do(r)
+	response, err := o.HTTP.Do(r)
 	require.NoError(t, err)
 	require.NoError(t, response.Body.Close())
 	require.Equal(t, http.StatusOK, response.StatusCode)
 }
 
-func deliverOne(ctx context.Context, t *testing.T, from, to *demoClient, sender, recipient string) string {
+func deliverOne(ctx context.Context, t *testing.T, from, to *plainclient.Client, sender, recipient string) string {
 	t.Helper()
 	content := bytes.Repeat([]byte("content "), 1000)
 	file := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(file, content, 0o600))
 	var made struct{ FileTransferID string }
-	require.NoError(t, from.post(ctx, "/filetransfer", map[string]any{
+	require.NoError(t, from.Post(ctx, "/filetransfer", map[string]any{
 		"resourceId": "new-service", "fileName": "f", "sendersFileTransferReference": "r",
 		"sender": models.Norwegian(sender), "recipients": []models.Party{models.Norwegian(recipient)},
 	}, &made))
-	sum, _, err := from.upload(ctx, made.FileTransferID, file)
+	sum, _, err := from.Upload(ctx, made.FileTransferID, file)
 	require.NoError(t, err)
-	got, _, err := to.download(ctx, made.FileTransferID)
+	got, _, err := to.Download(ctx, made.FileTransferID)
 	require.NoError(t, err)
 	require.Equal(t, sum, got)
-	require.NoError(t, to.post(ctx, "/filetransfer/"+made.FileTransferID+"/confirmdownload", nil, nil))
+	require.NoError(t, to.Post(ctx, "/filetransfer/"+made.FileTransferID+"/confirmdownload", nil, nil))
 	return made.FileTransferID
 }
 
@@ -192,11 +196,11 @@ func TestCertificates_AreWhatTheListenerAsksFor(t *testing.T) {
 	t.Parallel()
 	i := installTrusting(t)
 	ctx := t.Context()
-	me := func(c *demoClient) (string, error) {
+	me := func(c *plainclient.Client) (string, error) {
 		asked := *c
-		asked.base = strings.Replace(c.base, "/broker/api/v1", "/identity/api/v1", 1)
+		asked.Base = strings.Replace(c.Base, "/broker/api/v1", "/identity/api/v1", 1)
 		var out struct{ Organization string }
-		err := asked.get(ctx, "/me", &out)
+		err := asked.Get(ctx, "/me", &out)
 		return out.Organization, err
 	}
 	c := i.certified("310000027")
@@ -205,19 +209,21 @@ func TestCertificates_AreWhatTheListenerAsksFor(t *testing.T) {
 	require.Equal(t, "0192:310000027", who)
 
 	// a token is no certificate, and whoever has neither is nobody
-	plain := &demoClient{http: http.DefaultClient, base: i.url + "/broker/api/v1"}
+	plain := plainclient.WithToken(i.url, "")
 	_, err = me(plain)
 	requireStatus(t, err, http.StatusUnauthorized)
-	developer, err := developmentToken(config{Data: t.TempDir(), Listen: "127.0.0.1:1", PublicURL: "http://127.0.0.1:1"}, "310000027", models.AllScopes(), time.Hour)
+	issuer, err := identity.OpenDevIssuer(t.TempDir(), time.Now)
 	require.NoError(t, err)
-	plain.token = developer
+	developer, err := issuer.Token(testSender, models.AllScopes(), time.Hour)
+	require.NoError(t, err)
+	plain.Token = developer
 	_, err = me(plain)
 	requireStatus(t, err, http.StatusUnauthorized)
 
 	// what every case of the PKI gets at the real listener
 	for _, k := range i.pki.Cases() {
 		file := filepath.Join(i.config.pkiDirectory(), "cases", k.Name+".pem")
-		one, err := loginWithCertificate(ctx, i.config, file)
+		one, err := plainclient.WithCertificate(i.config.MTLSURL, i.root(), file)
 		require.NoError(t, err, k.Name)
 		who, err := me(one)
 		if k.Accepted && !k.SEID1 {
@@ -236,7 +242,7 @@ func TestCertificates_AreWhatTheListenerAsksFor(t *testing.T) {
 
 func requireStatus(t *testing.T, err error, status int) {
 	t.Helper()
-	var refused *refusal
+	var refused *plainclient.RefusedError
 	require.ErrorAs(t, err, &refused)
 	require.Equal(t, status, refused.Status)
 }

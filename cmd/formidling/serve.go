@@ -65,7 +65,7 @@ func (p *parts) serveAPI(ctx context.Context, ready func()) error {
 	return group.Wait()
 }
 
-// listen opens an address; when its port was left to the system, address and URL are told which it is.
+// listen opens an address; when its port was left to the system, address and URL are changed to name it.
 func listen(ctx context.Context, name string, address, publicURL *string) (net.Listener, error) {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", *address)
 	if err != nil {
@@ -127,8 +127,8 @@ func (p *parts) serveCodec(ctx context.Context) error {
 	}))
 }
 
-// collect deletes, from time to time, files whose process died before they had a transfer, and what is known of
-// assertions that have expired anyway.
+// collect regularly deletes what processes left behind that died in the middle of an upload, and what the store remembers
+// of assertions that have expired since.
 func (p *parts) collect(ctx context.Context) {
 	tick := time.NewTicker(api.CollectEvery)
 	defer tick.Stop()
@@ -150,8 +150,8 @@ func (p *parts) collect(ctx context.Context) {
 	}
 }
 
-// work runs the workers until ctx ends, and then lets what runs finish. It waits for a Temporal that is
-// not there yet.
+// work runs the workers until ctx ends, and then lets what runs finish. It waits for Temporal when that
+// does not answer yet.
 func (p *parts) work(ctx context.Context, ready func()) error {
 	for {
 		pair := p.workers()

@@ -16,6 +16,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/formidling/formidling/internal/plainclient"
 )
 
 // The slow clients: uploads of a few transfers, many tries of each (the first whole one wins), tus uploads, and
@@ -34,6 +36,7 @@ const (
 type gated struct {
 	head, rest io.Reader
 	open       <-chan struct{} // nil: it was its turn
+	opened     func()          // is called when it is
 }
 
 // Read implements io.Reader.
@@ -44,6 +47,7 @@ func (g *gated) Read(p []byte) (int, error) {
 	if g.open != nil {
 		<-g.open
 		g.open = nil
+		g.opened()
 	}
 	return g.rest.Read(p)
 }
@@ -52,12 +56,52 @@ func (g *gated) Read(p []byte) (int, error) {
 type slowClients struct {
 	i       *installation
 	http    *http.Client
-	sender  *demoClient
-	reader  *demoClient
+	sender  *plainclient.Client
+	reader  *plainclient.Client
 	content pattern
 	sum     string        // of the file to download
 	open    chan struct{} // lets one client go on
 	won     atomic.Int64
+	ending  chan struct{} // holds one for each client that was let go on and has not ended; never more than slowEnds
+}
+
+// slowEnds is how many clients end at once: as many as a small machine can answer in good time.
+const slowEnds = 50
+
+// slowClient is one of them: it counts as ended when its request has returned and its body was let go on, in either order,
+// for a request that is refused early leaves its body waiting.
+type slowClient struct {
+	ending  chan struct{}
+	missing atomic.Int32
+}
+
+func (c *slowClient) step() {
+	if c.missing.Add(-1) == 0 {
+		<-c.ending
+	}
+}
+
+// run lets a client do its request.
+func (s *slowClients) run(request func(c *slowClient) error) func() error {
+	return func() error {
+		c := &slowClient{ending: s.ending}
+		c.missing.Store(2)
+		defer c.step()
+		return request(c)
+	}
+}
+
+// endOneByOne lets all clients go on, one after the other, as fast as those before have ended.
+func (s *slowClients) endOneByOne(ctx context.Context) {
+	for range 1000 {
+		for _, next := range []chan struct{}{s.ending, s.open} {
+			select {
+			case next <- struct{}{}:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
 }
 
 // TestSlowClients_AThousandAtOnceCostLittle holds 1,000 clients in the middle of their requests, counts what one API
@@ -66,12 +110,12 @@ func TestSlowClients_AThousandAtOnceCostLittle(t *testing.T) {
 	dir := t.TempDir()
 	i := installWith(t, "OBJECTS="+dir, "FORMIDLING_UPLOAD_SLOTS=1001", "FORMIDLING_UPLOADS_PER_ORGANISATION=1000")
 	i.makeService()
-	s := &slowClients{i: i, sender: i.as(demoSender), reader: i.as(demoRecipients[0]), content: newPattern(9), open: make(chan struct{}), http: &http.Client{Transport: &http.Transport{
+	s := &slowClients{i: i, sender: i.as(testSender), reader: i.as(testRecipients[0]), content: newPattern(9), open: make(chan struct{}), ending: make(chan struct{}, slowEnds), http: &http.Client{Transport: &http.Transport{
 		DialContext: (&net.Dialer{Control: smallWindow}).DialContext, ReadBufferSize: 4 << 10, WriteBufferSize: 4 << 10,
 	}}}
 	s.sum = s.content.sum(t, slowFile)
 	file, plain, resumed := i.initialize(), s.transfers(slowTransfers), s.transfers(slowResumed)
-	status, raw := i.ask(demoSender, "POST", "/filetransfer/"+file+"/upload", s.content.from(0, slowFile), "Content-Type", octets)
+	status, raw := i.ask(testSender, "POST", "/filetransfer/"+file+"/upload", s.content.from(0, slowFile), "Content-Type", octets)
 	require.Equal(t, http.StatusOK, status, string(raw))
 	idle, _ := i.api.Memory(t)
 	_, _, before := i.api.Descriptors(t, dir)
@@ -79,27 +123,24 @@ func TestSlowClients_AThousandAtOnceCostLittle(t *testing.T) {
 
 	clients, ctx := errgroup.WithContext(t.Context())
 	for range slowDownloads {
-		clients.Go(func() error { return s.download(ctx, file) })
+		clients.Go(s.run(func(c *slowClient) error { return s.download(ctx, c, file) }))
 	}
 	for _, id := range plain {
 		for range slowTries {
-			clients.Go(func() error { return s.upload(ctx, id) })
+			clients.Go(s.run(func(c *slowClient) error { return s.upload(ctx, c, id) }))
 		}
 	}
 	for _, id := range resumed {
 		u := i.tus(i.url, id, slowSize)
-		clients.Go(func() error {
-			_, err := u.patch(ctx, 0, s.body(), slowSize)
+		clients.Go(s.run(func(c *slowClient) error {
+			_, err := u.patch(ctx, 0, s.body(c), slowSize)
 			return err
-		})
+		}))
 	}
 	s.allUnderWay(dir)
 	now, _ := i.api.Memory(t)
 	sockets, files, all := i.api.Descriptors(t, dir)
-	for range 1000 { // they end one after the other, as clients do
-		s.open <- struct{}{}
-		time.Sleep(3 * time.Millisecond)
-	}
+	s.endOneByOne(ctx)
 	require.NoError(t, clients.Wait())
 	_, peak := i.api.Memory(t)
 	const mib = 1 << 20
@@ -137,8 +178,8 @@ func (s *slowClients) transfers(n int) []string {
 	return ids
 }
 
-func (s *slowClients) body() io.Reader {
-	return &gated{head: s.content.from(0, slowHead), rest: s.content.from(slowHead, slowSize), open: s.open}
+func (s *slowClients) body(c *slowClient) io.Reader {
+	return &gated{head: s.content.from(0, slowHead), rest: s.content.from(slowHead, slowSize), open: s.open, opened: c.step}
 }
 
 // allUnderWay waits until the process has a connection for each client, and a file for each that reads or writes one.
@@ -151,30 +192,19 @@ func (s *slowClients) allUnderWay(dir string) {
 	}, 60*time.Second, 50*time.Millisecond, "a connection and a file for each")
 }
 
-func (s *slowClients) send(ctx context.Context, c *demoClient, method, path string, body io.Reader, size int64) (*http.Response, error) {
-	r, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
+func (s *slowClients) send(ctx context.Context, c *plainclient.Client, method, path string, body io.Reader, size int64) (*http.Response, error) {
+	r, err := http.NewRequestWithContext(ctx, method, c.Base+path, body)
 	if err != nil {
 		return nil, err
 	}
 	r.ContentLength = size
-	r.Header.Set("Authorization", "Bearer "+c.token)
+	r.Header.Set("Authorization", "Bearer "+c.Token)
 	return s.http.Do(r)
 }
 
-// upload succeeds when it wins, and when another try of the same transfer did. Told to come back, it does.
-func (s *slowClients) upload(ctx context.Context, id string) error {
-	err := s.uploadOnce(ctx, id, s.body())
-	for began := time.Now(); errors.Is(err, errComeBack) && time.Since(began) < time.Minute; {
-		time.Sleep(time.Second)
-		err = s.uploadOnce(ctx, id, s.content.from(0, slowSize))
-	}
-	return err
-}
-
-var errComeBack = errors.New("come back later")
-
-func (s *slowClients) uploadOnce(ctx context.Context, id string, body io.Reader) error {
-	response, err := s.send(ctx, s.sender, http.MethodPost, "/filetransfer/"+id+"/upload", body, slowSize)
+// upload succeeds when it wins, and when another try of the same transfer did.
+func (s *slowClients) upload(ctx context.Context, c *slowClient, id string) error {
+	response, err := s.send(ctx, s.sender, http.MethodPost, "/filetransfer/"+id+"/upload", s.body(c), slowSize)
 	if err != nil {
 		return err
 	}
@@ -184,15 +214,13 @@ func (s *slowClients) uploadOnce(ctx context.Context, id string, body io.Reader)
 	case http.StatusOK:
 		s.won.Add(1)
 	case http.StatusConflict:
-	case http.StatusServiceUnavailable: // a thousand ends at once may be more than a small machine manages
-		err = fmt.Errorf("upload %s: %w: %s", id, errComeBack, said)
 	default:
 		err = fmt.Errorf("upload %s: %s %s", id, response.Status, said)
 	}
 	return err
 }
 
-func (s *slowClients) download(ctx context.Context, id string) error {
+func (s *slowClients) download(ctx context.Context, c *slowClient, id string) error {
 	response, err := s.send(ctx, s.reader, http.MethodGet, "/filetransfer/"+id+"/download", nil, 0)
 	if err != nil {
 		return err
@@ -203,6 +231,7 @@ func (s *slowClients) download(ctx context.Context, id string) error {
 		return err
 	}
 	<-s.open
+	c.step()
 	if _, err := io.Copy(h, response.Body); err != nil {
 		return err
 	}

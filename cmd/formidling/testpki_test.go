@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/formidling/formidling/identity"
+	"github.com/formidling/formidling/identity/testpki"
 	"github.com/formidling/formidling/internal/testenv"
 	"github.com/formidling/formidling/models"
 )
@@ -27,7 +28,7 @@ func TestTestpki_WritesOrganisationsThatItsBundleTrusts(t *testing.T) {
 		return strings.Fields(r.Out.String())
 	}
 	files := written()
-	require.Len(t, files, len(testOrganisations))
+	require.Len(t, files, len(testpki.Organisations))
 	root, err := os.ReadFile(filepath.Join(dir, "root.pem"))
 	require.NoError(t, err)
 

@@ -33,7 +33,7 @@ func (e *refusedError) Error() string { return fmt.Sprintf("%d: %s", e.status, e
 // tus creates the tus upload of a transfer at a server and returns it.
 func (i *installation) tus(server, id string, size int64) *tusUpload {
 	i.t.Helper()
-	u := (&tusUpload{t: i.t, path: "/broker/api/v1/filetransfer/upload/tus/" + id, token: i.as(demoSender).token, size: size}).at(server)
+	u := (&tusUpload{t: i.t, path: "/broker/api/v1/filetransfer/upload/tus/" + id, token: i.as(testSender).Token, size: size}).at(server)
 	_, err := u.do(i.t.Context(), http.MethodPost, nil, 0, "Upload-Length", strconv.FormatInt(size, 10))
 	require.NoError(i.t, err)
 	return u

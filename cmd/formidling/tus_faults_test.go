@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,8 +20,9 @@ import (
 // throttled gives a body at a rate of bytes per second, as a link does that is slower than the server.
 type throttled struct {
 	io.Reader
-	rate int
-	next time.Time
+	rate  int
+	next  time.Time
+	given atomic.Int64 // bytes
 }
 
 // Read implements io.Reader.
@@ -29,6 +31,7 @@ func (s *throttled) Read(p []byte) (int, error) {
 	if now := time.Now(); s.next.Before(now) {
 		s.next = now
 	}
+	s.given.Add(int64(n))
 	s.next = s.next.Add(time.Duration(n) * time.Second / time.Duration(s.rate))
 	time.Sleep(time.Until(s.next))
 	return n, err
@@ -169,7 +172,7 @@ func TestStalledClient_CannotWriteIntoWhatAnotherFinished(t *testing.T) {
 				_, err := io.Copy(rest, other.from(head, size)) // nobody may be there to read it
 				_ = rest.CloseWithError(err)
 			}()
-			require.Error(t, <-done, "its bytes were not taken, so it must not be told that they were")
+			require.Error(t, <-done, "its bytes were not taken, so it must not hear that they were")
 			i.holds(id, content.sum(t, size), size)
 		})
 	}
@@ -184,17 +187,17 @@ func TestStorageDown_InTheMiddleOfAnUpload(t *testing.T) {
 	sum := content.sum(t, size)
 	plain, resumed := i.initialize(), i.initialize()
 	u := i.tus(i.url, resumed, size)
-	slow := func(at int64) io.Reader { return &throttled{Reader: content.from(at, size), rate: rate} }
+	bodies := []*throttled{{Reader: content.from(0, size), rate: rate}, {Reader: content.from(0, size), rate: rate}}
 	var uploads errgroup.Group
 	uploads.Go(func() error {
-		status, raw, err := i.try(demoSender, "POST", "/filetransfer/"+plain+"/upload", slow(0), "Content-Type", octets)
+		status, raw, err := i.try(testSender, "POST", "/filetransfer/"+plain+"/upload", bodies[0], "Content-Type", octets)
 		if err == nil && status != http.StatusOK && status != http.StatusServiceUnavailable {
 			err = fmt.Errorf("%d %s", status, raw)
 		}
 		return err
 	})
 	uploads.Go(func() error {
-		_, err := u.patch(t.Context(), 0, slow(0), size)
+		_, err := u.patch(t.Context(), 0, bodies[1], size)
 		if refused := new(refusedError); errors.As(err, &refused) && refused.status >= http.StatusInternalServerError {
 			return nil
 		}
@@ -202,15 +205,17 @@ func TestStorageDown_InTheMiddleOfAnUpload(t *testing.T) {
 	})
 	i.becomes(plain, "UploadStarted")
 	i.becomes(resumed, "UploadStarted")
-	time.Sleep(time.Second) // of the two and a half that the bodies take
+	require.Eventually(t, func() bool {
+		return bodies[0].given.Load() > size/3 && bodies[1].given.Load() > size/3
+	}, time.Minute, 5*time.Millisecond, "both are in the middle")
 	i.storage.Kill()
-	time.Sleep(time.Second)
+	require.Eventually(t, func() bool { return i.readiness() == http.StatusServiceUnavailable }, time.Minute, 20*time.Millisecond, "the API notices")
 	i.startStorage()
 	require.NoError(t, uploads.Wait())
 	u.finish(content)
 	i.holds(resumed, sum, size)
 	if i.status(plain) != "Published" {
-		status, raw := i.ask(demoSender, "POST", "/filetransfer/"+plain+"/upload", content.from(0, size), "Content-Type", octets)
+		status, raw := i.ask(testSender, "POST", "/filetransfer/"+plain+"/upload", content.from(0, size), "Content-Type", octets)
 		require.Equal(t, http.StatusOK, status, string(raw))
 	}
 	i.holds(plain, sum, size)
@@ -219,14 +224,14 @@ func TestStorageDown_InTheMiddleOfAnUpload(t *testing.T) {
 // fetchInPieces downloads over a link that breaks: each request asks for what is missing, of the same file.
 func (i *installation) fetchInPieces(server, id string, size int64) (sum string, tries int) {
 	i.t.Helper()
-	c := i.as(demoRecipients[0])
+	c := i.as(testRecipients[0])
 	client := &http.Client{Transport: &http.Transport{}}
 	defer client.CloseIdleConnections()
 	h, etag := sha256.New(), ""
 	for at := int64(0); at < size; tries++ {
 		r, err := http.NewRequestWithContext(i.t.Context(), http.MethodGet, server+"/broker/api/v1/filetransfer/"+id+"/download", nil)
 		require.NoError(i.t, err)
-		r.Header.Set("Authorization", "Bearer "+c.token)
+		r.Header.Set("Authorization", "Bearer "+c.Token)
 		if at > 0 {
 			r.Header.Set("Range", fmt.Sprintf("bytes=%d-", at))
 			r.Header.Set("If-Range", etag)

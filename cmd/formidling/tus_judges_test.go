@@ -90,22 +90,22 @@ func (j judge) upload(t *testing.T, i *installation, server, id, file string) {
 	if j.cut > 0 {
 		server = badlink.Cut(t, server, j.cut, 0)
 	}
-	told := map[string]any{
+	order := map[string]any{
 		"file": file, "endpoint": server + "/broker/api/v1/filetransfer/upload/tus/" + id,
-		"headers": map[string]string{"Authorization": "Bearer " + i.as(demoSender).token},
+		"headers": map[string]string{"Authorization": "Bearer " + i.as(testSender).Token},
 	}
 	for name, value := range j.options {
-		told[name] = value
+		order[name] = value
 	}
 	if j.killed {
-		told["stopAt"] = judgedSize / 2
-		first, killed := j.run(t, told)
+		order["stopAt"] = judgedSize / 2
+		first, killed := j.run(t, order)
 		require.True(t, killed)
-		delete(told, "stopAt")
-		delete(told, "endpoint")
-		told["uploadUrl"] = first.URL
+		delete(order, "stopAt")
+		delete(order, "endpoint")
+		order["uploadUrl"] = first.URL
 	}
-	got, killed := j.run(t, told)
+	got, killed := j.run(t, order)
 	require.False(t, killed)
 	require.Contains(t, got.URL, id, "the upload's id is the transfer's")
 	if j.cut > 0 {
@@ -114,9 +114,9 @@ func (j judge) upload(t *testing.T, i *installation, server, id, file string) {
 }
 
 // run runs the client once; killed tells that it ended by SIGKILL.
-func (j judge) run(t *testing.T, told map[string]any) (v verdict, killed bool) {
+func (j judge) run(t *testing.T, order map[string]any) (v verdict, killed bool) {
 	t.Helper()
-	raw, err := json.Marshal(told)
+	raw, err := json.Marshal(order)
 	require.NoError(t, err)
 	cmd := exec.CommandContext(t.Context(), j.program[0], append(append([]string{}, j.program[1:]...), string(raw))...)
 	cmd.Dir = filepath.Join("testdata", "tusjs")

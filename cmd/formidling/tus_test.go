@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/formidling/formidling/internal/plainclient"
 	"github.com/formidling/formidling/internal/testenv"
 )
 
@@ -22,7 +23,7 @@ type replicas struct {
 	*installation
 	mu    sync.Mutex
 	turn  int
-	at    []*demoClient
+	at    []*plainclient.Client
 	procs []*testenv.Running
 	envs  [][]string
 }
@@ -34,8 +35,8 @@ func (i *installation) replicate() *replicas {
 	require.NoError(i.t, err)
 	second := append(append([]string{}, i.env...), fmt.Sprintf("FORMIDLING_LISTEN=127.0.0.1:%d", port))
 	r := &replicas{installation: i, envs: [][]string{i.env, second}, procs: []*testenv.Running{i.api, nil}}
-	r.at = []*demoClient{i.as(demoSender), i.as(demoSender)}
-	r.at[1].base = fmt.Sprintf("http://127.0.0.1:%d/broker/api/v1", port)
+	r.at = []*plainclient.Client{i.as(testSender), i.as(testSender)}
+	r.at[1].Base = fmt.Sprintf("http://127.0.0.1:%d/broker/api/v1", port)
 	r.restart(1)
 	return r
 }
@@ -43,11 +44,11 @@ func (i *installation) replicate() *replicas {
 func (r *replicas) restart(n int) {
 	r.t.Helper()
 	r.procs[n] = testenv.Run(r.t, "formidling", r.envs[n], "api")
-	testenv.Answers(r.t, strings.TrimSuffix(r.at[n].base, "/broker/api/v1")+"/readyz")
+	testenv.Answers(r.t, strings.TrimSuffix(r.at[n].Base, "/broker/api/v1")+"/readyz")
 }
 
 // next is the client of the replica whose turn it is.
-func (r *replicas) next() *demoClient {
+func (r *replicas) next() *plainclient.Client {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.turn++
@@ -55,10 +56,10 @@ func (r *replicas) next() *demoClient {
 }
 
 // tus makes a request of the protocol to a replica; headers come in pairs.
-func (r *replicas) tus(c *demoClient, method, path string, body io.Reader, headers ...string) (*http.Response, error) {
-	q, err := http.NewRequestWithContext(r.t.Context(), method, c.base+path, body)
+func (r *replicas) tus(c *plainclient.Client, method, path string, body io.Reader, headers ...string) (*http.Response, error) {
+	q, err := http.NewRequestWithContext(r.t.Context(), method, c.Base+path, body)
 	require.NoError(r.t, err)
-	q.Header.Set("Authorization", "Bearer "+c.token)
+	q.Header.Set("Authorization", "Bearer "+c.Token)
 	q.Header.Set("Tus-Resumable", "1.0.0")
 	if body != nil {
 		q.Header.Set("Content-Type", "application/offset+octet-stream")
@@ -166,7 +167,7 @@ func TestTus_TwoReplicasShareAnUpload(t *testing.T) {
 			for n := range count {
 				from, to := n*len(content)/count, (n+1)*len(content)/count
 				part := r.open(id, "Upload-Concat", "partial", "Upload-Length", strconv.Itoa(to-from))
-				parts = append(parts, r.next().base+part)
+				parts = append(parts, r.next().Base+part)
 				all.Go(func() { r.send(part, content[from:to], 3<<20) })
 			}
 			all.Wait()

@@ -63,11 +63,11 @@ func (r *receiver) next(t *testing.T) received {
 }
 
 // events calls the part of the API that is about events.
-func (i *installation) events(by demoOrganisation, method, path, body string, want int, into any) {
+func (i *installation) events(by models.Party, method, path, body string, want int, into any) {
 	i.t.Helper()
 	r, err := http.NewRequestWithContext(i.t.Context(), method, i.url+"/events/api/v1"+path, strings.NewReader(body))
 	require.NoError(i.t, err)
-	r.Header.Set("Authorization", "Bearer "+i.as(by).token)
+	r.Header.Set("Authorization", "Bearer "+i.as(by).Token)
 	r.Header.Set("Content-Type", "application/json")
 	response, err := http.DefaultClient.Do(r)
 	require.NoError(i.t, err)
@@ -90,7 +90,7 @@ func TestKilledWorker_InMidDeliveryTheWebhookIsSentAgain(t *testing.T) {
 		Status string
 		Lag    int64
 	}
-	i.events(demoSender, "POST", "/subscriptions", `{"endPoint":"`+r.URL+`/hook"}`, http.StatusCreated, &n)
+	i.events(testSender, "POST", "/subscriptions", `{"endPoint":"`+r.URL+`/hook"}`, http.StatusCreated, &n)
 	require.Equal(t, models.EventValidateSubscription, r.next(t).Type)
 
 	hold := make(chan struct{})
@@ -112,14 +112,14 @@ func TestKilledWorker_InMidDeliveryTheWebhookIsSentAgain(t *testing.T) {
 
 	// an API that dies right after it accepted, and a Temporal that is away meanwhile, lose nothing
 	i.temporal.Kill()
-	i.events(demoSender, "POST", fmt.Sprintf("/subscriptions/%d/replay", n.ID), `{"from":"`+held.ID+`"}`, http.StatusOK, nil)
+	i.events(testSender, "POST", fmt.Sprintf("/subscriptions/%d/replay", n.ID), `{"from":"`+held.ID+`"}`, http.StatusOK, nil)
 	i.api.Kill()
 	i.startTemporal()
 	i.startAPI()
 	require.Equal(t, held, r.next(t))
 	require.Equal(t, second, r.next(t).Transfer)
 	require.Eventually(t, func() bool {
-		i.events(demoSender, "GET", fmt.Sprintf("/subscriptions/%d", n.ID), "", http.StatusOK, &n)
+		i.events(testSender, "GET", fmt.Sprintf("/subscriptions/%d", n.ID), "", http.StatusOK, &n)
 		return n.Status == "active" && n.Lag == 0
 	}, 20*time.Second, 50*time.Millisecond)
 }

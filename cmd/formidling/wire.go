@@ -110,7 +110,7 @@ func (p *parts) connectTemporal() error {
 	if p.namespace = o.Namespace; p.namespace == "" {
 		p.namespace = client.DefaultNamespace
 	}
-	o.Logger = sdklog.NewStructuredLogger(quiet(p.log))
+	o.Logger = sdklog.NewStructuredLogger(ofTemporal(p.log))
 	if nearby(o.HostPort) {
 		o.ConnectionOptions.GrpcCompression = &client.GrpcCompressionNone{} // it would cost both sides CPU and save nothing
 	}
@@ -126,15 +126,15 @@ func (p *parts) connectTemporal() error {
 	return nil
 }
 
-// nearby tells an address on this machine.
+// nearby reports whether an address is on this machine.
 func nearby(address string) bool {
 	host, _, err := net.SplitHostPort(address)
 	ip := net.ParseIP(host)
 	return err == nil && (host == "localhost" || ip != nil && ip.IsLoopback())
 }
 
-// quiet leaves the SDK's chatter at debug level: it reports what is normal, such as a rejected update.
-func quiet(log *slog.Logger) *slog.Logger {
+// ofTemporal marks what Temporal's SDK logs, which also reports what is normal, such as a rejected update.
+func ofTemporal(log *slog.Logger) *slog.Logger {
 	return log.With("part", "temporal")
 }
 

@@ -22,6 +22,10 @@ const (
 // renewBefore is how long before its end a certificate on disk is replaced.
 const renewBefore = 30 * 24 * time.Hour
 
+// Organisations are those that `formidling run`, `demo` and `testpki` make certificates for. They are synthetic: no real
+// organisation number begins with 3.
+var Organisations = []string{"310000019", "310000027", "310000035", "310000043", "310000051"}
+
 // Open reads the PKI in a directory, or makes one there. Its CAs stay; its revocation lists are issued anew,
 // and what is missing or about to expire is made. Processes that open one directory at once share one PKI.
 func Open(dir string, now time.Time) (*PKI, error) {

@@ -132,7 +132,7 @@ func signer(c tls.Certificate) crypto.Signer {
 
 // place writes a file unless it is there already; of two writers the first one wins.
 func place(file string, raw []byte) error {
-	return beside(file, raw, func(draft string) error {
+	return viaDraft(file, raw, func(draft string) error {
 		if err := os.Link(draft, file); err != nil && !errors.Is(err, fs.ErrExist) {
 			return err
 		}
@@ -142,10 +142,10 @@ func place(file string, raw []byte) error {
 
 // replace writes a file so that its readers see the old content or the new one, never half of it.
 func replace(file string, raw []byte) error {
-	return beside(file, raw, func(draft string) error { return os.Rename(draft, file) })
+	return viaDraft(file, raw, func(draft string) error { return os.Rename(draft, file) })
 }
 
-func beside(file string, raw []byte, move func(draft string) error) error {
+func viaDraft(file string, raw []byte, move func(draft string) error) error {
 	draft, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+".*") // mode 0600
 	if err != nil {
 		return err

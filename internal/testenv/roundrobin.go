@@ -26,7 +26,7 @@ func RoundRobin(t testing.TB, servers ...string) string {
 	proxy := httptest.NewServer(&httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(targets[turn.Add(1)%int64(len(targets))])
-			r.Out.Host = r.In.Host // clients are told URLs of the host that they know
+			r.Out.Host = r.In.Host // clients are given URLs of the host that they know
 		},
 		FlushInterval: -1,
 		ErrorLog:      log.New(io.Discard, "", 0), // clients that went away, which tests make on purpose

@@ -1,8 +1,0 @@
-//go:build !unix
-
-package main
-
-import "os"
-
-// lock opens a file; other processes are not kept from it.
-func lock(path string) (*os.File, error) { return os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) }
