@@ -182,11 +182,9 @@ func withoutRight(refused []Party) error {
 }
 
 func tooManyRecipients(limit, actual int) error {
-	n, m := int64(limit), int64(actual)
-	return &Error{
-		Kind: KindInvalid, Code: codeInvalid, Message: "One or more validation errors occurred.", Limit: &n, Actual: &m,
-		Fields: []FieldError{{Field: "recipients", Message: fmt.Sprintf("This service takes at most %d recipients.", limit)}},
-	}
+	e := errInvalid.Exceeded(int64(limit), int64(actual))
+	e.Fields = []FieldError{{Field: "recipients", Message: fmt.Sprintf("This service takes at most %d recipients.", limit)}}
+	return e
 }
 
 // Reason is one thing that decided, in words.
