@@ -40,7 +40,7 @@ type Rule struct {
 
 // appliesAt tells whether the rule counts at a moment when by acts for the party.
 func (r Rule) appliesAt(at time.Time, by Caller) bool {
-	return validAt(r.ValidFrom, r.ValidTo, at) &&
+	return ValidAt(r.ValidFrom, r.ValidTo, at) &&
 		(r.Effect == EffectBlock || r.Supplier == "" || r.Organisation != by.Party || by.Supplier == "" || by.Supplier == r.Supplier)
 }
 
@@ -252,9 +252,9 @@ func (r Rule) words(direction string, applies bool, at time.Time) string {
 		b.WriteString(", but no replies")
 	}
 	switch {
-	case !validAt(r.ValidFrom, r.ValidTo, at) && r.ValidFrom != nil && r.ValidFrom.After(at):
+	case !ValidAt(r.ValidFrom, r.ValidTo, at) && r.ValidFrom != nil && r.ValidFrom.After(at):
 		b.WriteString(", but only from " + r.ValidFrom.UTC().Format(time.RFC3339))
-	case !validAt(r.ValidFrom, r.ValidTo, at):
+	case !ValidAt(r.ValidFrom, r.ValidTo, at):
 		b.WriteString(", but only until " + r.ValidTo.UTC().Format(time.RFC3339))
 	case !applies:
 		b.WriteString(", but not through this supplier: only through " + string(r.Supplier))
