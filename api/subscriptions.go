@@ -2,9 +2,6 @@ package api
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -154,8 +151,7 @@ func (s *Server) readSubscription(c *gin.Context) (models.Subscription, error) {
 	if other := value(body.AlternativeSubjectFilter); other != "" && other != organisationPath(n.Party) {
 		return n, models.InvalidField("alternativeSubjectFilter", "An organisation is told of its own events only; its path is "+organisationPath(n.Party)+".")
 	}
-	sum := sha256.Sum256(fmt.Appendf(nil, "%q", []any{n.EndPoint, n.SourceFilter, n.ResourceID, n.SubjectFilter, n.TypeFilter}))
-	n.RequestHash = hex.EncodeToString(sum[:])
+	n.SetRequestHashes()
 	return n, s.Webhooks.Check(c.Request.Context(), n.EndPoint)
 }
 

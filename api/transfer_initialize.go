@@ -111,7 +111,7 @@ func (s *Server) acceptedBefore(ctx context.Context, sub models.Submission) (boo
 		return false, nil
 	case err != nil:
 		return false, err
-	case v.RequestHash != sub.RequestHash:
+	case !models.SameRequest(v.RequestHash, sub.RequestHash, sub.EarlierHash):
 		return false, models.ErrKeyReused
 	}
 	return true, nil

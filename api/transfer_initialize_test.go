@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -166,6 +167,25 @@ func TestInitialize_WithOneKeyMakesOneTransfer(t *testing.T) {
 	b.call(carol, "POST", "/filetransfer", toJSON(t, with(draft(), "sender", carol)), "Idempotency-Key", "k-1").is(http.StatusOK, "").json(&again)
 	require.NotEqual(t, first, again, "another sender's key is another key")
 	require.Len(t, b.found(alice, ""), 1)
+}
+
+func TestInitialize_RecognisesARetryOfWhatAnEarlierVersionTook(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	d := models.Draft{
+		FileName: "a.zip", ResourceID: svc, SendersReference: "ref-1", Sender: string(alice), Recipients: []string{string(bob), string(carol)},
+		PropertyList: map[string]string{"k": "v"},
+	}
+	before, err := models.NewSubmission(d, 10)
+	require.NoError(t, err)
+	before.ID, before.IdempotencyKey, before.RequestHash = models.IdempotentID(alice, "k-1"), "k-1", before.EarlierHash
+	before.By = models.Caller{Party: alice}
+	_, err = b.store.AcceptTransfer(t.Context(), before, "run", time.Hour)
+	require.NoError(t, err)
+	var again FileTransferInitialized
+	b.call(alice, "POST", "/filetransfer", toJSON(t, draft()), "Idempotency-Key", "k-1").is(http.StatusOK, "").json(&again)
+	require.Equal(t, before.ID, again.FileTransferID)
+	b.call(alice, "POST", "/filetransfer", toJSON(t, with(draft(), "fileName", "b.zip")), "Idempotency-Key", "k-1").is(http.StatusUnprocessableEntity, "FMD-00004")
 }
 
 func with(d map[string]any, field string, value any) map[string]any {

@@ -29,16 +29,8 @@ func EventSource(publicURL string) string {
 // NewCloudEvent is the envelope of an event; source is EventSource's.
 func NewCloudEvent(e Event, source string) CloudEvent {
 	data := map[string]string{"Role": string(e.Role)}
-	if e.Detail != "" {
-		switch e.Type {
-		case EventUploadFailed:
-			data["Reason"] = e.Detail
-		case EventReminder:
-			data["TimeLeft"] = e.Detail
-		case EventSubscriptionDisabled:
-			data["Subscription"] = e.Detail
-		default:
-		}
+	if name := e.Type.detailName(); name != "" && e.Detail != "" {
+		data[name] = e.Detail
 	}
 	out := CloudEvent{
 		ID: e.ID.String(), Source: source, Type: e.Type.FullType(), Time: e.At.UTC(),

@@ -40,7 +40,7 @@ type Rule struct {
 
 // appliesAt tells whether the rule counts at a moment when by acts for the party.
 func (r Rule) appliesAt(at time.Time, by Caller) bool {
-	return validAt(r.ValidFrom, r.ValidTo, at) &&
+	return ValidAt(r.ValidFrom, r.ValidTo, at) &&
 		(r.Effect == EffectBlock || r.Supplier == "" || r.Organisation != by.Party || by.Supplier == "" || by.Supplier == r.Supplier)
 }
 
@@ -182,11 +182,9 @@ func withoutRight(refused []Party) error {
 }
 
 func tooManyRecipients(limit, actual int) error {
-	n, m := int64(limit), int64(actual)
-	return &Error{
-		Kind: KindInvalid, Code: codeInvalid, Message: "One or more validation errors occurred.", Limit: &n, Actual: &m,
-		Fields: []FieldError{{Field: "recipients", Message: fmt.Sprintf("This service takes at most %d recipients.", limit)}},
-	}
+	e := errInvalid.Exceeded(int64(limit), int64(actual))
+	e.Fields = []FieldError{{Field: "recipients", Message: fmt.Sprintf("This service takes at most %d recipients.", limit)}}
+	return e
 }
 
 // Reason is one thing that decided, in words.
@@ -254,9 +252,9 @@ func (r Rule) words(direction string, applies bool, at time.Time) string {
 		b.WriteString(", but no replies")
 	}
 	switch {
-	case !validAt(r.ValidFrom, r.ValidTo, at) && r.ValidFrom != nil && r.ValidFrom.After(at):
+	case !ValidAt(r.ValidFrom, r.ValidTo, at) && r.ValidFrom != nil && r.ValidFrom.After(at):
 		b.WriteString(", but only from " + r.ValidFrom.UTC().Format(time.RFC3339))
-	case !validAt(r.ValidFrom, r.ValidTo, at):
+	case !ValidAt(r.ValidFrom, r.ValidTo, at):
 		b.WriteString(", but only until " + r.ValidTo.UTC().Format(time.RFC3339))
 	case !applies:
 		b.WriteString(", but not through this supplier: only through " + string(r.Supplier))

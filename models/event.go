@@ -12,7 +12,7 @@ import (
 // EventType is the last part of a CloudEvents type; see FullType (docs/reference/altinn-broker.md 2.4).
 type EventType string
 
-// The events that parties are told of.
+// The events that parties are told of. Each has a row in eventTable.
 const (
 	EventInitialized       EventType = "filetransferinitialized"
 	EventUploadProcessing  EventType = "uploadprocessing"
@@ -27,12 +27,42 @@ const (
 	eventTypePrefix                  = "no.altinn.broker."
 )
 
+// eventTable is every type there is, with the name that Event.Detail has in a CloudEvent's data; empty: it has none.
+// docs/events.md tells the same.
+var eventTable = []struct {
+	Type   EventType
+	Detail string
+}{
+	{EventInitialized, ""},
+	{EventUploadProcessing, ""},
+	{EventPublished, ""},
+	{EventUploadFailed, "Reason"}, // a FailureReason
+	{EventDownloadConfirmed, ""},
+	{EventAllConfirmed, ""},
+	{EventPurged, ""},
+	{EventNeverConfirmed, ""},
+	{EventCancelled, ""},
+	{EventReminder, "TimeLeft"}, // ISO 8601
+	{EventSubscriptionDisabled, "Subscription"},
+}
+
 // EventTypes is every type there is.
 func EventTypes() []EventType {
-	return []EventType{
-		EventInitialized, EventUploadProcessing, EventPublished, EventUploadFailed, EventDownloadConfirmed,
-		EventAllConfirmed, EventPurged, EventNeverConfirmed, EventCancelled, EventReminder, EventSubscriptionDisabled,
+	out := make([]EventType, len(eventTable))
+	for i, row := range eventTable {
+		out[i] = row.Type
 	}
+	return out
+}
+
+// detailName is the name of an event's detail; empty when the type has none.
+func (t EventType) detailName() string {
+	for _, row := range eventTable {
+		if row.Type == t {
+			return row.Detail
+		}
+	}
+	return ""
 }
 
 // FullType is the type as CloudEvents consumers know it.
@@ -61,7 +91,7 @@ type Event struct {
 	ResourceID string
 	Role       Role
 	At         time.Time
-	Detail     string // of EventUploadFailed: a FailureReason; of EventReminder: the time left, ISO 8601; of EventSubscriptionDisabled: the subscription
+	Detail     string // of the types that eventTable has a name for
 }
 
 // EventFilter chooses among the events of one party; empty fields choose all. What passes keeps its order.

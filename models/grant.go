@@ -47,8 +47,8 @@ func (c *checker) validity(from, to *time.Time) {
 	}
 }
 
-// validAt tells whether a moment lies in [from, to).
-func validAt(from, to *time.Time, at time.Time) bool {
+// ValidAt tells whether a moment lies in [from, to): the first moment counts, the last one does not, and nil is no bound.
+func ValidAt(from, to *time.Time, at time.Time) bool {
 	return (from == nil || !from.After(at)) && (to == nil || to.After(at))
 }
 
@@ -142,7 +142,7 @@ func (d Delegation) covers(resource string, action Action, at time.Time) bool {
 	if action.Sends() {
 		may = d.MaySend
 	}
-	return may && (d.ResourceID == "" || d.ResourceID == resource) && validAt(d.ValidFrom, d.ValidTo, at)
+	return may && (d.ResourceID == "" || d.ResourceID == resource) && ValidAt(d.ValidFrom, d.ValidTo, at)
 }
 
 // Verdict tells why a change may not be made of the grant that there is, if there is one; nil when it may.

@@ -23,8 +23,7 @@ func DefaultQuotas() Quotas {
 
 // ErrQuota tells that a quota is used up. Limit and Actual are in entries.
 func ErrQuota(what string, limit, wanted int64) error {
-	e := &Error{Kind: KindConflict, Code: codeQuota, Message: "The quota of " + what + " is used up."}
-	return e.Exceeded(limit, wanted)
+	e := errQuota.Exceeded(limit, wanted)
+	e.Message = "The quota of " + what + " is used up."
+	return e
 }
-
-const codeQuota = "FMD-00030"

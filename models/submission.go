@@ -1,9 +1,6 @@
 package models
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"regexp"
 	"strings"
@@ -34,7 +31,7 @@ type Draft struct {
 	Checksum         string // MD5, optional
 	SHA256           string // optional
 	DisableVirusScan bool
-	Proof            string `json:"-"` // detached JWS, optional; each try may sign anew and asks for the same
+	Proof            string // detached JWS, optional; each try may sign anew and asks for the same
 }
 
 // Addressee is one recipient: who it is, and how the sender spelled it.
@@ -56,7 +53,8 @@ type Submission struct {
 	SHA256           string // declared by the sender, lower-case hex, or empty
 	DisableVirusScan bool
 	IdempotencyKey   string // empty when the client gave none
-	RequestHash      string // of everything above but the ID and the key; hex
+	RequestHash      string // of everything above but the ID and the key, see SameRequest
+	EarlierHash      string `json:"-"` // the same by the version before, which only rows of then are compared with
 	By               Caller // whose credential sent it
 	Proof            string `json:",omitempty"` // the sender's own signature for it, see SubmissionProof; checked by who sets By
 }
@@ -133,22 +131,12 @@ func NewSubmission(d Draft, maxRecipients int) (Submission, error) {
 	if err := Invalid(c.found); err != nil {
 		return Submission{}, err
 	}
-	hash, err := hashOf(d)
+	hash, earlier, err := hashesOf(d)
 	if err != nil {
 		return Submission{}, err
 	}
-	s.RequestHash = hash
+	s.RequestHash, s.EarlierHash = hash, earlier
 	return s, nil
-}
-
-// hashOf is the same for two drafts exactly when they ask for the same thing. JSON sorts map keys.
-func hashOf(d Draft) (string, error) {
-	b, err := json.Marshal(d)
-	if err != nil {
-		return "", fmt.Errorf("hash draft: %w", err)
-	}
-	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:]), nil
 }
 
 // maxFaults bounds the answer: 4 MiB of JSON can hold a million recipients that are none.

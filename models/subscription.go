@@ -31,7 +31,8 @@ type Subscription struct {
 	TypeFilter     []string       `gorm:"serializer:json"` // full types; empty: all
 	Secrets        []SealedSecret `gorm:"serializer:json"` // the newest first
 	IdempotencyKey *string
-	RequestHash    string
+	RequestHash    string // see SameRequest
+	EarlierHash    string `gorm:"-"` // the same by the version before, which only rows of then are compared with
 	Version        int64
 	Created        time.Time
 

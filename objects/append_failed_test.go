@@ -39,16 +39,16 @@ func TestAppend_TellsAtOnceWhatCouldNotBeStored(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			woken := make(chan struct{})
-			var told error
+			var failure error
 			err := store.Append(t.Context(), models.TusDraft{Prefix: "ft/a/tus", CarryAll: true}, thenWaits(newPattern(localCutBytes+mib), woken), models.TusAppend{
 				Limit:  noLimit,
 				Claim:  func() (int64, error) { return 1, nil },
 				Commit: func(models.TusProgress) error { return errOffset },
-				Failed: func(err error) { told = err; close(woken) },
+				Failed: func(err error) { failure = err; close(woken) },
 			})
 			require.Error(t, err)
 			require.NotErrorIs(t, err, errNobodyWoke)
-			require.ErrorIs(t, err, told)
+			require.ErrorIs(t, err, failure)
 			require.NotErrorIs(t, err, errOffset, "nothing was durable")
 		})
 	}

@@ -34,7 +34,7 @@ func (t *transfer) authorize(ctx workflow.Context) error {
 
 // mayAuthorize refuses another request under the same idempotency key.
 func (t *transfer) mayAuthorize(m Authorized) error {
-	if m.RequestHash != t.sub.RequestHash {
+	if !models.SameRequest(t.sub.RequestHash, m.RequestHash, m.EarlierHash) {
 		return activities.Refusal(models.ErrKeyReused)
 	}
 	return nil

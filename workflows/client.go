@@ -57,7 +57,7 @@ func (c *Client) Initialize(ctx context.Context, s models.Submission) (duplicate
 		StartWorkflowOperation: start,
 		UpdateOptions: client.UpdateWorkflowOptions{
 			WorkflowID: TransferID(s.ID), UpdateName: UpdateAuthorize,
-			Args: []any{Authorized{RequestHash: s.RequestHash}}, WaitForStage: client.WorkflowUpdateStageCompleted,
+			Args: []any{Authorized{RequestHash: s.RequestHash, EarlierHash: s.EarlierHash}}, WaitForStage: client.WorkflowUpdateStageCompleted,
 		},
 	})
 	var out AuthorizedResult

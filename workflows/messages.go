@@ -29,8 +29,11 @@ const (
 	QueryState            = "state"
 )
 
-// Authorized asks what became of a submission; the hash tells whether it was the same one.
-type Authorized struct{ RequestHash string }
+// Authorized asks what became of a submission; the hashes tell whether it was the same one.
+type Authorized struct {
+	RequestHash string
+	EarlierHash string `json:",omitempty"` // what a workflow knows that was started before an upgrade
+}
 
 // AuthorizedResult is the answer when it was accepted.
 type AuthorizedResult struct{ Duplicate bool }

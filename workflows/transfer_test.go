@@ -82,6 +82,17 @@ func TestTransfer_AnswersTheSenderWithTheRefusal(t *testing.T) {
 	other.refused(models.ErrKeyReused)
 }
 
+func TestTransfer_KnowsItsSenderAgainAfterAnUpgrade(t *testing.T) {
+	t.Parallel()
+	b := setup(t, bob)
+	b.in.Submission.RequestHash = "by the version before"
+	asked := b.send(t, 0, workflows.UpdateAuthorize, workflows.Authorized{RequestHash: "v2:new", EarlierHash: "by the version before"})
+	other := b.send(t, 0, workflows.UpdateAuthorize, workflows.Authorized{RequestHash: "v2:new", EarlierHash: "another request"})
+	b.run(t)
+	asked.ok()
+	other.refused(models.ErrKeyReused)
+}
+
 func TestTransfer_LeavesATransferOfAnotherRunAlone(t *testing.T) {
 	t.Parallel()
 	b := setup(t, bob)

@@ -62,6 +62,6 @@ func (s *Transfers) confirm(tx *db.Tx, t *models.Transfer, r *models.Recipient) 
 			return false, err
 		}
 	}
-	tx.Event(t.ConfirmationNotices(r.Party, all)...)
+	tx.Event(t.NoticesOfConfirmation(r.Party, all)...)
 	return all, nil
 }

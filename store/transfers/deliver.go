@@ -31,9 +31,7 @@ func (s *Transfers) DeliverTransfer(ctx context.Context, id, attempt uuid.UUID, 
 		}
 		consigned, err := s.receipts.Consigned(tx, t, to)
 		tx.Receipt(consigned...)
-		for _, p := range to {
-			tx.Event(t.Notify(p, models.RoleRecipient, models.EventPublished))
-		}
+		tx.Event(t.NotifyRecipients(models.EventPublished, to)...)
 		return err
 	})
 }

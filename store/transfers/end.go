@@ -26,7 +26,7 @@ func (s *Transfers) CancelTransfer(ctx context.Context, id uuid.UUID) error {
 			return nil, err
 		}
 		to, err := recipients(tx, t, "delivered IS NOT NULL")
-		return noticesTo(t, models.EventCancelled, to), err
+		return t.NoticesOfCancellation(to), err
 	})
 }
 
@@ -34,9 +34,7 @@ func (s *Transfers) CancelTransfer(ctx context.Context, id uuid.UUID) error {
 // Safe to repeat: a failed transfer is left as it is.
 func (s *Transfers) FailTransfer(ctx context.Context, id uuid.UUID, text string) error {
 	return s.end(ctx, "fail transfer", id, models.TransferFailed, text, func(_ *db.Tx, t models.Transfer) ([]models.Notice, error) {
-		failed := t.NotifySender(models.EventUploadFailed)
-		failed.Detail = models.FailureReason(text)
-		return []models.Notice{failed}, nil
+		return t.NoticesOfFailure(text), nil
 	})
 }
 
@@ -44,12 +42,11 @@ func (s *Transfers) FailTransfer(ctx context.Context, id uuid.UUID, text string)
 // file and did not confirm are notified, and only they. Safe to repeat.
 func (s *Transfers) PurgeTransfer(ctx context.Context, id uuid.UUID) error {
 	return s.end(ctx, "purge transfer", id, models.TransferPurged, "", func(tx *db.Tx, t models.Transfer) ([]models.Notice, error) {
-		notices := []models.Notice{t.NotifySender(models.EventPurged)}
 		if t.Status != models.TransferPublished {
-			return notices, nil
+			return t.NoticesOfPurge(false, nil), nil
 		}
-		to, err := recipients(tx, t, "delivered IS NOT NULL AND confirmed IS NULL")
-		return append(notices, noticesTo(t, models.EventNeverConfirmed, to)...), err
+		waiting, err := recipients(tx, t, waitedFor)
+		return t.NoticesOfPurge(true, waiting), err
 	})
 }
 
@@ -78,17 +75,11 @@ func (s *Transfers) end(ctx context.Context, what string, id uuid.UUID, to model
 	})
 }
 
+// waitedFor is the condition under which a recipient was offered the file and has not confirmed.
+const waitedFor = "delivered IS NOT NULL AND confirmed IS NULL"
+
 // recipients are those of a transfer that fulfil a condition.
 func recipients(tx *db.Tx, t models.Transfer, condition string) (parties []models.Party, err error) {
 	err = tx.Model(&models.Recipient{}).Where("transfer_id = ?", t.ID).Where(condition).Pluck("party", &parties).Error
 	return parties, err
-}
-
-// noticesTo notify the sender and some recipients of the same event.
-func noticesTo(t models.Transfer, kind models.EventType, to []models.Party) []models.Notice {
-	out := []models.Notice{t.NotifySender(kind)}
-	for _, p := range to {
-		out = append(out, t.Notify(p, models.RoleRecipient, kind))
-	}
-	return out
 }

@@ -25,14 +25,8 @@ func (s *Transfers) RemindOfTransfer(ctx context.Context, id uuid.UUID, left tim
 		if err != nil || len(before) > 0 {
 			return err
 		}
-		waiting, err := recipients(tx, t, "delivered IS NOT NULL AND confirmed IS NULL")
-		if err != nil || len(waiting) == 0 {
-			return err
-		}
-		for _, n := range noticesTo(t, models.EventReminder, waiting) {
-			n.Detail = detail
-			tx.Event(n)
-		}
-		return nil
+		waiting, err := recipients(tx, t, waitedFor)
+		tx.Event(t.NoticesOfReminder(waiting, detail)...)
+		return err
 	})
 }
