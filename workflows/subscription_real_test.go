@@ -36,7 +36,7 @@ func (r *real) prepareWebhooks(t *testing.T) {
 	r.hooks = activities.NewWebhooks(r.Store, r.Store, webhook.NewSender(r.keys, g, webhook.Options{}), "https://broker.example", time.Now)
 	ctx, stop := context.WithCancel(context.Background())
 	var waker sync.WaitGroup
-	waker.Go(func() { worker.Waker{Told: r.Told(), Sleepers: r.Store, Alarm: r.door, Log: quietLog()}.Run(ctx) })
+	waker.Go(func() { worker.Waker{Told: r.Notified(), Sleepers: r.Store, Alarm: r.door, Log: quietLog()}.Run(ctx) })
 	t.Cleanup(func() { stop(); waker.Wait() })
 }
 

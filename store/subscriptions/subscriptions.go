@@ -66,7 +66,7 @@ func subscriptionByKey(tx *db.Tx, n models.Subscription) (models.Subscription, e
 	switch {
 	case err != nil || len(found) == 0:
 		return models.Subscription{}, err
-	case found[0].RequestHash != n.RequestHash:
+	case !models.SameRequest(found[0].RequestHash, n.RequestHash, n.EarlierHash):
 		return models.Subscription{}, models.ErrKeyReused
 	}
 	return found[0], nil
