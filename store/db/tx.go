@@ -129,7 +129,7 @@ func (t *Tx) write() error {
 		return err
 	}
 	for _, n := range t.events {
-		t.notified[n.To] = true
+		t.Notify(n.To)
 	}
 	return nil
 }
