@@ -36,11 +36,15 @@ func (s steps) DeliverTransfer(_ context.Context, transfer, attempt uuid.UUID, g
 func (s steps) ConfirmDelivery(_ context.Context, transfer uuid.UUID, party models.Party) (bool, error) {
 	return s.confirm(transfer, party)
 }
+
 func (s steps) CancelTransfer(_ context.Context, transfer uuid.UUID) error { return s.cancel(transfer) }
+
 func (s steps) FailTransfer(_ context.Context, transfer uuid.UUID, text string) error {
 	return s.fail(transfer, text)
 }
+
 func (s steps) PurgeTransfer(_ context.Context, transfer uuid.UUID) error { return s.purge(transfer) }
+
 func (s steps) RemindOfTransfer(_ context.Context, transfer uuid.UUID, left time.Duration) error {
 	return s.remind(transfer, left)
 }
@@ -56,8 +60,10 @@ func (s steps) UploadFacts(_ context.Context, transfer uuid.UUID) (*uuid.UUID, t
 func (s steps) Staged(_ context.Context, transfer, attempt uuid.UUID) (models.Transfer, models.Content, error) {
 	return s.staged(transfer, attempt)
 }
+
 func (s steps) Stat(_ context.Context, key string) (models.StoredObject, error) { return s.stat(key) }
-func (s steps) DeleteAll(_ context.Context, prefix string) error                { return s.delete(prefix) }
+
+func (s steps) DeleteAll(_ context.Context, prefix string) error { return s.delete(prefix) }
 
 // with connects the activities to the ports, and to a registrar of receipts.
 func with(s steps) (*Activities, *registrar) {
