@@ -104,6 +104,7 @@ func TestReceiptParts_NameBytesByTheirHash(t *testing.T) {
 	few := NewReceiptParties([]Addressee{{Party: sender}, {Party: recipient}})
 	require.Equal(t, []Party{sender, recipient}, few.List)
 	require.NotEqual(t, few.SHA256, NewReceiptParties([]Addressee{{Party: recipient}, {Party: sender}}).SHA256, "the order counts")
+	require.Len(t, NewReceiptParties(make([]Addressee, MaxReceiptParties)).List, MaxReceiptParties, "as many as may be listed")
 	many := NewReceiptParties(make([]Addressee, MaxReceiptParties+1))
 	require.Equal(t, MaxReceiptParties+1, many.Count)
 	require.Empty(t, many.List)
