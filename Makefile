@@ -1,7 +1,7 @@
 # Formidling. `make` alone prints this help.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo run build test race bench bench-large check fmt generate replay-record tidy-check generate-check vet lint workflowcheck clean
+.PHONY: help demo run build test race cover bench bench-large check fmt generate replay-record tidy-check generate-check vet lint workflowcheck clean
 
 # The gRPC modules of the Cloud Storage client are not used: half the packages, two thirds of the binary.
 export GOFLAGS := -tags=disable_grpc_modules -trimpath
@@ -54,6 +54,9 @@ race: build ## run the tests of the main module with the race detector
 	@scripts/ensure-node workflows/testdata/judge receipts/testdata/judge cmd/formidling/testdata/tusjs
 	@scripts/ensure-tuspy
 	CGO_ENABLED=1 go test -race ./...
+
+cover: ## check how much of the pure packages their own tests run
+	@scripts/check-coverage ./models=90 ./activities=85
 
 bench: build $(BIN)/tusd $(BIN)/minio ## measure, and print figures beside those of peers in the same run; BENCH="--only upload" chooses
 	@scripts/ensure-postgres

@@ -21,9 +21,9 @@ func TestRules_AllowEachStepInTheseStatusesOnly(t *testing.T) {
 	unpublished := append(slices.Clone(awaiting), TransferUploadProcessing)
 	there := []TransferStatus{TransferPublished, TransferAllConfirmedDownloaded}
 	for name, c := range map[string]struct {
-		rule    func(TransferStatus) error
-		allowed []TransferStatus
-		else_   error
+		rule      func(TransferStatus) error
+		allowed   []TransferStatus
+		otherwise error
 	}{
 		"upload":                {MayUpload, awaiting, ErrAlreadyUploaded},
 		"stage":                 {func(s TransferStatus) error { return MayStage(s, false) }, awaiting, ErrAlreadyUploaded},
@@ -44,7 +44,7 @@ func TestRules_AllowEachStepInTheseStatusesOnly(t *testing.T) {
 			if slices.Contains(c.allowed, s) {
 				require.NoError(t, c.rule(s), "%s: %s", name, s)
 			} else {
-				require.ErrorIs(t, c.rule(s), c.else_, "%s: %s", name, s)
+				require.ErrorIs(t, c.rule(s), c.otherwise, "%s: %s", name, s)
 			}
 		}
 	}

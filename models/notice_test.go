@@ -83,9 +83,18 @@ func TestValidAt_IsFromTheFirstMomentUntilBeforeTheLast(t *testing.T) {
 		at       int64
 		valid    bool
 	}{
-		{nil, nil, 0, true}, {&from, nil, 9, false}, {&from, nil, 10, true}, {&from, nil, 99, true},
-		{nil, &to, 0, true}, {nil, &to, 19, true}, {nil, &to, 20, false}, {nil, &to, 21, false},
-		{&from, &to, 9, false}, {&from, &to, 10, true}, {&from, &to, 19, true}, {&from, &to, 20, false},
+		{nil, nil, 0, true},
+		{&from, nil, 9, false},
+		{&from, nil, 10, true},
+		{&from, nil, 99, true},
+		{nil, &to, 0, true},
+		{nil, &to, 19, true},
+		{nil, &to, 20, false},
+		{nil, &to, 21, false},
+		{&from, &to, 9, false},
+		{&from, &to, 10, true},
+		{&from, &to, 19, true},
+		{&from, &to, 20, false},
 	} {
 		at := time.Unix(c.at, 0)
 		require.Equal(t, c.valid, ValidAt(c.from, c.to, at), "%+v", c)

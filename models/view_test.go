@@ -86,8 +86,11 @@ func TestRecipientHistory_IsInTheOrderInWhichStepsWereTaken(t *testing.T) {
 		{Recipient: Recipient{AsGiven: "b", Created: *at(1)}, FirstAccess: at(3)},
 	}}
 	require.Equal(t, []RecipientChange{
-		{"a", RecipientInitialized, *at(1)}, {"b", RecipientInitialized, *at(1)}, {"b", RecipientDownloadStarted, *at(3)},
-		{"a", RecipientDownloadStarted, *at(4)}, {"a", RecipientDownloadConfirmed, *at(9)},
+		{"a", RecipientInitialized, *at(1)},
+		{"b", RecipientInitialized, *at(1)},
+		{"b", RecipientDownloadStarted, *at(3)},
+		{"a", RecipientDownloadStarted, *at(4)},
+		{"a", RecipientDownloadConfirmed, *at(9)},
 	}, v.RecipientHistory())
 }
 
