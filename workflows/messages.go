@@ -38,7 +38,7 @@ type AuthorizedResult struct{ Duplicate bool }
 // ContentReceived offers the durable bytes of an upload attempt.
 type ContentReceived struct{ Attempt uuid.UUID }
 
-// ContentReceivedResult tells the transfer's status after the content was accepted.
+// ContentReceivedResult is the transfer's status after the content was accepted.
 type ContentReceivedResult struct{ Status models.TransferStatus }
 
 // Confirm says that a recipient has the file.
@@ -60,14 +60,14 @@ func TransferID(id uuid.UUID) string { return "transfer/" + id.String() }
 func GroupID(id uuid.UUID, n int) string { return fmt.Sprintf("%s/group/%d", TransferID(id), n) }
 
 // forever hands every signal of a name to a function, in order.
-func forever[T any](ctx workflow.Context, signal string, hear func(T)) {
+func forever[T any](ctx workflow.Context, signal string, receive func(T)) {
 	workflow.Go(ctx, func(ctx workflow.Context) {
 		for ch := workflow.GetSignalChannel(ctx, signal); ; {
 			var message T
 			if !ch.Receive(ctx, &message) {
 				return
 			}
-			hear(message)
+			receive(message)
 		}
 	})
 }
