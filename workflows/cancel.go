@@ -11,7 +11,7 @@ import (
 // one by the sender: the transfer ends in good order, or lives on when it can no longer be cancelled. It
 // returns the context of the life, which nothing cancels.
 func (t *transfer) acceptOperatorCancellation(ctx workflow.Context) workflow.Context {
-	life, _ := workflow.NewDisconnectedContext(ctx)
+	life := ofLife(ctx)
 	workflow.Go(life, func(life workflow.Context) {
 		if ctx.Done().Receive(life, nil); ctx.Err() != nil && t.mayCancel(Cancel{}) == nil {
 			_ = t.cancel(life, Cancel{}) // refused: it goes on
@@ -31,6 +31,7 @@ func (t *transfer) mayCancel(Cancel) error {
 // cancel ends the transfer, unless a download has begun. The database decides between this and
 // everything that happens at the same moment.
 func (t *transfer) cancel(ctx workflow.Context, _ Cancel) error {
+	ctx = ofLife(ctx)
 	if err := workflow.Await(ctx, func() bool { return t.decided }); err != nil {
 		return err
 	}

@@ -110,7 +110,7 @@ func (t *transfer) mayReceiveContent(m ContentReceived) error {
 // contentReceived offers an attempt's content and answers with the verdict.
 func (t *transfer) contentReceived(ctx workflow.Context, m ContentReceived) (ContentReceivedResult, error) {
 	t.offer(m.Attempt)
-	err := workflow.Await(ctx, func() bool {
+	err := workflow.Await(ofLife(ctx), func() bool {
 		_, judged := t.verdicts[m.Attempt]
 		return judged || t.refusal != nil || t.state.Status.Ended()
 	})

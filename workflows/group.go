@@ -17,7 +17,7 @@ type GroupInput struct {
 // DeliveryGroup looks after one group of recipients of a big transfer: it delivers to them and records
 // their confirmations, until all have confirmed or the transfer is over.
 func DeliveryGroup(ctx workflow.Context, in GroupInput) error {
-	ctx, _ = workflow.NewDisconnectedContext(ctx) // only its transfer ends it
+	ctx = ofLife(ctx) // only its transfer ends it
 	g := &group{in: in, confirmed: map[models.Party]bool{}}
 	if err := g.listen(ctx); err != nil {
 		return err
@@ -70,6 +70,7 @@ func (g *group) mayConfirm(Confirm) error {
 }
 
 func (g *group) confirm(ctx workflow.Context, m Confirm) error {
+	ctx = ofLife(ctx)
 	all, err := recordConfirmation(ctx, g.in.Transfer, m.Party)
 	if err != nil {
 		return err

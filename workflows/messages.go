@@ -59,6 +59,13 @@ func TransferID(id uuid.UUID) string { return "transfer/" + id.String() }
 // GroupID is the workflow ID of a transfer's n-th delivery group.
 func GroupID(id uuid.UUID, n int) string { return fmt.Sprintf("%s/group/%d", TransferID(id), n) }
 
+// ofLife is the context for what an update asks: Temporal gives handlers one that ends when an operator cancels the
+// workflow, but a transfer whose cancellation is refused lives on and must answer.
+func ofLife(ctx workflow.Context) workflow.Context {
+	life, _ := workflow.NewDisconnectedContext(ctx)
+	return life
+}
+
 // forever hands every signal of a name to a function, in order.
 func forever[T any](ctx workflow.Context, signal string, receive func(T)) {
 	workflow.Go(ctx, func(ctx workflow.Context) {

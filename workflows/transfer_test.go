@@ -212,8 +212,9 @@ func TestTransfer_TakesAnOperatorsCancellationForTheSenders(t *testing.T) {
 	b.cancel = func() error { return models.ErrNotCancellable }
 	b.send(t, time.Minute, workflows.UpdateContentReceived, workflows.ContentReceived{Attempt: b.attempt})
 	b.after(time.Hour, func() { b.env.CancelWorkflow() })
-	b.send(t, 2*time.Hour, workflows.UpdateConfirm, workflows.Confirm{Party: bob})
+	confirmed := b.send(t, 2*time.Hour, workflows.UpdateConfirm, workflows.Confirm{Party: bob})
 	require.Equal(t, "Purged", b.run(t).Status)
+	confirmed.ok() // the transfer lived on
 }
 
 // An update that Temporal and the worker forgot together: it was recorded, but the workflow never heard of it.
