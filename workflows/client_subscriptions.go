@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -17,6 +18,9 @@ const (
 	testWait = 20 * time.Second
 	wakeWait = 5 * time.Second
 )
+
+// SubscriptionID is the workflow ID of a subscription.
+func SubscriptionID(id int64) string { return fmt.Sprintf("subscription/%d", id) }
 
 // WakeSubscription lets a subscription's workflow look what there is to do; one that does not run is started.
 func (c *Client) WakeSubscription(ctx context.Context, id int64) error {

@@ -242,7 +242,8 @@ func TestSealReceipts_SealsOnceAndEnds(t *testing.T) {
 type counting struct {
 	activities.Receipts
 	settled, sealed int
+	broken          error
 }
 
 func (c *counting) Settle(context.Context, time.Duration) error  { c.settled++; return nil }
-func (c *counting) SealFor(context.Context, time.Duration) error { c.sealed++; return nil }
+func (c *counting) SealFor(context.Context, time.Duration) error { c.sealed++; return c.broken }

@@ -1,7 +1,6 @@
 package workflows
 
 import (
-	"fmt"
 	"math"
 	"time"
 
@@ -24,9 +23,6 @@ type Wake struct{}
 
 // SendTest asks for a test event with this id.
 type SendTest struct{ Event uuid.UUID }
-
-// SubscriptionID is the workflow ID of a subscription.
-func SubscriptionID(id int64) string { return fmt.Sprintf("subscription/%d", id) }
 
 // How long pushes and tests may take.
 const (

@@ -15,7 +15,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
-	historypb "go.temporal.io/api/history/v1"
 	"go.temporal.io/sdk/client"
 
 	"github.com/formidling/formidling/activities"
@@ -307,33 +306,4 @@ func TestWebhooks_LeaveNoSecretInHistories(t *testing.T) {
 	for _, hidden := range []string{secret, strings.TrimPrefix(secret, "whsec_"), n.Secrets[0].Sealed, e.URL} {
 		require.NotContains(t, text, hidden)
 	}
-}
-
-// recordSubscription is a life with a failure, a wake during it, a test and an end.
-func recordSubscription(t *testing.T, r *real) *historypb.History {
-	t.Helper()
-	n, e := r.subscribed(t, alice)
-	failing := true
-	e.answers(func(w http.ResponseWriter, h hook, _ int) {
-		if failing && h.Type != models.EventTestSubscription {
-			w.WriteHeader(http.StatusInternalServerError)
-		}
-	})
-	r.initialize(t)
-	for range 3 {
-		e.next(t)
-	}
-	_, err := r.door.TestSubscription(t.Context(), n.ID, uuid.New())
-	require.NoError(t, err)
-	e.mu.Lock()
-	failing = false
-	e.mu.Unlock()
-	_, err = r.EnableSubscription(t.Context(), models.Caller{Party: alice}, n.ID, models.Condition{Unconditional: true})
-	require.NoError(t, err)
-	require.NoError(t, r.door.WakeSubscription(t.Context(), n.ID))
-	r.rests(t, n.ID)
-	require.NoError(t, r.DeleteSubscription(t.Context(), models.Caller{Party: alice}, n.ID, models.Condition{Unconditional: true}))
-	require.NoError(t, r.door.WakeSubscription(t.Context(), n.ID))
-	require.NoError(t, r.temporal.GetWorkflow(t.Context(), workflows.SubscriptionID(n.ID), "").Get(t.Context(), nil))
-	return r.history(t, workflows.SubscriptionID(n.ID))
 }

@@ -64,6 +64,13 @@ func (w *world) set(change func()) {
 	change()
 }
 
+// wait gives the world free until a channel is closed. Only an answer that holds it may call this.
+func (w *world) wait(until <-chan struct{}) {
+	w.mu.Unlock()
+	defer w.mu.Lock()
+	<-until
+}
+
 // made is what the activities were asked so far.
 func (w *world) made() []string {
 	w.mu.Lock()
@@ -122,7 +129,8 @@ func (w *world) Staged(_ context.Context, t, attempt uuid.UUID) (models.Transfer
 
 func (w *world) UploadFacts(context.Context, uuid.UUID) (*uuid.UUID, time.Time, error) {
 	defer w.asked("")()
-	return w.firstStaged, w.runningUntil, w.find()
+	err := w.find()
+	return w.firstStaged, w.runningUntil, err
 }
 
 func (w *world) Stat(context.Context, string) (models.StoredObject, error) {
