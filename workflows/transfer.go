@@ -103,7 +103,8 @@ func newTransfer(in TransferInput) *transfer {
 
 // listen answers updates, signals and the state query for as long as the transfer lives.
 func (t *transfer) listen(ctx workflow.Context) error {
-	if err := workflow.SetQueryHandler(ctx, QueryState, func() (TransferResult, error) { return t.result(), nil }); err != nil {
+	state := func() (TransferResult, error) { return t.result(), nil }
+	if err := workflow.SetQueryHandler(ctx, QueryState, state); err != nil {
 		return err
 	}
 	for _, h := range []struct {
