@@ -110,8 +110,8 @@ fmt: ## format all Go code
 	GOFLAGS= go run $(GOFUMPT) -w .
 	@test ! -x $(BIN)/golangci-lint || $(BIN)/golangci-lint fmt ./...
 
-replay-record: build ## record the histories that the replay tests run, from the code as it is now
-	go test ./workflows -run 'TestHistories' -count=1 -record
+replay-record: build ## record the histories of the version in workflows/testdata/VERSION, from the code as it is committed
+	go test ./workflows -run 'TestHistories_AreReplayed' -count=1 -record
 
 clean: ## remove what was built
 	rm -rf bin

@@ -9,7 +9,7 @@ import (
 // sealPatience bounds one question of a sealer to Temporal.
 const sealPatience = 10 * time.Second
 
-// LogDue tells whether there is something to do for the log of receipts.
+// LogDue says whether there is something to do for the log of receipts.
 type LogDue interface {
 	LogDue(ctx context.Context, signs bool) (bool, error)
 }
@@ -20,9 +20,9 @@ type LogSchedule interface {
 	SealReceiptLog(ctx context.Context) error
 }
 
-// Sealer has the log of receipts sealed: at every interval in which there is something to seal. Every worker has one; of
-// those that ring at once the schedule heeds one, and those that look afterwards find nothing to do. So an installation
-// in which nothing happens has no workflow for it.
+// Sealer triggers the schedule that seals the log of receipts, at every interval in which there is something to seal.
+// Every worker has one: of triggers at the same time the schedule runs one, and who looks afterwards finds nothing to do.
+// So an installation in which nothing happens runs no workflow for its log.
 type Sealer struct {
 	Due      LogDue
 	Signs    bool // there are keys
@@ -31,7 +31,7 @@ type Sealer struct {
 	Log      *slog.Logger
 }
 
-// Run makes the schedule and rings for it until ctx ends. What fails is tried again at the next interval.
+// Run makes the schedule and triggers it until ctx ends. What fails is tried again at the next interval.
 func (s Sealer) Run(ctx context.Context) {
 	tick := time.NewTicker(s.Every)
 	defer tick.Stop()

@@ -1,4 +1,3 @@
-// Package worker registers the workflows and activities, and runs them on the two task queues.
 package worker
 
 import (
@@ -50,7 +49,7 @@ type Options struct {
 	MaxWebhooks      int                  // subscriptions pushed at once; 0: 256
 	MaxWorkflowTasks int                  // at once; 0: the SDK's default
 	MaxPurges        int                  // at once on the bytes queue; 0: 4
-	StopTimeout      time.Duration        // for what runs when the process is told to stop; 0: 30 s
+	StopTimeout      time.Duration        // for what runs when the process must stop; 0: 30 s
 	BuildID          string               // with Versioned: the version of this program
 	DeploymentName   string
 	Versioned        bool // nothing is dispatched to a new version until it is made current

@@ -42,7 +42,7 @@ func (t *transfer) mayAuthorize(m Authorized) error {
 
 // authorized answers the sender once it is decided.
 func (t *transfer) authorized(ctx workflow.Context, _ Authorized) (AuthorizedResult, error) {
-	if err := workflow.Await(ctx, func() bool { return t.decided }); err != nil {
+	if err := workflow.Await(ofLife(ctx), func() bool { return t.decided }); err != nil {
 		return AuthorizedResult{}, err
 	}
 	if errors.Is(t.refusal, models.ErrAcceptedBefore) {

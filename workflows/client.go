@@ -16,7 +16,7 @@ import (
 	"github.com/formidling/formidling/models"
 )
 
-// How long a caller waits for a workflow's answer before it is told to come back.
+// How long a caller waits for a workflow's answer before it must come back later.
 const (
 	answerWait  = 8 * time.Second
 	contentWait = 10 * time.Second // then the message is left as a signal
@@ -83,7 +83,7 @@ func (c *Client) ContentReceived(ctx context.Context, transfer, attempt uuid.UUI
 	return out.Status, answer("offer content", err, models.ErrAlreadyUploaded)
 }
 
-// Confirm says that a recipient, served by the given delivery group (0: none), has the file.
+// Confirm says that a recipient, a member of the given delivery group (0: none), has the file.
 func (c *Client) Confirm(ctx context.Context, transfer uuid.UUID, group int, party models.Party) error {
 	id := TransferID(transfer)
 	if group > 0 {

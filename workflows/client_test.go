@@ -148,8 +148,14 @@ func (r *real) ended(t *testing.T, workflowID string) (workflows.TransferResult,
 
 func (r *real) history(t *testing.T, workflowID string) *historypb.History {
 	t.Helper()
+	return r.historyOf(t, workflowID, "")
+}
+
+// historyOf is the history of one run; of the last one when run is empty.
+func (r *real) historyOf(t *testing.T, workflowID, run string) *historypb.History {
+	t.Helper()
 	h := &historypb.History{}
-	events := r.temporal.GetWorkflowHistory(t.Context(), workflowID, "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	events := r.temporal.GetWorkflowHistory(t.Context(), workflowID, run, false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 	for events.HasNext() {
 		e, err := events.Next()
 		require.NoError(t, err)

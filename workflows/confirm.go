@@ -39,6 +39,7 @@ func (t *transfer) mayConfirm(Confirm) error {
 
 // confirm records that a recipient has the file.
 func (t *transfer) confirm(ctx workflow.Context, m Confirm) error {
+	ctx = ofLife(ctx)
 	all, err := recordConfirmation(ctx, t.sub.ID, m.Party)
 	if err != nil {
 		return err

@@ -14,7 +14,7 @@ import (
 func (t *transfer) awaitContent(ctx workflow.Context) error {
 	deadline := t.state.Terms.UploadDeadline
 	for t.state.Status == models.TransferInitialized {
-		offered, err := t.alarm.wait(ctx, deadline, "upload deadline", func() bool {
+		offered, err := t.deadline.wait(ctx, deadline, "upload deadline", func() bool {
 			return len(t.offers) > 0 || t.state.Status != models.TransferInitialized
 		})
 		if err != nil {
@@ -91,21 +91,11 @@ func (t *transfer) judge(ctx workflow.Context, attempt uuid.UUID) error {
 func (t *transfer) fail(ctx workflow.Context, text string) error {
 	err := do(ctx, "record failure", a.RecordFailure, activities.RecordFailureInput{Transfer: t.sub.ID, Text: text}, nil)
 	if activities.IsRefusal(err) {
-		return t.concede(ctx)
+		return t.adoptCancellation(ctx)
 	} else if err != nil {
 		return err
 	}
 	return t.enter(ctx, models.TransferFailed, text)
-}
-
-// concede enters the cancellation that came first. Its update may be under way here, or may have been lost
-// after it was recorded: an update is in no history before its first workflow task is done, so Temporal and
-// the worker can forget it by dying together. Recording it again says which of both is true.
-func (t *transfer) concede(ctx workflow.Context) error {
-	if t.state.Status.Ended() {
-		return nil
-	}
-	return t.cancel(ctx, Cancel{})
 }
 
 // mayReceiveContent refuses content for a transfer that has some, or has ended.
@@ -123,7 +113,7 @@ func (t *transfer) mayReceiveContent(m ContentReceived) error {
 // contentReceived offers an attempt's content and answers with the verdict.
 func (t *transfer) contentReceived(ctx workflow.Context, m ContentReceived) (ContentReceivedResult, error) {
 	t.offer(m.Attempt)
-	err := workflow.Await(ctx, func() bool {
+	err := workflow.Await(ofLife(ctx), func() bool {
 		_, judged := t.verdicts[m.Attempt]
 		return judged || t.refusal != nil || t.state.Status.Ended()
 	})

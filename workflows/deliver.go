@@ -14,7 +14,7 @@ import (
 func (t *transfer) deliver(ctx workflow.Context) error {
 	err := t.deliverToAll(ctx)
 	if activities.IsRefusal(err) { // the sender cancelled first
-		if wait := t.concede(ctx); wait != nil {
+		if wait := t.adoptCancellation(ctx); wait != nil {
 			return wait
 		}
 		return err
@@ -41,8 +41,8 @@ func (t *transfer) deliverToAll(ctx workflow.Context) error {
 
 func (t *transfer) groups() int { return models.Groups(t.state.Terms.Recipients) }
 
-// startGroups starts the delivery groups. They outlive a continue-as-new of this workflow and are
-// told when the transfer ends, so the parent's closing means nothing to them.
+// startGroups starts the delivery groups. They outlive a continue-as-new of this workflow and get a
+// signal when the transfer ends, so the parent's closing means nothing to them.
 func (t *transfer) startGroups(ctx workflow.Context, groups int) error {
 	starts := make([]workflow.Future, 0, groups)
 	for n := 1; n <= groups; n++ {
@@ -70,13 +70,13 @@ func (t *transfer) members(group int) []models.Addressee {
 	return t.sub.Recipients[first:min(first+models.GroupSize, len(t.sub.Recipients))]
 }
 
-// endGroups tells every delivery group that the transfer is over. One that ended before is not told.
+// endGroups signals every delivery group that the transfer is over. A group that has ended needs no signal.
 func (t *transfer) endGroups(ctx workflow.Context) {
-	var told []workflow.Future
+	var sent []workflow.Future
 	for n := 1; n <= t.groups() && t.state.Attempt != noAttempt; n++ {
-		told = append(told, workflow.SignalExternalWorkflow(ctx, GroupID(t.sub.ID, n), "", SignalTransferEnded, GroupMessage{Group: n}))
+		sent = append(sent, workflow.SignalExternalWorkflow(ctx, GroupID(t.sub.ID, n), "", SignalTransferEnded, GroupMessage{Group: n}))
 	}
-	for _, f := range told {
+	for _, f := range sent {
 		_ = f.Get(ctx, nil) // it fails for a group that has ended, which is what we want
 	}
 }

@@ -14,10 +14,10 @@ type GroupInput struct {
 	Group, Size       int
 }
 
-// DeliveryGroup serves one group of recipients of a big transfer: it delivers to them and records
+// DeliveryGroup looks after one group of recipients of a big transfer: it delivers to them and records
 // their confirmations, until all have confirmed or the transfer is over.
 func DeliveryGroup(ctx workflow.Context, in GroupInput) error {
-	ctx, _ = workflow.NewDisconnectedContext(ctx) // only its transfer ends it
+	ctx = ofLife(ctx) // only its transfer ends it
 	g := &group{in: in, confirmed: map[models.Party]bool{}}
 	if err := g.listen(ctx); err != nil {
 		return err
@@ -50,12 +50,12 @@ func (g *group) live(ctx workflow.Context) error {
 		return err
 	}
 	g.delivered = err == nil
-	g.tell(ctx, SignalGroupDelivered)
+	g.signalTransfer(ctx, SignalGroupDelivered)
 	return workflow.Await(ctx, func() bool { return g.ended || len(g.confirmed) == g.in.Size })
 }
 
-// tell sends the transfer a message; a transfer that has ended needs none.
-func (g *group) tell(ctx workflow.Context, signal string) {
+// signalTransfer sends the transfer a signal. That it cannot be sent means that the transfer has ended.
+func (g *group) signalTransfer(ctx workflow.Context, signal string) {
 	message := GroupMessage{Group: g.in.Group, Refused: !g.delivered}
 	if err := workflow.SignalExternalWorkflow(ctx, TransferID(g.in.Transfer), "", signal, message).Get(ctx, nil); err != nil {
 		g.ended = true
@@ -78,12 +78,13 @@ func (g *group) mayConfirm(Confirm) error {
 }
 
 func (g *group) confirm(ctx workflow.Context, m Confirm) error {
+	ctx = ofLife(ctx)
 	all, err := recordConfirmation(ctx, g.in.Transfer, m.Party)
 	if err != nil {
 		return err
 	}
 	if all {
-		g.tell(ctx, SignalAllConfirmed)
+		g.signalTransfer(ctx, SignalAllConfirmed)
 	}
 	g.confirmed[m.Party] = true
 	return nil

@@ -41,7 +41,7 @@ type AuthorizedResult struct{ Duplicate bool }
 // ContentReceived offers the durable bytes of an upload attempt.
 type ContentReceived struct{ Attempt uuid.UUID }
 
-// ContentReceivedResult tells the transfer's status after the content was accepted.
+// ContentReceivedResult is the transfer's status after the content was accepted.
 type ContentReceivedResult struct{ Status models.TransferStatus }
 
 // Confirm says that a recipient has the file.
@@ -62,15 +62,22 @@ func TransferID(id uuid.UUID) string { return "transfer/" + id.String() }
 // GroupID is the workflow ID of a transfer's n-th delivery group.
 func GroupID(id uuid.UUID, n int) string { return fmt.Sprintf("%s/group/%d", TransferID(id), n) }
 
+// ofLife is the context for what an update asks: Temporal gives handlers one that ends when an operator cancels the
+// workflow, but a transfer whose cancellation is refused lives on and must answer.
+func ofLife(ctx workflow.Context) workflow.Context {
+	life, _ := workflow.NewDisconnectedContext(ctx)
+	return life
+}
+
 // forever hands every signal of a name to a function, in order.
-func forever[T any](ctx workflow.Context, signal string, hear func(T)) {
+func forever[T any](ctx workflow.Context, signal string, receive func(T)) {
 	workflow.Go(ctx, func(ctx workflow.Context) {
 		for ch := workflow.GetSignalChannel(ctx, signal); ; {
 			var message T
 			if !ch.Receive(ctx, &message) {
 				return
 			}
-			hear(message)
+			receive(message)
 		}
 	})
 }

@@ -3,7 +3,6 @@ package workflows
 import (
 	"fmt"
 
-	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
@@ -22,19 +21,6 @@ var (
 // statusRefused is shown for a submission that never became a transfer.
 const statusRefused = "Refused"
 
-// transferAttributes are set when a transfer starts. The recipients of a big one stand on its groups.
-func transferAttributes(s models.Submission) temporal.SearchAttributes {
-	updates := []temporal.SearchAttributeUpdate{
-		attributeSender.ValueSet(string(s.Sender.Party)),
-		attributeResource.ValueSet(s.ResourceID),
-		attributeStatus.ValueSet(models.TransferInitialized.String()),
-	}
-	if models.Groups(len(s.Recipients)) == 0 {
-		updates = append(updates, attributeRecipients.ValueSet(numbers(s.Recipients)))
-	}
-	return temporal.NewSearchAttributes(updates...)
-}
-
 func groupAttributes(s models.Submission, members []models.Addressee) temporal.SearchAttributes {
 	return temporal.NewSearchAttributes(
 		attributeSender.ValueSet(string(s.Sender.Party)),
@@ -51,15 +37,7 @@ func numbers(list []models.Addressee) []string {
 	return out
 }
 
-// summary is the line that the workflow list shows.
-func summary(s models.Submission) string {
-	if len(s.Recipients) == 1 {
-		return fmt.Sprintf("%s: %s to %s", s.ResourceID, s.Sender.Party, s.Recipients[0].Party)
-	}
-	return fmt.Sprintf("%s: %s to %d recipients", s.ResourceID, s.Sender.Party, len(s.Recipients))
-}
-
-// show tells operators the new status. It costs an event and an update of the visibility store, so it
+// show writes the new status for operators. It costs an event and an update of the visibility store, so it
 // is called for the few statuses that an operator searches for.
 func (t *transfer) show(ctx workflow.Context) error {
 	t.describe(ctx)
@@ -78,7 +56,7 @@ func (t *transfer) describe(ctx workflow.Context) {
 		text += fmt.Sprintf("\nThe file has %d bytes. ", t.state.Size)
 	}
 	if t.groups() > 0 {
-		text += fmt.Sprintf("Its recipients are served by %d delivery groups.\n", t.groups())
+		text += fmt.Sprintf("%d delivery groups look after its recipients.\n", t.groups())
 		workflow.SetCurrentDetails(ctx, text)
 		return
 	}
@@ -91,13 +69,4 @@ func (t *transfer) describe(ctx workflow.Context) {
 		text += fmt.Sprintf("| `%s` | %s |\n", r.Party, mark)
 	}
 	workflow.SetCurrentDetails(ctx, text)
-}
-
-// SearchAttributes names what Temporal must know before a transfer starts.
-func SearchAttributes() map[string]enumspb.IndexedValueType {
-	out := map[string]enumspb.IndexedValueType{}
-	for _, key := range []temporal.SearchAttributeKey{attributeSender, attributeResource, attributeStatus, attributeRecipients} {
-		out[key.GetName()] = key.GetValueType()
-	}
-	return out
 }

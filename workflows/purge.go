@@ -22,7 +22,7 @@ func (t *transfer) awaitGrace(ctx workflow.Context) error {
 	if t.state.Terms.PurgeAfterConfirmed {
 		until, what = t.state.Since.Add(t.state.Terms.Grace), "grace period"
 	}
-	_, err := t.alarm.wait(ctx, until, what, func() bool { return false })
+	_, err := t.deadline.wait(ctx, until, what, func() bool { return false })
 	return err
 }
 
@@ -33,7 +33,7 @@ func (t *transfer) purge(ctx workflow.Context) error {
 		var left activities.DiscardContentResult
 		err := doOn(ctx, QueueBytes, "purge the file", a.Purge, activities.PurgeInput{Transfer: t.sub.ID}, &left)
 		if activities.IsRefusal(err) { // the sender cancelled first
-			err = t.concede(ctx)
+			err = t.adoptCancellation(ctx)
 		} else if err == nil {
 			gone = left.RunningUntil.IsZero()
 			err = t.enter(ctx, models.TransferPurged, "")

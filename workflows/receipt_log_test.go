@@ -121,7 +121,7 @@ func (r *real) sealed(t *testing.T, every time.Duration) {
 	})
 }
 
-func TestReceiptLog_IsTheHeirOfWhatNobodyActsOn(t *testing.T) {
+func TestReceiptLog_MakesReceiptsOfFactsThatNoWorkflowActsOn(t *testing.T) {
 	r := setupReal(t, client.Options{})
 	r.sealed(t, 50*time.Millisecond)
 	s := r.publish(t, bob)
@@ -157,7 +157,7 @@ func TestReceiptLog_RunsWhenThereIsSomethingToSeal(t *testing.T) {
 	r.publish(t, bob)
 	require.Eventually(t, settled, 20*time.Second, 20*time.Millisecond)
 	idle := runs()
-	require.Eventually(t, func() bool { // those that were rung for together have run
+	require.Eventually(t, func() bool { // those that were triggered together have run
 		before := idle
 		idle = runs()
 		return idle == before
@@ -242,7 +242,8 @@ func TestSealReceipts_SealsOnceAndEnds(t *testing.T) {
 type counting struct {
 	activities.Receipts
 	settled, sealed int
+	broken          error
 }
 
 func (c *counting) Settle(context.Context, time.Duration) error  { c.settled++; return nil }
-func (c *counting) SealFor(context.Context, time.Duration) error { c.sealed++; return nil }
+func (c *counting) SealFor(context.Context, time.Duration) error { c.sealed++; return c.broken }

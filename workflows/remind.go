@@ -17,7 +17,7 @@ func (t *transfer) remindUntil(ctx workflow.Context, condition func() bool) erro
 		if next != nil {
 			until, what = next.At, "reminder"
 		}
-		met, err := t.alarm.wait(ctx, until, what, condition)
+		met, err := t.deadline.wait(ctx, until, what, condition)
 		if err != nil || met || next == nil {
 			return err
 		}
@@ -27,7 +27,7 @@ func (t *transfer) remindUntil(ctx workflow.Context, condition func() bool) erro
 	}
 }
 
-// nextReminder is the first one since the file was published; who has just been told of it needs no earlier one.
+// nextReminder is the first one since the file was published: an earlier one would follow its notification at once.
 func (t *transfer) nextReminder() *models.Reminder {
 	since := t.state.Since
 	if t.state.Reminded.After(since) {
@@ -36,7 +36,8 @@ func (t *transfer) nextReminder() *models.Reminder {
 	return t.state.Terms.NextReminder(since)
 }
 
-// remind tells the last reminder that is due: when no worker ran for days, one is enough, and none when it is over.
+// remind sends the last reminder that is due. When no worker ran for days one is enough, and none once the transfer has
+// expired.
 func (t *transfer) remind(ctx workflow.Context) error {
 	now, left := workflow.Now(ctx), time.Duration(0)
 	for next := t.nextReminder(); next != nil && !next.At.After(now); next = t.nextReminder() {

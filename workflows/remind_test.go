@@ -25,9 +25,9 @@ func (b *bundle) reminding(before ...time.Duration) {
 	}
 }
 
-// reminders are those that were told.
+// reminders are those that were sent.
 func (b *bundle) reminders() (out []string) {
-	for _, c := range b.calls {
+	for _, c := range b.made() {
 		if len(c) > 6 && c[:6] == "remind" {
 			out = append(out, c)
 		}

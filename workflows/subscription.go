@@ -14,7 +14,7 @@ import (
 // started anew from there.
 type SubscriptionInput struct{ ID int64 }
 
-// Subscription tells the endpoint of one subscription of its organisation's events, in order, until the subscription is
+// Subscription pushes its organisation's events to the endpoint of one subscription, in order, until the subscription is
 // deleted. Between events it waits for SignalWake and costs nothing. Its workflow ID is SubscriptionID(in.ID).
 func Subscription(ctx workflow.Context, in SubscriptionInput) error {
 	s := &subscription{in: in, wake: workflow.GetSignalChannel(ctx, SignalWake)}
@@ -53,8 +53,8 @@ func (s *subscription) listen(ctx workflow.Context) error {
 	return workflow.SetUpdateHandlerWithOptions(ctx, UpdateSendTest, s.sendTest, o)
 }
 
-// push tells the endpoint of what there is. While it fails it is one pending activity, tried again for days; who wakes
-// the workflow meanwhile wants it tried at once.
+// push sends the endpoint what there is. While that fails it is one pending activity, tried again for days; a wake
+// meanwhile asks for a try at once.
 func (s *subscription) push(ctx workflow.Context) (activities.PushResult, error) {
 	for s.wake.ReceiveAsync(nil) { // this push is what they ask for
 	}

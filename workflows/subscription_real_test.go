@@ -15,7 +15,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
-	historypb "go.temporal.io/api/history/v1"
 	"go.temporal.io/sdk/client"
 
 	"github.com/formidling/formidling/activities"
@@ -35,12 +34,13 @@ func (r *real) prepareWebhooks(t *testing.T) {
 	require.NoError(t, err)
 	r.hooks = activities.NewWebhooks(r.Store, r.Store, webhook.NewSender(r.keys, g, webhook.Options{}), "https://broker.example", time.Now)
 	ctx, stop := context.WithCancel(context.Background())
-	var waker sync.WaitGroup
-	waker.Go(func() { worker.Waker{Told: r.Notified(), Sleepers: r.Store, Alarm: r.door, Log: quietLog()}.Run(ctx) })
-	t.Cleanup(func() { stop(); waker.Wait() })
+	dispatcher := worker.SubscriptionDispatcher{Notified: r.Notified(), Subscriptions: r.Store, Workflows: r.door, Log: quietLog()}
+	var running sync.WaitGroup
+	running.Go(func() { dispatcher.Run(ctx) })
+	t.Cleanup(func() { stop(); running.Wait() })
 }
 
-// endpoint is a receiver of webhooks that answers as told.
+// endpoint is a receiver of webhooks that answers as its test says.
 type endpoint struct {
 	*httptest.Server
 	mu       sync.Mutex
@@ -122,7 +122,7 @@ func (r *real) subscribed(t *testing.T, p models.Party) (models.Subscription, *e
 	return n, e
 }
 
-// rests waits until a subscription has told everything and waits to be woken.
+// rests waits until a subscription has pushed everything and waits to be woken.
 func (r *real) rests(t *testing.T, id int64) models.Subscription {
 	t.Helper()
 	var n models.Subscription
@@ -143,7 +143,7 @@ func (r *real) initialize(t *testing.T) string {
 	return s.ID.String()
 }
 
-func TestWebhooks_TellEveryEventOnceAndInOrder(t *testing.T) {
+func TestWebhooks_PushEveryEventOnceAndInOrder(t *testing.T) {
 	r := setupReal(t, client.Options{})
 	_, first := r.subscribed(t, alice)
 	_, second := r.subscribed(t, alice)
@@ -175,37 +175,48 @@ func TestWebhooks_TellEveryEventOnceAndInOrder(t *testing.T) {
 func TestWebhooks_StayInOrderWhileWorkersComeAndGo(t *testing.T) {
 	r := setupReal(t, client.Options{})
 	n, e := r.subscribed(t, alice)
+	gates, arrived := make(chan chan struct{}, 1), make(chan struct{})
 	e.answers(func(w http.ResponseWriter, _ hook, n int) {
-		time.Sleep(20 * time.Millisecond) // so that workers are stopped in the middle of it
+		select {
+		case gate := <-gates:
+			arrived <- struct{}{}
+			<-gate
+		default:
+		}
 		if n%7 == 0 {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
 	})
 	var want []string
 	for range 3 {
+		gate, stopped := make(chan struct{}), make(chan struct{})
+		gates <- gate
 		for range 5 {
 			want = append(want, r.initialize(t))
 		}
-		r.stop()
+		<-arrived // so that the worker is stopped in the middle of a push
+		go func() { defer close(stopped); r.stop() }()
+		close(gate)
+		<-stopped
 		r.work(t)
 	}
 	r.rests(t, n.ID)
-	var told []string
+	var pushed []string
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, h := range e.got[1:] {
-		if !slices.Contains(told, h.Transfer) {
-			told = append(told, h.Transfer)
+		if !slices.Contains(pushed, h.Transfer) {
+			pushed = append(pushed, h.Transfer)
 		}
 	}
-	require.Equal(t, want, told)
+	require.Equal(t, want, pushed)
 }
 
 func TestWebhooks_GoOnFromTheCursorWhenTheWorkflowWasTerminated(t *testing.T) {
 	r := setupReal(t, client.Options{})
 	n, e := r.subscribed(t, alice)
-	told := r.initialize(t)
-	require.Equal(t, told, e.next(t).Transfer)
+	earlier := r.initialize(t)
+	require.Equal(t, earlier, e.next(t).Transfer)
 	r.rests(t, n.ID)
 	require.NoError(t, r.temporal.TerminateWorkflow(t.Context(), workflows.SubscriptionID(n.ID), "", "an operator did it"))
 	later := r.initialize(t)
@@ -295,33 +306,4 @@ func TestWebhooks_LeaveNoSecretInHistories(t *testing.T) {
 	for _, hidden := range []string{secret, strings.TrimPrefix(secret, "whsec_"), n.Secrets[0].Sealed, e.URL} {
 		require.NotContains(t, text, hidden)
 	}
-}
-
-// recordSubscription is a life with a failure, a wake during it, a test and an end.
-func recordSubscription(t *testing.T, r *real) *historypb.History {
-	t.Helper()
-	n, e := r.subscribed(t, alice)
-	failing := true
-	e.answers(func(w http.ResponseWriter, h hook, _ int) {
-		if failing && h.Type != models.EventTestSubscription {
-			w.WriteHeader(http.StatusInternalServerError)
-		}
-	})
-	r.initialize(t)
-	for range 3 {
-		e.next(t)
-	}
-	_, err := r.door.TestSubscription(t.Context(), n.ID, uuid.New())
-	require.NoError(t, err)
-	e.mu.Lock()
-	failing = false
-	e.mu.Unlock()
-	_, err = r.EnableSubscription(t.Context(), models.Caller{Party: alice}, n.ID, models.Condition{Unconditional: true})
-	require.NoError(t, err)
-	require.NoError(t, r.door.WakeSubscription(t.Context(), n.ID))
-	r.rests(t, n.ID)
-	require.NoError(t, r.DeleteSubscription(t.Context(), models.Caller{Party: alice}, n.ID, models.Condition{Unconditional: true}))
-	require.NoError(t, r.door.WakeSubscription(t.Context(), n.ID))
-	require.NoError(t, r.temporal.GetWorkflow(t.Context(), workflows.SubscriptionID(n.ID), "").Get(t.Context(), nil))
-	return r.history(t, workflows.SubscriptionID(n.ID))
 }

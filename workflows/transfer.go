@@ -1,9 +1,3 @@
-// Package workflows decides what happens to a transfer; it is deterministic and does nothing itself.
-//
-// Transfer is the life of one transfer, told by live. The steps stand in files of their own, in the
-// order of that life: authorize.go, content.go, deliver.go, confirm.go, purge.go; cancel.go may come
-// in between. Above models.GroupSize recipients the last two are shared out to DeliveryGroup (group.go).
-// messages.go names everything that is sent to a workflow, client.go is the typed door that the API uses.
 package workflows
 
 import (
@@ -35,7 +29,7 @@ type TransferState struct {
 	Reminded  time.Time // the moment of the last reminder that was due
 }
 
-// TransferResult tells how a transfer ended.
+// TransferResult says how a transfer ended.
 type TransferResult struct {
 	Status string
 	Text   string // why it failed or was refused
@@ -45,7 +39,7 @@ type TransferResult struct {
 // TransferID(in.Submission.ID), so that a second start of the same transfer finds the first one.
 func Transfer(ctx workflow.Context, in TransferInput) (TransferResult, error) {
 	t := newTransfer(in)
-	ctx = t.heedOperators(ctx)
+	ctx = t.acceptOperatorCancellation(ctx)
 	if err := t.listen(ctx); err != nil {
 		return t.result(), err
 	}
@@ -75,9 +69,9 @@ func (t *transfer) live(ctx workflow.Context) error {
 
 // transfer is the state of a running Transfer workflow.
 type transfer struct {
-	sub   models.Submission
-	state TransferState
-	alarm alarm
+	sub      models.Submission
+	state    TransferState
+	deadline deadlineTimer
 
 	decided bool  // authorize has come to an end
 	refusal error // why there is no transfer to live
@@ -85,7 +79,7 @@ type transfer struct {
 
 	offers      []uuid.UUID           // attempts that wait for a verdict
 	verdicts    map[uuid.UUID]error   // nil: its content was accepted
-	confirmed   map[models.Party]bool // of recipients served here
+	confirmed   map[models.Party]bool // of recipients that no group looks after
 	delivered   map[int]bool          // groups that have the file, or found the transfer ended
 	forestalled bool                  // a group found the transfer ended
 	all         bool                  // every recipient has confirmed
@@ -109,7 +103,8 @@ func newTransfer(in TransferInput) *transfer {
 
 // listen answers updates, signals and the state query for as long as the transfer lives.
 func (t *transfer) listen(ctx workflow.Context) error {
-	if err := workflow.SetQueryHandler(ctx, QueryState, func() (TransferResult, error) { return t.result(), nil }); err != nil {
+	state := func() (TransferResult, error) { return t.result(), nil }
+	if err := workflow.SetQueryHandler(ctx, QueryState, state); err != nil {
 		return err
 	}
 	for _, h := range []struct {
@@ -128,12 +123,12 @@ func (t *transfer) listen(ctx workflow.Context) error {
 			return err
 		}
 	}
-	t.hear(ctx)
+	t.receiveSignals(ctx)
 	return nil
 }
 
-// hear receives the signals, which need no answer.
-func (t *transfer) hear(ctx workflow.Context) {
+// receiveSignals takes in the signals, which need no answer.
+func (t *transfer) receiveSignals(ctx workflow.Context) {
 	forever(ctx, SignalContentReceived, func(m ContentReceived) { t.offer(m.Attempt) })
 	forever(ctx, SignalGroupDelivered, func(m GroupMessage) {
 		t.delivered[m.Group] = true

@@ -15,11 +15,11 @@ import (
 //		return workflow.GetVersion(ctx, "scan-before-delivery", workflow.DefaultVersion, 1) == 1
 //	}
 //
-// testdata/ holds recorded histories of released code, which replay_test.go runs against the code as it
-// is now.
+// testdata/<version>/ holds histories recorded from the code of that version, which replay_test.go runs
+// against the code as it is now.
 //
-// What an activity newly answers may set off new commands without one: a history under way has its old answer. So it
-// is with reminders (remind.go), which a transfer has only if Acceptance says so.
+// A new answer of an activity may lead to new commands without such a question, because a history under way has the old
+// answer. Reminders (remind.go) are an example: a transfer has them only if its Acceptance says so.
 
 // sealedBySchedule: the log of receipts is sealed by a schedule, and ReceiptLog ends. It is asked in each round by a name
 // of its own, because the answer to one name stays what it was in rounds that a history has.

@@ -3,6 +3,7 @@ package workflows_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -23,7 +24,8 @@ const (
 	carol = models.Party("0192:310000043")
 )
 
-// world is what the activities of a test act on: it answers as told and writes down what it was asked.
+// world is what the activities of a test act on: it answers as its fields say and writes down what it was asked.
+// Activities run beside the test, so all of it is read and written under mu.
 type world struct {
 	mu    sync.Mutex
 	calls []string
@@ -34,6 +36,10 @@ type world struct {
 	cancel  func() error
 	purge   func() error
 	fail    func() error
+	find    func() error
+	verify  func() error
+	discard func() error
+	remind  func() error
 
 	declaredMD5  string
 	staged       map[uuid.UUID]models.Content
@@ -42,44 +48,78 @@ type world struct {
 	storedSize   int64
 }
 
-func (w *world) note(format string, args ...any) {
+// asked writes down a question and takes the lock until its answer is given.
+func (w *world) asked(format string, args ...any) (unlock func()) {
+	w.mu.Lock()
+	if format != "" {
+		w.calls = append(w.calls, fmt.Sprintf(format, args...))
+	}
+	return w.mu.Unlock
+}
+
+// set changes the world while its workflow runs.
+func (w *world) set(change func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.calls = append(w.calls, fmt.Sprintf(format, args...))
+	change()
+}
+
+// wait gives the world free until a channel is closed. Only an answer that holds it may call this.
+func (w *world) wait(until <-chan struct{}) {
+	w.mu.Unlock()
+	defer w.mu.Lock()
+	<-until
+}
+
+// made is what the activities were asked so far.
+func (w *world) made() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.calls)
 }
 
 func (w *world) AcceptTransfer(context.Context, models.Submission, string, time.Duration) (models.Acceptance, error) {
-	w.note("accept")
+	defer w.asked("accept")()
 	return w.accept()
 }
 
 func (w *world) DeliverTransfer(_ context.Context, _, _ uuid.UUID, group int) error {
-	w.note("deliver %d", group)
+	defer w.asked("deliver %d", group)()
 	return w.deliver(group)
 }
 
 func (w *world) ConfirmDelivery(_ context.Context, _ uuid.UUID, p models.Party) (bool, error) {
-	w.note("confirm %s", p)
+	defer w.asked("confirm %s", p)()
 	return w.confirm(p)
 }
 
-func (w *world) CancelTransfer(context.Context, uuid.UUID) error { w.note("cancel"); return w.cancel() }
+func (w *world) CancelTransfer(context.Context, uuid.UUID) error {
+	defer w.asked("cancel")()
+	return w.cancel()
+}
 
 func (w *world) FailTransfer(_ context.Context, _ uuid.UUID, text string) error {
-	w.note("fail: %s", text)
+	defer w.asked("fail: %s", text)()
 	return w.fail()
 }
 
 func (w *world) RemindOfTransfer(_ context.Context, _ uuid.UUID, left time.Duration) error {
-	w.note("remind %s", left)
-	return nil
+	defer w.asked("remind %s", left)()
+	return w.remind()
 }
 
 func (w *world) RecordDiscarded(context.Context, uuid.UUID) error { return nil }
 
-func (w *world) PurgeTransfer(context.Context, uuid.UUID) error { w.note("purge"); return w.purge() }
+func (w *world) PurgeTransfer(context.Context, uuid.UUID) error {
+	defer w.asked("purge")()
+	return w.purge()
+}
 
 func (w *world) Staged(_ context.Context, t, attempt uuid.UUID) (models.Transfer, models.Content, error) {
+	defer w.asked("")()
+	if err := w.verify(); err != nil {
+		return models.Transfer{}, models.Content{}, err
+	}
 	c, ok := w.staged[attempt]
 	if !ok {
 		return models.Transfer{}, c, models.ErrNoFileYet
@@ -88,16 +128,41 @@ func (w *world) Staged(_ context.Context, t, attempt uuid.UUID) (models.Transfer
 }
 
 func (w *world) UploadFacts(context.Context, uuid.UUID) (*uuid.UUID, time.Time, error) {
-	return w.firstStaged, w.runningUntil, nil
+	defer w.asked("")()
+	err := w.find()
+	return w.firstStaged, w.runningUntil, err
 }
 
 func (w *world) Stat(context.Context, string) (models.StoredObject, error) {
+	defer w.asked("")()
 	return models.StoredObject{Size: w.storedSize}, nil
 }
 
 func (w *world) DeleteAll(_ context.Context, prefix string) error {
-	w.note("delete %s", prefix)
-	return nil
+	defer w.asked("delete %s", prefix)()
+	return w.discard()
+}
+
+// obliging is a world in which everything succeeds: an attempt of three bytes is staged, and the last of some recipients
+// to confirm completes the transfer. now is the clock of its deadlines.
+func obliging(attempt uuid.UUID, recipients int, now func() time.Time) *world {
+	confirmed := map[models.Party]bool{}
+	well := func() error { return nil }
+	return &world{
+		staged: map[uuid.UUID]models.Content{attempt: {Size: 3, MD5: "right"}}, storedSize: 3,
+		accept: func() (models.Acceptance, error) {
+			return models.Acceptance{
+				Recipients: recipients, UploadDeadline: now().Add(24 * time.Hour), Expires: now().Add(30 * 24 * time.Hour),
+				PurgeAfterConfirmed: true, Grace: 2 * time.Hour,
+			}, nil
+		},
+		deliver: func(int) error { return nil },
+		confirm: func(p models.Party) (bool, error) {
+			confirmed[p] = true
+			return len(confirmed) == recipients, nil
+		},
+		cancel: well, purge: well, fail: well, find: well, verify: well, discard: well, remind: well,
+	}
 }
 
 // bundle is one workflow in a test environment that skips time.
@@ -116,23 +181,8 @@ func setup(t *testing.T, recipients ...models.Party) *bundle {
 		b.in.Submission.Recipients = append(b.in.Submission.Recipients, models.Addressee{Party: p})
 	}
 	b.env.SetWorkflowRunTimeout(400 * 24 * time.Hour)
-	confirmed := map[models.Party]bool{}
-	b.world = &world{staged: map[uuid.UUID]models.Content{b.attempt: {Size: 3, MD5: "right"}}, storedSize: 3}
-	b.accept = func() (models.Acceptance, error) {
-		now := b.env.Now()
-		return models.Acceptance{
-			Recipients: len(recipients), UploadDeadline: now.Add(24 * time.Hour), Expires: now.Add(30 * 24 * time.Hour),
-			PurgeAfterConfirmed: true, Grace: 2 * time.Hour,
-		}, nil
-	}
-	b.deliver = func(int) error { return nil }
-	b.cancel = func() error { return nil }
-	b.purge = func() error { return nil }
-	b.fail = func() error { return nil }
-	b.confirm = func(p models.Party) (bool, error) {
-		confirmed[p] = true
-		return len(confirmed) == len(recipients), nil
-	}
+	b.env.SetTestTimeout(time.Minute) // of real time; the default of 3 s is too short for the race detector on a busy machine
+	b.world = obliging(b.attempt, len(recipients), b.env.Now)
 	worker.RegisterWorkflows(b.env)
 	worker.RegisterActivities(b.env, activities.New(b.world, b.world, b.world, 24*time.Hour))
 	return b

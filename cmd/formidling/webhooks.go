@@ -78,5 +78,5 @@ func (p *parts) pusher() *activities.Webhooks {
 
 // wakeSubscriptions wakes subscriptions that have new events, until ctx ends.
 func (p *parts) wakeSubscriptions(ctx context.Context) {
-	worker.Waker{Told: p.store.Notified(), Sleepers: p.store, Alarm: workflows.NewClient(p.temporal), Log: p.log}.Run(ctx)
+	worker.SubscriptionDispatcher{Notified: p.store.Notified(), Subscriptions: p.store, Workflows: workflows.NewClient(p.temporal), Log: p.log}.Run(ctx)
 }
