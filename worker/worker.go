@@ -29,7 +29,6 @@ func RegisterWorkflows(r Registry) {
 	r.RegisterWorkflowWithOptions(workflows.Transfer, workflow.RegisterOptions{})
 	r.RegisterWorkflowWithOptions(workflows.DeliveryGroup, workflow.RegisterOptions{})
 	r.RegisterWorkflowWithOptions(workflows.Subscription, workflow.RegisterOptions{})
-	r.RegisterWorkflowWithOptions(workflows.ReceiptLog, workflow.RegisterOptions{})
 	r.RegisterWorkflowWithOptions(workflows.SealReceipts, workflow.RegisterOptions{})
 }
 

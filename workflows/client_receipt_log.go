@@ -12,8 +12,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 )
 
-// ReceiptLogID is the id of the schedule that seals the log of receipts, and the beginning of the ids of its workflows. It
-// also was the workflow ID of ReceiptLog.
+// ReceiptLogID is the id of the schedule that seals the log of receipts, and the beginning of the ids of its workflows.
 const ReceiptLogID = "receipt-log"
 
 // sealAnyway is how often the log is sealed without a trigger: it bounds what is left unsealed while no worker runs its

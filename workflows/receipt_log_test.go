@@ -13,8 +13,6 @@ import (
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/testsuite"
-	sdkworker "go.temporal.io/sdk/worker"
-	"go.temporal.io/sdk/workflow"
 
 	"github.com/formidling/formidling/activities"
 	"github.com/formidling/formidling/models"
@@ -181,48 +179,6 @@ func TestReceiptLog_IsScheduledAnewWhenSomebodyDeletedTheSchedule(t *testing.T) 
 		return err == nil && !due
 	}, 20*time.Second, 20*time.Millisecond)
 	require.NotEmpty(t, r.eventsOf(t, s))
-}
-
-// oldReceiptLog is how the log was sealed before: one workflow that never ended.
-func oldReceiptLog(ctx workflow.Context, in workflows.ReceiptLogInput) error {
-	for range 500 {
-		ctx := workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{StartToCloseTimeout: 5 * time.Second})
-		if err := workflow.ExecuteLocalActivity(ctx, (*activities.Activities).SealLog, activities.SealLogInput{}).Get(ctx, nil); err != nil {
-			return err
-		}
-		if err := workflow.Sleep(ctx, in.Every); err != nil {
-			return err
-		}
-	}
-	return workflow.NewContinueAsNewError(ctx, oldReceiptLog, in)
-}
-
-func TestReceiptLog_OfAnEarlierProgramEndsItself(t *testing.T) {
-	r := setupReal(t, client.Options{})
-	r.stop()
-	before := sdkworker.New(r.temporal, workflows.QueueTransfers, sdkworker.Options{})
-	before.RegisterWorkflowWithOptions(oldReceiptLog, workflow.RegisterOptions{Name: "ReceiptLog"})
-	before.RegisterActivity(r.acts)
-	require.NoError(t, before.Start())
-	run, err := r.temporal.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{ID: "receipt-log", TaskQueue: workflows.QueueTransfers}, "ReceiptLog",
-		workflows.ReceiptLogInput{Every: 300 * time.Millisecond})
-	require.NoError(t, err)
-	require.Eventually(t, func() bool {
-		timers := 0
-		for _, e := range r.history(t, "receipt-log").Events {
-			if e.EventType == enumspb.EVENT_TYPE_TIMER_FIRED {
-				timers++
-			}
-		}
-		return timers >= 3
-	}, 20*time.Second, 50*time.Millisecond)
-	before.Stop()
-	r.work(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	require.NoError(t, run.Get(ctx, nil))
-	h := r.history(t, "receipt-log")
-	require.Equal(t, enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED, h.Events[len(h.Events)-1].EventType)
 }
 
 func TestSealReceipts_SealsOnceAndEnds(t *testing.T) {

@@ -26,7 +26,6 @@ const (
 	validators     = "a replay asks no validator: a history holds only what was accepted"
 	neverCancelled = "nothing cancels the context of a life, so waiting in it cannot fail"
 	wellFormed     = "only a handler of the wrong shape is refused, and then nothing works"
-	neverReleased  = "no program that began a ReceiptLog was released; it is there to end itself"
 	groupStarts    = "the start of a group fails only if its ID is taken, which is no error here"
 )
 
@@ -60,11 +59,6 @@ var unreplayed = map[string]string{
 
 	"deliver.go deliverToAll: if err := t.startGroups(ctx, groups); err != nil {":                                                  groupStarts,
 	"deliver.go startGroups: if err := start.Get(ctx, nil); err != nil && !temporal.IsWorkflowExecutionAlreadyStartedError(err) {": groupStarts,
-
-	"receipt_log.go ReceiptLog: if sealedBySchedule(ctx, round) {":                                                        neverReleased,
-	"receipt_log.go ReceiptLog: if err := do(ctx, \"seal log\", a.SealLog, activities.SealLogInput{}, nil); err != nil {": neverReleased,
-	"receipt_log.go ReceiptLog: if err := workflow.Sleep(ctx, in.Every); err != nil {":                                    neverReleased,
-	"receipt_log.go ReceiptLog: return workflow.NewContinueAsNewError(ctx, ReceiptLog, in)":                               neverReleased,
 
 	"messages.go forever: if !ch.Receive(ctx, &message) {":               "nobody closes the channel of a signal",
 	"subscription.go Subscription: if err := s.drain(ctx); err != nil {": "an operator would have to cancel it in the seconds of a test, in the push that makes its history too long",

@@ -56,7 +56,7 @@ func TestNames_AreGolden(t *testing.T) {
 		"update " + workflows.UpdateConfirm, "update " + workflows.UpdateCancel,
 		"signal " + workflows.SignalContentReceived, "signal " + workflows.SignalGroupDelivered,
 		"signal " + workflows.SignalAllConfirmed, "signal " + workflows.SignalTransferEnded,
-		"query " + workflows.QueryState, "workflow Transfer", "workflow DeliveryGroup", "workflow ReceiptLog", "workflow SealReceipts",
+		"query " + workflows.QueryState, "workflow Transfer", "workflow DeliveryGroup", "workflow SealReceipts",
 		"queue " + workflows.QueueWebhooks, "update " + workflows.UpdateSendTest, "signal " + workflows.SignalWake, "workflow Subscription",
 	}
 	for name := range workflows.SearchAttributes() {

@@ -1,11 +1,5 @@
 package workflows
 
-import (
-	"fmt"
-
-	"go.temporal.io/sdk/workflow"
-)
-
 // A change to the order of commands in a workflow must ask workflow.GetVersion which way a history
 // went, or histories under way can no longer be replayed. Every such question is a named predicate
 // in this file, and nowhere else, in this form:
@@ -20,9 +14,3 @@ import (
 //
 // A new answer of an activity may lead to new commands without such a question, because a history under way has the old
 // answer. Reminders (remind.go) are an example: a transfer has them only if its Acceptance says so.
-
-// sealedBySchedule: the log of receipts is sealed by a schedule, and ReceiptLog ends. It is asked in each round by a name
-// of its own, because the answer to one name stays what it was in rounds that a history has.
-func sealedBySchedule(ctx workflow.Context, round int) bool {
-	return workflow.GetVersion(ctx, fmt.Sprintf("sealed-by-schedule-%d", round), workflow.DefaultVersion, 1) == 1
-}
