@@ -53,7 +53,7 @@ func Open(url string, o Options) (*Store, error) {
 	s.Tus = tus.New(d, s.Registry, s.Transfers)
 	s.Subscriptions = subscriptions.New(d, s.Registry)
 	s.Reads = reads.New(d, s.Feed, s.Registry)
-	d.Use(db.Writers{Receipts: s.Receipts.Write, Events: s.Feed.Write, Notified: s.Feed.Notify})
+	d.Use(db.Writers{Receipts: s.Receipts.Write, Events: s.Feed.Write, Notified: s.Notify})
 	return s, nil
 }
 

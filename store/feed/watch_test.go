@@ -226,7 +226,7 @@ var errGaveUp = errors.New("gave up")
 
 // slowly has a store commit as on a slow disk, and give a transaction up that tells of a purge, after its numbers were taken.
 func slowly(s *store.Store) {
-	s.DB().Use(db.Writers{Receipts: s.Receipts.Write, Notified: s.Feed.Notify, Events: func(tx *db.Tx, notices []models.Notice) error {
+	s.DB().Use(db.Writers{Receipts: s.Receipts.Write, Notified: s.Notify, Events: func(tx *db.Tx, notices []models.Notice) error {
 		err := s.Feed.Write(tx, notices)
 		time.Sleep(rand.N(2 * time.Millisecond)) // numbers are taken, nothing is committed
 		for _, n := range notices {

@@ -37,7 +37,7 @@ func TestEventsFor_ASupplierFindsWhatWasDelegatedInOneQuestion(t *testing.T) {
 		}
 		notify(b, t, id, storetest.Service, models.Notice{To: storetest.Bob, Role: models.RoleRecipient, Type: models.EventSubscriptionDisabled})
 		notify(b, t, id, storetest.Service, models.Notice{To: storetest.Bob, Role: models.RoleRecipient, Type: models.EventPublished})
-		sights, err := b.Reads.Sights(t.Context(), by)
+		sights, err := b.Sights(t.Context(), by)
 		require.NoError(t, err)
 		require.Equal(t, []models.Sight{{Resource: storetest.Service, Role: models.RoleRecipient}}, sights)
 		events, err := b.EventsFor(t.Context(), by, 0, models.EventFilter{}, 1)

@@ -81,7 +81,7 @@ func (s *Reads) view(ctx context.Context, id uuid.UUID, viewer models.Party, sco
 			return v, err
 		}
 	}
-	v.EffectiveStatus, v.EffectiveSince = f.Effective(v.Transfer.Status, v.StatusChanged)
+	v.EffectiveStatus, v.EffectiveSince = f.Effective(v.Status, v.StatusChanged)
 	v.UploadStarted, v.Staged = f.UploadStarted, f.Staged
 	if v.Staged == nil {
 		v.Staged = f.Received

@@ -36,7 +36,7 @@ func AttemptOf(transfer, attempt uuid.UUID, key *string) models.UploadAttempt {
 func (b *Bundle) Accept(t testing.TB, recipients ...models.Party) uuid.UUID {
 	t.Helper()
 	s := Submission(recipients...)
-	_, err := b.AcceptTransfer(context.Background(), s, "run", 24*time.Hour)
+	_, err := b.AcceptTransfer(t.Context(), s, "run", 24*time.Hour)
 	require.NoError(t, err)
 	return s.ID
 }
@@ -45,8 +45,8 @@ func (b *Bundle) Accept(t testing.TB, recipients ...models.Party) uuid.UUID {
 func (b *Bundle) Stage(t testing.TB, id uuid.UUID) uuid.UUID {
 	t.Helper()
 	attempt := uuid.New()
-	require.NoError(t, b.BeginUpload(context.Background(), AttemptOf(id, attempt, nil), time.Minute))
-	require.NoError(t, b.StageContent(context.Background(), id, attempt, models.Content{Generation: 1, Size: 3, MD5: "m", SHA256: "s", CRC32C: 4_000_000_000}, As(Alice)))
+	require.NoError(t, b.BeginUpload(t.Context(), AttemptOf(id, attempt, nil), time.Minute))
+	require.NoError(t, b.StageContent(t.Context(), id, attempt, models.Content{Generation: 1, Size: 3, MD5: "m", SHA256: "s", CRC32C: 4_000_000_000}, As(Alice)))
 	return attempt
 }
 
@@ -54,22 +54,22 @@ func (b *Bundle) Stage(t testing.TB, id uuid.UUID) uuid.UUID {
 func (b *Bundle) Publish(t testing.TB, recipients ...models.Party) uuid.UUID {
 	t.Helper()
 	id := b.Accept(t, recipients...)
-	require.NoError(t, b.DeliverTransfer(context.Background(), id, b.Stage(t, id), 0))
+	require.NoError(t, b.DeliverTransfer(t.Context(), id, b.Stage(t, id), 0))
 	return id
 }
 
 // Download serves the whole file.
 func (b *Bundle) Download(t testing.TB, id uuid.UUID, p models.Party) {
 	t.Helper()
-	access, err := b.BeginAccess(context.Background(), id, As(p), 0, 3)
+	access, err := b.BeginAccess(t.Context(), id, As(p), 0, 3)
 	require.NoError(t, err)
-	require.NoError(t, b.EndAccess(context.Background(), access, 3))
+	require.NoError(t, b.EndAccess(t.Context(), access, 3))
 }
 
 // StatusNames is the transfer's history, which has no gap.
 func (b *Bundle) StatusNames(t testing.TB, id uuid.UUID) []string {
 	t.Helper()
-	v, err := b.TransferDetails(context.Background(), id, Alice)
+	v, err := b.TransferDetails(t.Context(), id, Alice)
 	require.NoError(t, err)
 	var names []string
 	for i, h := range v.History {
@@ -83,7 +83,7 @@ func (b *Bundle) StatusNames(t testing.TB, id uuid.UUID) []string {
 func (b *Bundle) EventTypes(t testing.TB, p models.Party) []string {
 	t.Helper()
 	var rows []models.Event
-	require.NoError(t, b.DB().Read(context.Background()).Order("seq").Find(&rows, "party = ?", p).Error)
+	require.NoError(t, b.DB().Read(t.Context()).Order("seq").Find(&rows, "party = ?", p).Error)
 	var names []string
 	for i, e := range rows {
 		require.Equal(t, int64(i+1), e.Seq, "the sequence of %s has no gap", p)
@@ -96,7 +96,7 @@ func (b *Bundle) EventTypes(t testing.TB, p models.Party) []string {
 func (b *Bundle) Entries(t testing.TB, id uuid.UUID) []models.Receipt {
 	t.Helper()
 	var rows []models.ReceiptEntry
-	require.NoError(t, b.DB().Read(context.Background()).Order("seq").Find(&rows, "transfer_id = ?", id).Error)
+	require.NoError(t, b.DB().Read(t.Context()).Order("seq").Find(&rows, "transfer_id = ?", id).Error)
 	out := make([]models.Receipt, len(rows))
 	for i, r := range rows {
 		require.Equal(t, i+1, r.Seq, "the chain has no gap")

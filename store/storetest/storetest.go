@@ -5,7 +5,6 @@
 package storetest
 
 import (
-	"context"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -111,7 +110,7 @@ func (b *Bundle) Quota(t testing.TB, change func(*models.Quotas)) {
 // Prepare makes the service in the empty database of a store that was opened with other options.
 func Prepare(t testing.TB, b *Bundle) *Bundle {
 	t.Helper()
-	ctx := context.Background()
+	ctx := t.Context()
 	require.NoError(t, b.Migrate(ctx))
 	require.NoError(t, b.InsertServiceOwner(ctx, As(Owner), "The tax office"))
 	_, err := b.PutResource(ctx, As(Owner), Service, models.ResourcePatch{}, Always)
@@ -126,6 +125,6 @@ func Prepare(t testing.TB, b *Bundle) *Bundle {
 func (b *Bundle) Grant(t testing.TB, p models.Party, send, receive bool) {
 	t.Helper()
 	g := models.Grant{ResourceID: Service, Organisation: p, Terms: models.Terms{Effect: models.EffectAllow, MaySend: send, MayReceive: receive}}
-	_, _, err := b.PutGrant(context.Background(), As(Owner), g, Always)
+	_, _, err := b.PutGrant(t.Context(), As(Owner), g, Always)
 	require.NoError(t, err)
 }
