@@ -38,16 +38,15 @@ func timesOf(t testing.TB, b *storetest.Bundle, id uuid.UUID) (out times) {
 // Everything that one transaction writes has one time, with a clock that steps at each reading.
 func TestTransaction_HasOneTime(t *testing.T) {
 	storetest.OnBoth(t, func(t *testing.T, b *storetest.Bundle) {
-		ctx := t.Context()
 		steps := map[string]func(id uuid.UUID){
-			"publish": func(id uuid.UUID) { require.NoError(t, b.DeliverTransfer(ctx, id, b.Stage(t, id), 0)) },
+			"publish": func(id uuid.UUID) { require.NoError(t, b.DeliverTransfer(t.Context(), id, b.Stage(t, id), 0)) },
 			"confirm": func(id uuid.UUID) {
-				_, err := b.ConfirmDelivery(ctx, id, storetest.Bob)
+				_, err := b.ConfirmDelivery(t.Context(), id, storetest.Bob)
 				require.NoError(t, err)
 			},
-			"cancel": func(id uuid.UUID) { require.NoError(t, b.CancelTransfer(ctx, id)) },
-			"fail":   func(id uuid.UUID) { require.NoError(t, b.FailTransfer(ctx, id, models.FaultChecksum)) },
-			"purge":  func(id uuid.UUID) { require.NoError(t, b.PurgeTransfer(ctx, id)) },
+			"cancel": func(id uuid.UUID) { require.NoError(t, b.CancelTransfer(t.Context(), id)) },
+			"fail":   func(id uuid.UUID) { require.NoError(t, b.FailTransfer(t.Context(), id, models.FaultChecksum)) },
+			"purge":  func(id uuid.UUID) { require.NoError(t, b.PurgeTransfer(t.Context(), id)) },
 		}
 		check := func(name string, id uuid.UUID, before times) {
 			t.Helper()
@@ -64,7 +63,7 @@ func TestTransaction_HasOneTime(t *testing.T) {
 			}
 			require.GreaterOrEqual(t, fresh, 1, name)
 			var v models.Transfer
-			require.NoError(t, b.DB().Read(ctx).Take(&v, "id = ?", id).Error)
+			require.NoError(t, b.DB().Read(t.Context()).Take(&v, "id = ?", id).Error)
 			require.True(t, v.StatusChanged.Equal(last), name)
 		}
 		check("accept", b.Accept(t, storetest.Bob), times{})
@@ -74,7 +73,7 @@ func TestTransaction_HasOneTime(t *testing.T) {
 		steps["publish"](published)
 		check("publish", published, before)
 		var rows []models.Recipient
-		require.NoError(t, b.DB().Read(ctx).Find(&rows, "transfer_id = ?", published).Error)
+		require.NoError(t, b.DB().Read(t.Context()).Find(&rows, "transfer_id = ?", published).Error)
 		for _, r := range rows {
 			require.True(t, r.Delivered.Equal(r.TransferStatusChanged), "delivery and publication are one moment")
 		}
