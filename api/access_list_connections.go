@@ -5,18 +5,19 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/models"
 )
 
 // ListConnections lists the services that a list of the caller is connected to.
-func (s *Server) ListConnections(c *gin.Context, owner ListOwner, identifier ListIdentifier) {
+func (s *Server) ListConnections(c *gin.Context, owner contract.ListOwner, identifier contract.ListIdentifier) {
 	err := listInPath(c, owner, identifier)
 	var rows []models.AccessListConnection
 	if err == nil {
 		rows, err = s.Registry.AccessListConnections(c.Request.Context(), caller(c), identifier)
 	}
 	s.finish(c, err, func() {
-		out := ConnectionPage{Data: make([]Connection, len(rows))}
+		out := contract.ConnectionPage{Data: make([]contract.Connection, len(rows))}
 		for i, n := range rows {
 			out.Data[i] = connectionOf(n)
 		}
@@ -25,7 +26,7 @@ func (s *Server) ListConnections(c *gin.Context, owner ListOwner, identifier Lis
 }
 
 // connectionInPath reads which list and which service are meant.
-func connectionInPath(c *gin.Context, owner ListOwner, identifier, resource string) (models.AccessListConnection, error) {
+func connectionInPath(c *gin.Context, owner contract.ListOwner, identifier, resource string) (models.AccessListConnection, error) {
 	if err := listInPath(c, owner, identifier); err != nil {
 		return models.AccessListConnection{}, err
 	}
@@ -34,7 +35,7 @@ func connectionInPath(c *gin.Context, owner ListOwner, identifier, resource stri
 }
 
 // GetConnection reads what the members of a list may do in a service.
-func (s *Server) GetConnection(c *gin.Context, owner ListOwner, identifier ListIdentifier, resource ResourceIdentifier) {
+func (s *Server) GetConnection(c *gin.Context, owner contract.ListOwner, identifier contract.ListIdentifier, resource contract.ResourceIdentifier) {
 	n, err := connectionInPath(c, owner, identifier, resource)
 	if err == nil {
 		n, err = s.Registry.AccessListConnectionOf(c.Request.Context(), caller(c), n.ListID, n.ResourceID)
@@ -43,8 +44,8 @@ func (s *Server) GetConnection(c *gin.Context, owner ListOwner, identifier ListI
 }
 
 // PutConnection lets the members of a list do something in a service; both are the caller's.
-func (s *Server) PutConnection(c *gin.Context, owner ListOwner, identifier ListIdentifier, resource ResourceIdentifier, params PutConnectionParams) {
-	var body TermsUpdate
+func (s *Server) PutConnection(c *gin.Context, owner contract.ListOwner, identifier contract.ListIdentifier, resource contract.ResourceIdentifier, params contract.PutConnectionParams) {
+	var body contract.TermsUpdate
 	n, err := connectionInPath(c, owner, identifier, resource)
 	if err == nil {
 		err = readJSON(c, &body, true)
@@ -64,7 +65,7 @@ func (s *Server) PutConnection(c *gin.Context, owner ListOwner, identifier ListI
 }
 
 // DeleteConnection disconnects a list from a service.
-func (s *Server) DeleteConnection(c *gin.Context, owner ListOwner, identifier ListIdentifier, resource ResourceIdentifier, params DeleteConnectionParams) {
+func (s *Server) DeleteConnection(c *gin.Context, owner contract.ListOwner, identifier contract.ListIdentifier, resource contract.ResourceIdentifier, params contract.DeleteConnectionParams) {
 	n, err := connectionInPath(c, owner, identifier, resource)
 	var cond models.Condition
 	if err == nil {
@@ -76,9 +77,9 @@ func (s *Server) DeleteConnection(c *gin.Context, owner ListOwner, identifier Li
 	s.finish(c, err, func() { c.Status(http.StatusNoContent) })
 }
 
-func connectionOf(n models.AccessListConnection) Connection {
-	return Connection{
-		ResourceIdentifier: n.ResourceID, Effect: ConnectionEffect(n.Effect), Send: n.MaySend, Receive: n.MayReceive,
+func connectionOf(n models.AccessListConnection) contract.Connection {
+	return contract.Connection{
+		ResourceIdentifier: n.ResourceID, Effect: contract.ConnectionEffect(n.Effect), Send: n.MaySend, Receive: n.MayReceive,
 		ReplyOnly: n.ReplyOnly, AcceptsReplies: n.AcceptsReplies, ValidFrom: utc(n.ValidFrom), ValidTo: utc(n.ValidTo),
 		Etag: tag(n.Version), UpdatedAt: n.Updated.UTC(),
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/models"
 )
 
@@ -13,7 +14,7 @@ import (
 const maxMembers = 10_000
 
 // ListMembers lists the members of a list of the caller.
-func (s *Server) ListMembers(c *gin.Context, owner ListOwner, identifier ListIdentifier, params ListMembersParams) {
+func (s *Server) ListMembers(c *gin.Context, owner contract.ListOwner, identifier contract.ListIdentifier, params contract.ListMembersParams) {
 	err := listInPath(c, owner, identifier)
 	var p page
 	if err == nil {
@@ -29,7 +30,7 @@ func (s *Server) ListMembers(c *gin.Context, owner ListOwner, identifier ListIde
 	}
 	s.finish(c, err, func() {
 		rows, next := cut(c, rows, p, func(m models.AccessListMember) string { return string(m.Organisation) })
-		out := MemberPage{Links: links(next), Data: make([]Member, len(rows))}
+		out := contract.MemberPage{Links: links(next), Data: make([]contract.Member, len(rows))}
 		for i, m := range rows {
 			out.Data[i] = memberOf(m)
 		}
@@ -38,22 +39,22 @@ func (s *Server) ListMembers(c *gin.Context, owner ListOwner, identifier ListIde
 }
 
 // ReplaceMembers makes exactly these organisations the members of a list of the caller.
-func (s *Server) ReplaceMembers(c *gin.Context, owner ListOwner, identifier ListIdentifier, params ReplaceMembersParams) {
-	s.changeMembers(c, owner, identifier, AddMembersParams(params), func(rows []models.AccessListMember) models.MemberChange {
+func (s *Server) ReplaceMembers(c *gin.Context, owner contract.ListOwner, identifier contract.ListIdentifier, params contract.ReplaceMembersParams) {
+	s.changeMembers(c, owner, identifier, contract.AddMembersParams(params), func(rows []models.AccessListMember) models.MemberChange {
 		return models.MemberChange{Put: rows, Replace: true}
 	})
 }
 
 // AddMembers adds organisations to a list of the caller.
-func (s *Server) AddMembers(c *gin.Context, owner ListOwner, identifier ListIdentifier, params AddMembersParams) {
+func (s *Server) AddMembers(c *gin.Context, owner contract.ListOwner, identifier contract.ListIdentifier, params contract.AddMembersParams) {
 	s.changeMembers(c, owner, identifier, params, func(rows []models.AccessListMember) models.MemberChange {
 		return models.MemberChange{Put: rows}
 	})
 }
 
 // RemoveMembers removes organisations from a list of the caller.
-func (s *Server) RemoveMembers(c *gin.Context, owner ListOwner, identifier ListIdentifier, params RemoveMembersParams) {
-	s.changeMembers(c, owner, identifier, AddMembersParams(params), func(rows []models.AccessListMember) models.MemberChange {
+func (s *Server) RemoveMembers(c *gin.Context, owner contract.ListOwner, identifier contract.ListIdentifier, params contract.RemoveMembersParams) {
+	s.changeMembers(c, owner, identifier, contract.AddMembersParams(params), func(rows []models.AccessListMember) models.MemberChange {
 		m := models.MemberChange{Remove: make([]models.Party, len(rows))}
 		for i, r := range rows {
 			m.Remove[i] = r.Organisation
@@ -62,7 +63,7 @@ func (s *Server) RemoveMembers(c *gin.Context, owner ListOwner, identifier ListI
 	})
 }
 
-func (s *Server) changeMembers(c *gin.Context, owner ListOwner, identifier ListIdentifier, params AddMembersParams, change func([]models.AccessListMember) models.MemberChange) {
+func (s *Server) changeMembers(c *gin.Context, owner contract.ListOwner, identifier contract.ListIdentifier, params contract.AddMembersParams, change func([]models.AccessListMember) models.MemberChange) {
 	err := listInPath(c, owner, identifier)
 	var rows []models.AccessListMember
 	if err == nil {
@@ -83,7 +84,7 @@ func (s *Server) changeMembers(c *gin.Context, owner ListOwner, identifier ListI
 }
 
 func readMembers(c *gin.Context) ([]models.AccessListMember, error) {
-	var body MembersUpdate
+	var body contract.MembersUpdate
 	if err := readJSON(c, &body, true); err != nil {
 		return nil, err
 	}
@@ -105,8 +106,8 @@ func readMembers(c *gin.Context) ([]models.AccessListMember, error) {
 	return out, nil
 }
 
-func memberOf(m models.AccessListMember) Member {
-	return Member{
+func memberOf(m models.AccessListMember) contract.Member {
+	return contract.Member{
 		Organization: string(m.Organisation), Since: m.Since.UTC(), ValidFrom: utc(m.ValidFrom), ValidTo: utc(m.ValidTo),
 		Identifiers: map[string]string{"urn:altinn:organization:identifier-no": m.Organisation.Number()},
 	}

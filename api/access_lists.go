@@ -5,11 +5,12 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/models"
 )
 
 // listInPath refuses whose list it is not: an owner administers its own lists only.
-func listInPath(c *gin.Context, owner ListOwner, identifier string) error {
+func listInPath(c *gin.Context, owner contract.ListOwner, identifier string) error {
 	p, err := models.ParseOrganisation(owner)
 	if err != nil {
 		return models.InvalidField("owner", models.PartyRule)
@@ -21,7 +22,7 @@ func listInPath(c *gin.Context, owner ListOwner, identifier string) error {
 }
 
 // ListAccessLists lists the access lists of the caller.
-func (s *Server) ListAccessLists(c *gin.Context, owner ListOwner, params ListAccessListsParams) {
+func (s *Server) ListAccessLists(c *gin.Context, owner contract.ListOwner, params contract.ListAccessListsParams) {
 	err := listInPath(c, owner, "any")
 	var p page
 	if err == nil {
@@ -33,7 +34,7 @@ func (s *Server) ListAccessLists(c *gin.Context, owner ListOwner, params ListAcc
 	}
 	s.finish(c, err, func() {
 		rows, next := cut(c, rows, p, func(l models.AccessList) string { return l.ID })
-		out := AccessListPage{Links: links(next), Data: make([]AccessList, len(rows))}
+		out := contract.AccessListPage{Links: links(next), Data: make([]contract.AccessList, len(rows))}
 		for i, l := range rows {
 			out.Data[i] = accessListOf(l)
 		}
@@ -42,15 +43,15 @@ func (s *Server) ListAccessLists(c *gin.Context, owner ListOwner, params ListAcc
 }
 
 // links tell where the next page is, as Altinn's resource registry does.
-func links(next string) PageLinks {
+func links(next string) contract.PageLinks {
 	if next == "" {
-		return PageLinks{}
+		return contract.PageLinks{}
 	}
-	return PageLinks{Next: &next}
+	return contract.PageLinks{Next: &next}
 }
 
 // GetAccessList reads a list of the caller.
-func (s *Server) GetAccessList(c *gin.Context, owner ListOwner, identifier ListIdentifier) {
+func (s *Server) GetAccessList(c *gin.Context, owner contract.ListOwner, identifier contract.ListIdentifier) {
 	err := listInPath(c, owner, identifier)
 	var l models.AccessList
 	if err == nil {
@@ -60,8 +61,8 @@ func (s *Server) GetAccessList(c *gin.Context, owner ListOwner, identifier ListI
 }
 
 // PutAccessList makes a list of the caller, or changes its name and description.
-func (s *Server) PutAccessList(c *gin.Context, owner ListOwner, identifier ListIdentifier, params PutAccessListParams) {
-	var body AccessListUpdate
+func (s *Server) PutAccessList(c *gin.Context, owner contract.ListOwner, identifier contract.ListIdentifier, params contract.PutAccessListParams) {
+	var body contract.AccessListUpdate
 	err := listInPath(c, owner, identifier)
 	if err == nil {
 		err = readJSON(c, &body, true)
@@ -79,7 +80,7 @@ func (s *Server) PutAccessList(c *gin.Context, owner ListOwner, identifier ListI
 }
 
 // DeleteAccessList deletes a list of the caller, and with it what its members may do by it.
-func (s *Server) DeleteAccessList(c *gin.Context, owner ListOwner, identifier ListIdentifier, params DeleteAccessListParams) {
+func (s *Server) DeleteAccessList(c *gin.Context, owner contract.ListOwner, identifier contract.ListIdentifier, params contract.DeleteAccessListParams) {
 	err := listInPath(c, owner, identifier)
 	var cond models.Condition
 	if err == nil {
@@ -91,8 +92,8 @@ func (s *Server) DeleteAccessList(c *gin.Context, owner ListOwner, identifier Li
 	s.finish(c, err, func() { c.Status(http.StatusNoContent) })
 }
 
-func accessListOf(l models.AccessList) AccessList {
-	return AccessList{
+func accessListOf(l models.AccessList) contract.AccessList {
+	return contract.AccessList{
 		Identifier: l.ID, Name: l.Name, Description: l.Description, CreatedAt: l.Created.UTC(), UpdatedAt: l.Updated.UTC(), Etag: tag(l.Version),
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/models"
 )
 
@@ -20,9 +21,9 @@ func (b *bundle) may(action models.Action, p models.Party) bool {
 	if action == models.ActionSend {
 		query = "?action=send&from=" + p.Number()
 	}
-	var d Decision
+	var d contract.Decision
 	b.call(owner, "GET", "/resource/"+svc+"/decision"+query, "").is(http.StatusOK, "").json(&d)
-	return d.Decision == DecisionDecisionAllow
+	return d.Decision == contract.DecisionDecisionAllow
 }
 
 func TestAccessList_GivesItsMembersRightsAtOnce(t *testing.T) {
@@ -42,7 +43,7 @@ func TestAccessList_GivesItsMembersRightsAtOnce(t *testing.T) {
 	require.False(t, b.may(models.ActionSend, mallory), "the membership has ended")
 	b.call(owner, "PUT", lists+"/partners/members", `{"data":["310000051"]}`, "If-Match", "*").is(http.StatusNoContent, "")
 	require.True(t, b.may(models.ActionSend, mallory))
-	var page MemberPage
+	var page contract.MemberPage
 	b.call(owner, "GET", lists+"/partners/members", "").is(http.StatusOK, "").json(&page)
 	require.Len(t, page.Data, 1, "who is not in a PUT is no member any more")
 	require.Equal(t, map[string]string{"urn:altinn:organization:identifier-no": "310000051"}, page.Data[0].Identifiers)
@@ -56,7 +57,7 @@ func TestAccessList_TakesRightsWithItWhenItGoes(t *testing.T) {
 	b.ok(owner, "PUT", lists+"/partners", `{"name":"Partners"}`)
 	b.call(owner, "PUT", lists+"/partners/members", `{"data":["310000051"]}`, "If-Match", "*").is(http.StatusNoContent, "")
 	connection := lists + "/partners/resource-connections/" + svc
-	var n Connection
+	var n contract.Connection
 	b.call(owner, "PUT", connection, `{"receive":true,"validFrom":"2020-01-01T00:00:00Z"}`).is(http.StatusCreated, "").json(&n)
 	require.Equal(t, svc, n.ResourceIdentifier)
 	require.True(t, b.may(models.ActionReceive, mallory))
@@ -83,7 +84,7 @@ func TestAccessList_ThatBlocksIsStrongerThanAGrant(t *testing.T) {
 	b.ok(owner, "PUT", lists+"/barred/resource-connections/"+svc, `{"effect":"block","send":true}`)
 	b.call(owner, "POST", lists+"/barred/members", `{"data":["310000027"]}`, "If-Match", "*").is(http.StatusNoContent, "")
 	require.False(t, b.may(models.ActionSend, alice))
-	var d Decision
+	var d contract.Decision
 	b.call(alice, "GET", "/resource/"+svc+"/decision?action=send&from=310000027", "").is(http.StatusOK, "").json(&d)
 	require.Len(t, d.Because, 2)
 	require.Equal(t, "barred", *d.Because[1].AccessList)

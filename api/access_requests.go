@@ -7,12 +7,13 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/google/uuid"
 
+	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/models"
 )
 
 // RequestAccess asks the owner of a service for rights in it.
-func (s *Server) RequestAccess(c *gin.Context, id ResourceID) {
-	var body AccessRequestDraft
+func (s *Server) RequestAccess(c *gin.Context, id contract.ResourceID) {
+	var body contract.AccessRequestDraft
 	resource, err := service(id)
 	if err == nil {
 		err = readJSON(c, &body, true)
@@ -28,7 +29,7 @@ func (s *Server) RequestAccess(c *gin.Context, id ResourceID) {
 }
 
 // ListAccessRequests lists who asks for rights in a service of the caller.
-func (s *Server) ListAccessRequests(c *gin.Context, id ResourceID, params ListAccessRequestsParams) {
+func (s *Server) ListAccessRequests(c *gin.Context, id contract.ResourceID, params contract.ListAccessRequestsParams) {
 	resource, err := service(id)
 	s.accessRequests(c, err, params, func(q models.AccessRequestQuery) ([]models.AccessRequest, error) {
 		q.ResourceID = resource
@@ -37,13 +38,13 @@ func (s *Server) ListAccessRequests(c *gin.Context, id ResourceID, params ListAc
 }
 
 // ListOwnAccessRequests lists what the caller asked for.
-func (s *Server) ListOwnAccessRequests(c *gin.Context, params ListOwnAccessRequestsParams) {
-	s.accessRequests(c, nil, ListAccessRequestsParams(params), func(q models.AccessRequestQuery) ([]models.AccessRequest, error) {
+func (s *Server) ListOwnAccessRequests(c *gin.Context, params contract.ListOwnAccessRequestsParams) {
+	s.accessRequests(c, nil, contract.ListAccessRequestsParams(params), func(q models.AccessRequestQuery) ([]models.AccessRequest, error) {
 		return s.Registry.AccessRequestsOf(c.Request.Context(), caller(c), q)
 	})
 }
 
-func (s *Server) accessRequests(c *gin.Context, err error, params ListAccessRequestsParams, list func(models.AccessRequestQuery) ([]models.AccessRequest, error)) {
+func (s *Server) accessRequests(c *gin.Context, err error, params contract.ListAccessRequestsParams, list func(models.AccessRequestQuery) ([]models.AccessRequest, error)) {
 	var p page
 	if err == nil {
 		p, err = pageOf(params.Cursor, params.Limit)
@@ -65,7 +66,7 @@ func (s *Server) accessRequests(c *gin.Context, err error, params ListAccessRequ
 	}
 	s.finish(c, err, func() {
 		rows, next := cut(c, rows, p, func(r models.AccessRequest) string { return r.ID.String() })
-		out := AccessRequestList{AccessRequests: make([]AccessRequest, len(rows))}
+		out := contract.AccessRequestList{AccessRequests: make([]contract.AccessRequest, len(rows))}
 		for i, r := range rows {
 			out.AccessRequests[i] = accessRequestOf(r)
 		}
@@ -75,13 +76,13 @@ func (s *Server) accessRequests(c *gin.Context, err error, params ListAccessRequ
 }
 
 // GetAccessRequest reads a request, for who asked and for the owner of the service.
-func (s *Server) GetAccessRequest(c *gin.Context, id AccessRequestID) {
+func (s *Server) GetAccessRequest(c *gin.Context, id contract.AccessRequestID) {
 	r, err := s.Registry.AccessRequestFor(c.Request.Context(), caller(c), id)
 	s.finish(c, err, func() { entry(c, http.StatusOK, r.Version, accessRequestOf(r)) })
 }
 
 // WithdrawAccessRequest takes a request of the caller back.
-func (s *Server) WithdrawAccessRequest(c *gin.Context, id AccessRequestID, params WithdrawAccessRequestParams) {
+func (s *Server) WithdrawAccessRequest(c *gin.Context, id contract.AccessRequestID, params contract.WithdrawAccessRequestParams) {
 	cond, err := condition(params.IfMatch, params.IfNoneMatch)
 	if err == nil {
 		err = s.Registry.WithdrawAccessRequest(c.Request.Context(), actor(c), id, cond)
@@ -90,17 +91,17 @@ func (s *Server) WithdrawAccessRequest(c *gin.Context, id AccessRequestID, param
 }
 
 // ApproveAccessRequest grants what was asked for.
-func (s *Server) ApproveAccessRequest(c *gin.Context, id AccessRequestID, params ApproveAccessRequestParams) {
+func (s *Server) ApproveAccessRequest(c *gin.Context, id contract.AccessRequestID, params contract.ApproveAccessRequestParams) {
 	s.answerAccessRequest(c, id, true, params)
 }
 
 // DenyAccessRequest grants nothing.
-func (s *Server) DenyAccessRequest(c *gin.Context, id AccessRequestID, params DenyAccessRequestParams) {
-	s.answerAccessRequest(c, id, false, ApproveAccessRequestParams(params))
+func (s *Server) DenyAccessRequest(c *gin.Context, id contract.AccessRequestID, params contract.DenyAccessRequestParams) {
+	s.answerAccessRequest(c, id, false, contract.ApproveAccessRequestParams(params))
 }
 
-func (s *Server) answerAccessRequest(c *gin.Context, id uuid.UUID, approve bool, params ApproveAccessRequestParams) {
-	var body AccessAnswer
+func (s *Server) answerAccessRequest(c *gin.Context, id uuid.UUID, approve bool, params contract.ApproveAccessRequestParams) {
+	var body contract.AccessAnswer
 	err := readJSON(c, &body, true)
 	a := models.AccessAnswer{Approve: approve, Text: value(body.Text)}
 	if err == nil {
@@ -123,10 +124,10 @@ func (s *Server) answerAccessRequest(c *gin.Context, id uuid.UUID, approve bool,
 	s.finish(c, err, func() { entry(c, http.StatusOK, r.Version, accessRequestOf(r)) })
 }
 
-func accessRequestOf(r models.AccessRequest) AccessRequest {
-	return AccessRequest{
+func accessRequestOf(r models.AccessRequest) contract.AccessRequest {
+	return contract.AccessRequest{
 		ID: r.ID, ResourceID: r.ResourceID, Organization: string(r.Organisation), Send: r.MaySend, Receive: r.MayReceive,
-		Text: r.Text, State: AccessRequestState(r.State), Answer: r.Answer, Etag: tag(r.Version),
+		Text: r.Text, State: contract.AccessRequestState(r.State), Answer: r.Answer, Etag: tag(r.Version),
 		Created: r.Created.UTC(), Answered: utc(r.Answered),
 	}
 }

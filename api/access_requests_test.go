@@ -8,12 +8,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/models"
 )
 
-func (b *bundle) ask(p models.Party) AccessRequest {
+func (b *bundle) ask(p models.Party) contract.AccessRequest {
 	b.t.Helper()
-	var r AccessRequest
+	var r contract.AccessRequest
 	b.call(p, "POST", "/resource/"+svc+"/access-requests", `{"send":true,"text":"please"}`).is(http.StatusCreated, "").json(&r)
 	return r
 }
@@ -22,7 +23,7 @@ func TestAccessRequest_IsAnsweredByTheOwner(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	asked := b.ask(mallory)
-	require.Equal(t, AccessRequestState("pending"), asked.State)
+	require.Equal(t, contract.AccessRequestState("pending"), asked.State)
 	b.call(mallory, "POST", "/resource/"+svc+"/access-requests", `{"receive":true}`).is(http.StatusConflict, "FMD-00035")
 	path := "/access-requests/" + asked.ID.String()
 	for p, status := range map[models.Party]int{mallory: http.StatusOK, owner: http.StatusOK, bob: http.StatusNotFound} {
@@ -30,11 +31,11 @@ func TestAccessRequest_IsAnsweredByTheOwner(t *testing.T) {
 	}
 	b.call(owner, "POST", path+"/approve", `{}`).is(http.StatusPreconditionRequired, "FMD-00024")
 	b.call(owner, "POST", path+"/approve", `{"validTo":"yesterday"}`, "If-Match", asked.Etag).is(http.StatusBadRequest, "FMD-00001")
-	var answered AccessRequest
+	var answered contract.AccessRequest
 	b.call(owner, "POST", path+"/approve", `{"text":"welcome","validTo":"2099-01-01T00:00:00Z"}`, "If-Match", asked.Etag).is(http.StatusOK, "").json(&answered)
 	require.Equal(t, "welcome", answered.Answer)
 	require.NotNil(t, answered.Answered)
-	var g Grant
+	var g contract.Grant
 	b.call(owner, "GET", grants+"/"+mallory.Number(), "").is(http.StatusOK, "").json(&g)
 	require.True(t, g.Send)
 	require.False(t, g.Receive)
@@ -43,14 +44,14 @@ func TestAccessRequest_IsAnsweredByTheOwner(t *testing.T) {
 
 	denied := b.ask(mallory)
 	b.call(owner, "POST", "/access-requests/"+denied.ID.String()+"/deny", `{"text":"no"}`, "If-Match", "*").is(http.StatusOK, "").json(&answered)
-	require.Equal(t, AccessRequestState("denied"), answered.State)
+	require.Equal(t, contract.AccessRequestState("denied"), answered.State)
 	require.True(t, b.may(models.ActionSend, mallory), "a denial takes nothing")
 }
 
 func TestAccessRequests_AreListedForWhomTheyConcern(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	var first AccessRequest
+	var first contract.AccessRequest
 	for i := range 5 {
 		r := b.ask(models.Norwegian(number(i)))
 		if i == 0 {
@@ -61,7 +62,7 @@ func TestAccessRequests_AreListedForWhomTheyConcern(t *testing.T) {
 	count := func(by models.Party, path string) (n int) {
 		for next := path; next != ""; {
 			a := b.call(by, "GET", next, "").is(http.StatusOK, "")
-			var page AccessRequestList
+			var page contract.AccessRequestList
 			a.json(&page)
 			n += len(page.AccessRequests)
 			next = strings.TrimPrefix(strings.TrimSuffix(strings.TrimPrefix(a.Header.Get("Link"), "<"), `>; rel="next"`), base)
@@ -88,7 +89,7 @@ func TestAccessRequest_RefusesWhatIsNone(t *testing.T) {
 	}
 	b.call(mallory, "POST", "/resource/unknown/access-requests", `{"send":true}`).is(http.StatusBadRequest, "BRO-00025")
 	withdrawn := b.call(mallory, "POST", "/resource/"+svc+"/access-requests", `{"receive":true}`).is(http.StatusCreated, "")
-	var wish AccessRequest
+	var wish contract.AccessRequest
 	withdrawn.json(&wish)
 	b.call(mallory, "DELETE", "/access-requests/"+wish.ID.String(), "").is(http.StatusPreconditionRequired, "FMD-00024")
 	b.call(bob, "DELETE", "/access-requests/"+wish.ID.String(), "", "If-Match", "*").is(http.StatusNotFound, "FMD-00026")
@@ -104,14 +105,14 @@ func TestDecision_TellsEachWhatConcernsIt(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	query := "/resource/" + svc + "/decision?action=send&from=310000027&to=310000035&to=310000051"
-	ask := func(by models.Party, query string) Decision {
-		var d Decision
+	ask := func(by models.Party, query string) contract.Decision {
+		var d contract.Decision
 		b.call(by, "GET", query, "").is(http.StatusOK, "").json(&d)
-		require.Equal(t, DecisionDecisionDeny, d.Decision)
+		require.Equal(t, contract.DecisionDecisionDeny, d.Decision)
 		require.Equal(t, "BRO-00028", *d.Code)
 		return d
 	}
-	about := func(d Decision) (out []string) {
+	about := func(d contract.Decision) (out []string) {
 		for _, r := range d.Because {
 			out = append(out, r.Organization)
 		}
@@ -138,7 +139,7 @@ func TestDecision_TellsEachWhatConcernsIt(t *testing.T) {
 		require.Contains(t, a.problem().Errors, field, bad)
 	}
 	b.call(owner, "GET", "/resource/unknown/decision?action=receive&to=310000027", "").is(http.StatusBadRequest, "BRO-00025")
-	var d Decision
+	var d contract.Decision
 	b.call(owner, "GET", "/resource/"+svc+"/decision?action=send&from=310000027&supplier=310000051", "").is(http.StatusOK, "").json(&d)
 	require.Equal(t, "0192:310000027 has not delegated this to 0192:310000051.", d.Because[1].Text)
 }
@@ -147,7 +148,7 @@ func TestAudit_ShowsWhatCanBeHashedAgain(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.call(owner, "PUT", grants+"/"+mallory.Number(), `{"send":true}`, impersonate, certified(owner)).is(http.StatusCreated, "")
-	var list AuditList
+	var list contract.AuditList
 	b.call(owner, "GET", "/identity/api/v1/audit", "").is(http.StatusOK, "").json(&list)
 	require.Len(t, list.Entries, 6)
 	prev := ""

@@ -8,11 +8,12 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/models"
 )
 
 // ListResourceAudit lists who changed what in a service of the caller.
-func (s *Server) ListResourceAudit(c *gin.Context, id ResourceID, params ListResourceAuditParams) {
+func (s *Server) ListResourceAudit(c *gin.Context, id contract.ResourceID, params contract.ListResourceAuditParams) {
 	resource, err := service(id)
 	var p models.AuditPage
 	if err == nil {
@@ -27,7 +28,7 @@ func (s *Server) ListResourceAudit(c *gin.Context, id ResourceID, params ListRes
 }
 
 // ListOwnAudit lists the whole chain of the caller.
-func (s *Server) ListOwnAudit(c *gin.Context, params ListOwnAuditParams) {
+func (s *Server) ListOwnAudit(c *gin.Context, params contract.ListOwnAuditParams) {
 	p, err := auditPage(params.After, params.Limit)
 	var rows []models.AuditEntry
 	var more bool
@@ -37,7 +38,7 @@ func (s *Server) ListOwnAudit(c *gin.Context, params ListOwnAuditParams) {
 	s.auditList(c, rows, more, err)
 }
 
-func auditPage(after *AuditAfter, limit *PageSize) (models.AuditPage, error) {
+func auditPage(after *contract.AuditAfter, limit *contract.PageSize) (models.AuditPage, error) {
 	p, err := pageOf(nil, limit)
 	if err == nil && value(after) < 0 {
 		err = models.InvalidField("after", "after must be a sequence number, 0 or more.")
@@ -46,9 +47,9 @@ func auditPage(after *AuditAfter, limit *PageSize) (models.AuditPage, error) {
 }
 
 func (s *Server) auditList(c *gin.Context, rows []models.AuditEntry, more bool, err error) {
-	out := AuditList{Entries: []AuditEntry{}}
+	out := contract.AuditList{Entries: []contract.AuditEntry{}}
 	for _, r := range rows {
-		e := AuditEntry{Seq: r.Seq, At: r.At.UTC(), Prev: r.Prev, Hash: r.Hash, Text: r.Entry}
+		e := contract.AuditEntry{Seq: r.Seq, At: r.At.UTC(), Prev: r.Prev, Hash: r.Hash, Text: r.Entry}
 		if bad := json.Unmarshal([]byte(r.Entry), &e.Entry); bad != nil && err == nil {
 			err = fmt.Errorf("read audit entry %d: %w", r.Seq, bad)
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/models"
 )
 
@@ -56,15 +57,15 @@ func TestTimeline_IsReadPageByPage(t *testing.T) {
 	r := setupReceipts(t)
 	id := r.publish("hello")
 	r.settle()
-	var all Timeline
+	var all contract.Timeline
 	a := r.call(alice, "GET", "/filetransfer/"+id+"/timeline", "").is(http.StatusOK, "")
 	a.json(&all)
 	require.Empty(t, a.Header.Get("Link"))
-	var got []TimelineEntry
+	var got []contract.TimelineEntry
 	next := base + "/filetransfer/" + id + "/timeline?limit=2"
 	for next != "" {
 		a := r.call(alice, "GET", strings.TrimPrefix(next, base), "").is(http.StatusOK, "")
-		var page Timeline
+		var page contract.Timeline
 		a.json(&page)
 		require.LessOrEqual(t, len(page.Entries), 2)
 		got = append(got, page.Entries...)

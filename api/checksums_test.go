@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/models"
 )
 
@@ -14,7 +15,7 @@ func TestComputeMd5_MayBeTurnedOffByTheService(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	before := b.initialize(func(d map[string]any) { d["checksum"] = md5Hex([]byte(content)) })
-	var r Resource
+	var r contract.Resource
 	b.call(owner, "GET", "/resource/"+svc, "").json(&r)
 	require.True(t, r.ComputeMd5, "it is on unless the service says otherwise")
 	b.policy(`{"computeMd5":false}`)
@@ -61,7 +62,7 @@ func TestComputeMd5_TurnedOffHoldsForForms(t *testing.T) {
 	parts := formParts()
 	first := append([]part{parts[len(parts)-1]}, parts[:len(parts)-1]...)
 	for _, order := range [][]part{parts, first} { // the file after its metadata, and before
-		var out FileUploaded
+		var out contract.FileUploaded
 		b.form(order).is(http.StatusOK, "").json(&out)
 		require.Nil(t, b.overview(alice, out.FileTransferID.String()).Checksum)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/google/uuid"
 
+	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/identity"
 	"github.com/formidling/formidling/models"
 )
@@ -17,7 +18,7 @@ import (
 // ListClients lists the keys that the caller registered.
 func (s *Server) ListClients(c *gin.Context) {
 	rows, err := s.Registry.ClientsOf(c.Request.Context(), caller(c))
-	out := ClientList{Clients: make([]Client, len(rows))}
+	out := contract.ClientList{Clients: make([]contract.Client, len(rows))}
 	for i, r := range rows {
 		if out.Clients[i], err = clientOf(r); err != nil {
 			break
@@ -28,7 +29,7 @@ func (s *Server) ListClients(c *gin.Context) {
 
 // RegisterClient registers keys that may sign assertions for the caller. With an Idempotency-Key a repeat answers
 // as the first time did.
-func (s *Server) RegisterClient(c *gin.Context, params RegisterClientParams) {
+func (s *Server) RegisterClient(c *gin.Context, params contract.RegisterClientParams) {
 	id := uuid.New()
 	var err error
 	if params.IdempotencyKey != nil {
@@ -51,13 +52,13 @@ func (s *Server) RegisterClient(c *gin.Context, params RegisterClientParams) {
 }
 
 // GetClient reads keys that the caller registered.
-func (s *Server) GetClient(c *gin.Context, id ClientID) {
+func (s *Server) GetClient(c *gin.Context, id contract.ClientID) {
 	r, err := s.clientOfCaller(c, id)
 	s.finishClient(c, http.StatusOK, r, err)
 }
 
 // PutClient replaces keys that the caller registered.
-func (s *Server) PutClient(c *gin.Context, id ClientID, params PutClientParams) {
+func (s *Server) PutClient(c *gin.Context, id contract.ClientID, params contract.PutClientParams) {
 	cond, err := condition(params.IfMatch, params.IfNoneMatch)
 	var r models.Client
 	if err == nil {
@@ -73,7 +74,7 @@ func (s *Server) PutClient(c *gin.Context, id ClientID, params PutClientParams) 
 }
 
 // DeleteClient takes keys of the caller out of use.
-func (s *Server) DeleteClient(c *gin.Context, id ClientID, params DeleteClientParams) {
+func (s *Server) DeleteClient(c *gin.Context, id contract.ClientID, params contract.DeleteClientParams) {
 	cond, err := condition(params.IfMatch, params.IfNoneMatch)
 	if err == nil {
 		_, err = s.clientOfCaller(c, id)
@@ -123,15 +124,15 @@ func (s *Server) readClient(c *gin.Context, id string) (models.Client, error) {
 }
 
 func (s *Server) finishClient(c *gin.Context, status int, r models.Client, err error) {
-	var out Client
+	var out contract.Client
 	if err == nil {
 		out, err = clientOf(r)
 	}
 	s.finish(c, err, func() { entry(c, status, r.Version, out) })
 }
 
-func clientOf(r models.Client) (Client, error) {
-	out := Client{ClientID: r.ID, Name: r.Name, Expires: r.Expires.UTC(), Created: r.Created.UTC(), Etag: tag(r.Version)}
+func clientOf(r models.Client) (contract.Client, error) {
+	out := contract.Client{ClientID: r.ID, Name: r.Name, Expires: r.Expires.UTC(), Created: r.Created.UTC(), Etag: tag(r.Version)}
 	if err := json.Unmarshal([]byte(r.Keys), &out.Jwks); err != nil {
 		return out, fmt.Errorf("read keys of client %s: %w", r.ID, err)
 	}

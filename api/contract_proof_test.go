@@ -13,6 +13,8 @@ import (
 	"github.com/pb33f/libopenapi"
 	validator "github.com/pb33f/libopenapi-validator"
 	"github.com/stretchr/testify/require"
+
+	"github.com/formidling/formidling/api/contract"
 )
 
 const someTransfer = "/broker/api/v1/filetransfer/3fa85f64-5717-4562-b3fc-2c963f66afa6"
@@ -53,15 +55,15 @@ func overview(t *testing.T, change func(map[string]any)) string {
 	t.Helper()
 	now := time.Date(2026, 5, 17, 12, 0, 0, 123456000, time.UTC)
 	md5 := "5eb63bbbe01eeed093cb22bb8f5acdc3"
-	raw, err := json.Marshal(FileTransferOverview{
-		FileTransferState: FileTransferState{
+	raw, err := json.Marshal(contract.FileTransferOverview{
+		FileTransferState: contract.FileTransferState{
 			FileTransferID: uuid.New(), ResourceID: "skattekort", FileName: "kort.zip",
 			SendersFileTransferReference: "ref", Checksum: &md5, FileTransferSize: 12,
-			FileTransferStatus: FileTransferStatusPublished, FileTransferStatusText: "Ready for download",
+			FileTransferStatus: contract.FileTransferStatusPublished, FileTransferStatusText: "Ready for download",
 			FileTransferStatusChanged: now, Created: now, ExpirationTime: now, Sender: "0192:991825827",
-			Recipients: []RecipientOverview{{
+			Recipients: []contract.RecipientOverview{{
 				Recipient:                                 "0192:986252932",
-				CurrentRecipientFileTransferStatusCode:    RecipientFileTransferStatusInitialized,
+				CurrentRecipientFileTransferStatusCode:    contract.RecipientFileTransferStatusInitialized,
 				CurrentRecipientFileTransferStatusText:    "Initialized",
 				CurrentRecipientFileTransferStatusChanged: now,
 			}},
@@ -182,7 +184,7 @@ func TestContract_ReadsNoFileThroughEitherDoor(t *testing.T) {
 			_, _ = w.Write(chunk)
 		}
 	})
-	mustContract(t)
+	mustChecker(t)
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 
@@ -227,7 +229,7 @@ func TestDescription_IsValidOpenAPI(t *testing.T) {
 
 func BenchmarkContractBuild(b *testing.B) {
 	for b.Loop() {
-		_, err := newContract(openapiYAML)
+		_, err := newChecker(openapiYAML)
 		require.NoError(b, err)
 	}
 }

@@ -23,18 +23,18 @@ import (
 )
 
 // A contract checks responses against openapi.yaml. It is safe for concurrent use.
-type contract struct {
+type checker struct {
 	model     *v3.Document
 	validator validator.Validator
 	options   *config.ValidationOptions
 }
 
-// openapiContract builds the contract once for the whole test binary, since compiling its schemas is slow.
-var openapiContract = sync.OnceValues(func() (*contract, error) {
-	return newContract(openapiYAML)
+// openapiChecker builds the contract once for the whole test binary, since compiling its schemas is slow.
+var openapiChecker = sync.OnceValues(func() (*checker, error) {
+	return newChecker(openapiYAML)
 })
 
-func newContract(document []byte) (*contract, error) {
+func newChecker(document []byte) (*checker, error) {
 	doc, err := libopenapi.NewDocument(document)
 	if err != nil {
 		return nil, fmt.Errorf("read openapi.yaml: %w", err)
@@ -50,7 +50,7 @@ func newContract(document []byte) (*contract, error) {
 		config.WithRegexCache(&sync.Map{}),
 		config.WithStrictIgnoredHeadersExtra("X-Content-Type-Options", "Tus-Resumable", "Tus-Version"),
 	}
-	return &contract{
+	return &checker{
 		model:     &model.Model,
 		validator: validator.NewValidatorFromV3Model(&model.Model, opts...),
 		options:   config.NewValidationOptions(opts...),
@@ -61,7 +61,7 @@ func newContract(document []byte) (*contract, error) {
 // httptest.NewRecorder; through a real connection use validatedTransport.
 func validated(t testing.TB, h http.Handler) http.Handler {
 	t.Helper()
-	k := mustContract(t)
+	k := mustChecker(t)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		seen := &responseTap{inner: w}
 		h.ServeHTTP(seen, r)
@@ -78,7 +78,7 @@ func validatedTransport(t testing.TB, base http.RoundTripper) http.RoundTripper 
 	if base == nil {
 		base = http.DefaultTransport
 	}
-	k := mustContract(t)
+	k := mustChecker(t)
 	return roundTripper(func(r *http.Request) (*http.Response, error) {
 		resp, err := base.RoundTrip(r)
 		if err != nil {
@@ -95,9 +95,9 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-func mustContract(t testing.TB) *contract {
+func mustChecker(t testing.TB) *checker {
 	t.Helper()
-	k, err := openapiContract()
+	k, err := openapiChecker()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +105,7 @@ func mustContract(t testing.TB) *contract {
 }
 
 // check returns what is wrong with the response. It reads the body unless it is a file, and puts back what it read.
-func (k *contract) check(r *http.Request, resp *http.Response) error {
+func (k *checker) check(r *http.Request, resp *http.Response) error {
 	var faults []string
 	if p := r.URL.Path; len(p) > 1 && strings.HasSuffix(p, "/") { // the same operation, see Handler
 		r = r.Clone(r.Context())
@@ -129,7 +129,7 @@ func (k *contract) check(r *http.Request, resp *http.Response) error {
 
 // declared finds the response in the description. The `default` response is for what stands between
 // caller and broker: the broker itself may only answer with statuses that the operation lists.
-func (k *contract) declared(r *http.Request, resp *http.Response) (*v3.Response, error) {
+func (k *checker) declared(r *http.Request, resp *http.Response) (*v3.Response, error) {
 	item, _, template := paths.FindPath(r, k.model, k.options)
 	var op *v3.Operation
 	if item != nil {

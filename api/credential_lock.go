@@ -7,6 +7,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/models"
 )
 
@@ -23,8 +24,8 @@ func (s *Server) GetCredentialLock(c *gin.Context) {
 }
 
 // PutCredentialLock says which credentials alone act for the caller.
-func (s *Server) PutCredentialLock(c *gin.Context, params PutCredentialLockParams) {
-	var body CredentialLockUpdate
+func (s *Server) PutCredentialLock(c *gin.Context, params contract.PutCredentialLockParams) {
+	var body contract.CredentialLockUpdate
 	err := readJSON(c, &body, true)
 	l := models.CredentialLock{Certificates: body.Certificates, Keys: body.Keys, Issuers: body.Issuers}
 	if err == nil {
@@ -60,7 +61,7 @@ func checkLock(l models.CredentialLock) error {
 }
 
 // DeleteCredentialLock lets every valid credential act for the caller again.
-func (s *Server) DeleteCredentialLock(c *gin.Context, params DeleteCredentialLockParams) {
+func (s *Server) DeleteCredentialLock(c *gin.Context, params contract.DeleteCredentialLockParams) {
 	cond, err := condition(params.IfMatch, params.IfNoneMatch)
 	if err == nil {
 		err = s.Registry.DeleteCredentialLock(c.Request.Context(), actor(c), cond)
@@ -68,6 +69,6 @@ func (s *Server) DeleteCredentialLock(c *gin.Context, params DeleteCredentialLoc
 	s.finish(c, err, func() { c.Status(http.StatusNoContent) })
 }
 
-func credentialLockOf(l models.CredentialLock) CredentialLock {
-	return CredentialLock{Certificates: l.Certificates, Keys: l.Keys, Issuers: l.Issuers, Etag: tag(l.Version), Updated: l.Updated.UTC()}
+func credentialLockOf(l models.CredentialLock) contract.CredentialLock {
+	return contract.CredentialLock{Certificates: l.Certificates, Keys: l.Keys, Issuers: l.Issuers, Etag: tag(l.Version), Updated: l.Updated.UTC()}
 }

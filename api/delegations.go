@@ -5,16 +5,17 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/models"
 )
 
 // ListDelegations lists what the caller delegated, or what was delegated to it.
-func (s *Server) ListDelegations(c *gin.Context, params ListDelegationsParams) {
+func (s *Server) ListDelegations(c *gin.Context, params contract.ListDelegationsParams) {
 	list := s.Registry.Delegations
 	var err error
 	switch value(params.As) {
-	case "", ListDelegationsParamsAsPrincipal:
-	case ListDelegationsParamsAsSupplier:
+	case "", contract.ListDelegationsParamsAsPrincipal:
+	case contract.ListDelegationsParamsAsSupplier:
 		list = s.Registry.DelegationsTo
 	default:
 		err = models.InvalidField("as", "as must be principal or supplier.")
@@ -24,7 +25,7 @@ func (s *Server) ListDelegations(c *gin.Context, params ListDelegationsParams) {
 		rows, err = list(c.Request.Context(), caller(c))
 	}
 	s.finish(c, err, func() {
-		out := DelegationList{Delegations: make([]Delegation, len(rows))}
+		out := contract.DelegationList{Delegations: make([]contract.Delegation, len(rows))}
 		for i, d := range rows {
 			out.Delegations[i] = delegationOf(d)
 		}
@@ -33,7 +34,7 @@ func (s *Server) ListDelegations(c *gin.Context, params ListDelegationsParams) {
 }
 
 // delegationInPath reads to whom, and in which service; no service stands for all.
-func delegationInPath(supplier Supplier, resource *string) (models.Delegation, error) {
+func delegationInPath(supplier contract.Supplier, resource *string) (models.Delegation, error) {
 	p, err := models.ParseRegistered("supplier", supplier)
 	d := models.Delegation{Supplier: p}
 	if err == nil && resource != nil {
@@ -43,7 +44,7 @@ func delegationInPath(supplier Supplier, resource *string) (models.Delegation, e
 }
 
 // GetDelegation reads a delegation of the caller.
-func (s *Server) GetDelegation(c *gin.Context, supplier Supplier, params GetDelegationParams) {
+func (s *Server) GetDelegation(c *gin.Context, supplier contract.Supplier, params contract.GetDelegationParams) {
 	d, err := delegationInPath(supplier, params.Resource)
 	if err == nil {
 		d, err = s.Registry.DelegationOf(c.Request.Context(), caller(c), d.Supplier, d.ResourceID)
@@ -52,8 +53,8 @@ func (s *Server) GetDelegation(c *gin.Context, supplier Supplier, params GetDele
 }
 
 // PutDelegation lets a supplier act for the caller.
-func (s *Server) PutDelegation(c *gin.Context, supplier Supplier, params PutDelegationParams) {
-	var body DelegationUpdate
+func (s *Server) PutDelegation(c *gin.Context, supplier contract.Supplier, params contract.PutDelegationParams) {
+	var body contract.DelegationUpdate
 	d, err := delegationInPath(supplier, params.Resource)
 	if err == nil {
 		err = readJSON(c, &body, true)
@@ -74,7 +75,7 @@ func (s *Server) PutDelegation(c *gin.Context, supplier Supplier, params PutDele
 }
 
 // DeleteDelegation takes a delegation of the caller back, from the moment of the answer.
-func (s *Server) DeleteDelegation(c *gin.Context, supplier Supplier, params DeleteDelegationParams) {
+func (s *Server) DeleteDelegation(c *gin.Context, supplier contract.Supplier, params contract.DeleteDelegationParams) {
 	d, err := delegationInPath(supplier, params.Resource)
 	var cond models.Condition
 	if err == nil {
@@ -86,8 +87,8 @@ func (s *Server) DeleteDelegation(c *gin.Context, supplier Supplier, params Dele
 	s.finish(c, err, func() { c.Status(http.StatusNoContent) })
 }
 
-func delegationOf(d models.Delegation) Delegation {
-	out := Delegation{
+func delegationOf(d models.Delegation) contract.Delegation {
+	out := contract.Delegation{
 		Principal: string(d.Principal), Supplier: string(d.Supplier), Send: d.MaySend, Receive: d.MayReceive,
 		ValidFrom: utc(d.ValidFrom), ValidTo: utc(d.ValidTo), Etag: tag(d.Version), Updated: d.Updated.UTC(),
 	}

@@ -2,5 +2,3 @@
 // the store, starts and asks workflows, and moves bytes. One file per verb; problem.go is the only
 // place where an error becomes a status.
 package api
-
-//go:generate go tool oapi-codegen -config oapi-codegen.yaml openapi.yaml

@@ -13,6 +13,7 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/google/uuid"
 
+	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/models"
 )
 
@@ -33,7 +34,7 @@ type Feed interface {
 
 // ListEvents answers with what happened that the caller is told of, at once or when there is something, or as a
 // stream (reference 2.4).
-func (s *Server) ListEvents(c *gin.Context, params ListEventsParams) {
+func (s *Server) ListEvents(c *gin.Context, params contract.ListEventsParams) {
 	form := eventForm(c.GetHeader("Accept"))
 	if form == "" {
 		c.String(http.StatusNotAcceptable, "This endpoint does not support the requested Accept header. Supported Accept headers are: "+strings.Join(eventForms, ", "))
@@ -100,7 +101,7 @@ type eventQuery struct {
 	wait   time.Duration
 }
 
-func (s *Server) eventQuery(c *gin.Context, p ListEventsParams, stream bool) (eventQuery, error) {
+func (s *Server) eventQuery(c *gin.Context, p contract.ListEventsParams, stream bool) (eventQuery, error) {
 	q := eventQuery{
 		by: actor(c), size: defaultEvents, wait: time.Duration(value(p.Wait)) * time.Second,
 		filter: models.EventFilter{Types: p.Type, Resource: value(p.Resource), Subject: value(p.Subject)},

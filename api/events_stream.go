@@ -95,7 +95,7 @@ func (s *Server) nextEvent(c *gin.Context, out stream, wake, more <-chan struct{
 func (s *Server) reauthenticate(c *gin.Context) error {
 	by, err := s.Authenticator.Authenticate(c.Request)
 	if err == nil {
-		err = authorize(c.Request.Method+" "+c.FullPath(), by)
+		err = authorize(ruleOf(c), by)
 	}
 	if err == nil {
 		err = s.Rights.CheckCaller(c.Request.Context(), by)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/models"
 )
 
@@ -29,7 +30,7 @@ func (b *bundle) stream(by models.Party, query string, headers ...string) *sse {
 	response, err := http.DefaultClient.Do(r)
 	require.NoError(b.t, err)
 	require.Equal(b.t, http.StatusOK, response.StatusCode)
-	require.NoError(b.t, mustContract(b.t).check(r, &http.Response{
+	require.NoError(b.t, mustChecker(b.t).check(r, &http.Response{
 		StatusCode: response.StatusCode, Header: response.Header, Request: r, Body: http.NoBody, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}))
 	b.t.Cleanup(func() { cancel(); _ = response.Body.Close() })
@@ -52,7 +53,7 @@ func (s *sse) block() (map[string]string, bool) {
 	return fields, false
 }
 
-func (s *sse) next() CloudEvent {
+func (s *sse) next() contract.CloudEvent {
 	s.t.Helper()
 	for {
 		f, ok := s.block()
@@ -60,7 +61,7 @@ func (s *sse) next() CloudEvent {
 		if f["data"] == "" {
 			continue
 		}
-		var e CloudEvent
+		var e contract.CloudEvent
 		require.NoError(s.t, json.Unmarshal([]byte(f["data"]), &e))
 		require.Equal(s.t, e.ID.String(), f["id"])
 		require.Equal(s.t, e.Type, f["event"])

@@ -14,21 +14,22 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/models"
 )
 
 const feed = "/events/api/v1/events"
 
 // told reads a page of a party's events; query begins with ? or is empty.
-func (b *bundle) told(by models.Party, query string) ([]CloudEvent, reply) {
+func (b *bundle) told(by models.Party, query string) ([]contract.CloudEvent, reply) {
 	b.t.Helper()
 	a := b.call(by, "GET", feed+query, "").is(http.StatusOK, "")
-	var events []CloudEvent
+	var events []contract.CloudEvent
 	a.json(&events)
 	return events, a
 }
 
-func types(events []CloudEvent) []string {
+func types(events []contract.CloudEvent) []string {
 	out := []string{}
 	for _, e := range events {
 		out = append(out, strings.TrimPrefix(e.Type, "no.altinn.broker."))
@@ -61,7 +62,7 @@ func TestEvents_HaveTheReferencesEnvelope(t *testing.T) {
 
 	sent, _ := b.told(alice, "")
 	require.Equal(t, []string{"filetransferinitialized", "uploadprocessing", "published"}, types(sent))
-	require.Equal(t, CloudEventDataRoleSender, sent[1].Data.Role)
+	require.Equal(t, contract.CloudEventDataRoleSender, sent[1].Data.Role)
 	none, a := b.told(mallory, "")
 	require.Empty(t, none)
 	require.Equal(t, "[]", string(a.body))
@@ -88,7 +89,7 @@ func TestEvents_ArePagedByTheNextHeader(t *testing.T) {
 	}
 	all, _ := b.told(alice, "")
 	require.Len(t, all, 12)
-	var paged []CloudEvent
+	var paged []contract.CloudEvent
 	for query := "?size=3"; ; {
 		events, a := b.told(alice, query)
 		paged = append(paged, events...)
@@ -174,7 +175,7 @@ func TestEvents_OfAPrincipalAreForItsSupplierWhereItDelegated(t *testing.T) {
 		b.do(r).is(http.StatusCreated, "")
 	}
 	put(bob, "?resource="+other)
-	var events []CloudEvent
+	var events []contract.CloudEvent
 	supplied("").is(http.StatusOK, "").json(&events)
 	require.Len(t, events, 2)
 	for _, e := range events {
@@ -209,7 +210,7 @@ func TestEvents_WakeWhoWaits(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	id := b.initialize()
-	done := make(chan []CloudEvent)
+	done := make(chan []contract.CloudEvent)
 	began := time.Now()
 	go func() {
 		events, _ := b.told(bob, "?wait=60")
@@ -291,7 +292,7 @@ func FuzzEvents(f *testing.F) {
 func TestEvents_OfRemindersAreAskedForByTheService(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	var r Resource
+	var r contract.Resource
 	b.call(owner, "GET", "/resource/"+svc, "").is(http.StatusOK, "").json(&r)
 	require.Empty(t, r.ConfirmationReminders)
 	b.policy(`{"confirmationReminders":["P1D","P7D"]}`)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/models"
 )
 
@@ -99,7 +100,7 @@ func TestHTTP2_OneConnectionDoesNotTakeAllSlots(t *testing.T) {
 	others.client = &http.Client{Transport: validatedTransport(t, transport)}
 	d := draft()
 	d["sender"] = carol
-	var out FileTransferInitialized
+	var out contract.FileTransferInitialized
 	others.call(carol, "POST", "/filetransfer", toJSON(t, d)).is(http.StatusOK, "").json(&out)
 	others.do(others.request(carol, "POST", "/filetransfer/"+out.FileTransferID.String()+"/upload", strings.NewReader("mine"), "Content-Type", "application/octet-stream")).is(http.StatusOK, "")
 	close(end)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/models"
 )
 
@@ -24,10 +25,10 @@ func other(c *models.Caller) { c.Credential.Thumbprint = thumb("another") }
 func TestMe_IsWhoTheCredentialSays(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	var me Me
+	var me contract.Me
 	b.call(alice, "GET", identityPath+"/me", "", "X-Org", string(bob), "Client-Cert", ":YQ==:", "X-SSL-Client-S-DN", "CN=bob", "X-Forwarded-For", "1.2.3.4").is(http.StatusOK, "").json(&me)
 	require.Equal(t, string(alice), me.Organization)
-	require.Equal(t, MeCredentialMethod("external-token"), me.Credential.Method)
+	require.Equal(t, contract.MeCredentialMethod("external-token"), me.Credential.Method)
 	b.call("", "PUT", identityPath+"/delegations/"+mallory.Number(), `{"send":true}`, impersonate, certified(alice)).is(http.StatusCreated, "")
 	b.call("", "GET", identityPath+"/me", "", impersonate, certified(alice, through(mallory))).is(http.StatusOK, "").json(&me)
 	require.Equal(t, string(mallory), *me.Supplier)
@@ -58,13 +59,13 @@ func TestDelegation_IsForOneServiceOrAll(t *testing.T) {
 	b := setup(t)
 	as := []string{impersonate, certified(alice)}
 	path := identityPath + "/delegations/" + mallory.Number()
-	var d Delegation
+	var d contract.Delegation
 	b.call("", "PUT", path, `{"send":true,"validTo":"2099-01-01T00:00:00Z"}`, as...).is(http.StatusCreated, "").json(&d)
 	require.Nil(t, d.Resource)
 	b.call("", "PUT", path+"?resource="+svc, `{"receive":true}`, as...).is(http.StatusCreated, "").json(&d)
 	require.Equal(t, svc, *d.Resource)
 	b.call("", "PUT", path, `{"receive":true}`, as...).is(http.StatusPreconditionRequired, "FMD-00024")
-	var list DelegationList
+	var list contract.DelegationList
 	b.call(alice, "GET", identityPath+"/delegations", "").is(http.StatusOK, "").json(&list)
 	require.Len(t, list.Delegations, 2)
 	b.call(mallory, "GET", identityPath+"/delegations", "").is(http.StatusOK, "").json(&list)
@@ -114,11 +115,11 @@ func TestClient_IsTheOrganisationsOwn(t *testing.T) {
 	b := setup(t)
 	as := []string{impersonate, certified(alice)}
 	body := `{"name":"nightly","jwks":{"keys":[` + publicKey + `]}}`
-	var c Client
+	var c contract.Client
 	made := b.call("", "POST", identityPath+"/clients", body, append(as, "Idempotency-Key", "k")...).is(http.StatusCreated, "")
 	made.json(&c)
 	require.WithinDuration(t, time.Now().Add(models.MaxClientLife), c.Expires, time.Minute)
-	var again Client
+	var again contract.Client
 	b.call("", "POST", identityPath+"/clients", body, append(as, "Idempotency-Key", "k")...).is(http.StatusCreated, "").json(&again)
 	require.Equal(t, c.ClientID, again.ClientID)
 	b.call("", "POST", identityPath+"/clients", strings.Replace(body, "nightly", "daily", 1), append(as, "Idempotency-Key", "k")...).is(http.StatusUnprocessableEntity, "FMD-00004")
@@ -130,9 +131,9 @@ func TestClient_IsTheOrganisationsOwn(t *testing.T) {
 	b.call("", "PUT", path, strings.Replace(body, "nightly", "daily", 1), as...).is(http.StatusPreconditionRequired, "FMD-00024")
 	b.call("", "PUT", path, strings.Replace(body, "nightly", "daily", 1), append(as, "If-Match", c.Etag)...).is(http.StatusOK, "").json(&c)
 	require.Equal(t, "daily", c.Name)
-	var list ClientList
+	var list contract.ClientList
 	b.call(alice, "GET", identityPath+"/clients", "").is(http.StatusOK, "").json(&list)
-	require.Equal(t, []Client{c}, list.Clients)
+	require.Equal(t, []contract.Client{c}, list.Clients)
 	b.call("", "DELETE", path, "", append(as, "If-Match", c.Etag)...).is(http.StatusNoContent, "")
 	b.call(alice, "GET", path, "").is(http.StatusNotFound, "FMD-00023")
 }

@@ -96,12 +96,12 @@ func (s *Server) recover(c *gin.Context) {
 
 // authenticate lets a request pass whose credential names an organisation and carries a scope of its operation.
 func (s *Server) authenticate(c *gin.Context) {
-	route := c.Request.Method + " " + c.FullPath()
-	if public[route] || c.FullPath() == "" {
+	rule := ruleOf(c)
+	if rule.Public || c.FullPath() == "" {
 		return
 	}
 	caller, err := s.Authenticator.Authenticate(c.Request)
-	if err != nil && lateTokens[route] {
+	if err != nil && rule.LateToken {
 		caller, err = s.late(c, err)
 	}
 	if err != nil {
@@ -109,7 +109,7 @@ func (s *Server) authenticate(c *gin.Context) {
 		return
 	}
 	c.Set(keyCaller, caller)
-	if err := authorize(route, caller); err != nil {
+	if err := authorize(rule, caller); err != nil {
 		s.problem(c, err)
 		return
 	}
@@ -126,8 +126,8 @@ func caller(c *gin.Context) models.Party { return actor(c).Party }
 
 // acceptable refuses an Accept header that leaves out JSON, where JSON is all there is (reference 1.1).
 func acceptable(c *gin.Context) {
-	accept := c.GetHeader("Accept")
-	if accept == "" || scopes[c.Request.Method+" "+c.FullPath()] == nil || answersNoJSON[c.Request.Method+" "+c.FullPath()] {
+	accept, rule := c.GetHeader("Accept"), ruleOf(c)
+	if accept == "" || rule.Operation == "" || rule.Public || rule.AnyAccept {
 		return
 	}
 	for entry := range strings.SplitSeq(accept, ",") {

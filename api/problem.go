@@ -9,6 +9,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/models"
 )
 
@@ -94,7 +95,7 @@ func (s *Server) problem(c *gin.Context, err error) {
 		h.Del("Content-Range")
 	}
 	h.Set("Content-Type", "application/problem+json")
-	c.AbortWithStatusJSON(at.status, Problem{
+	c.AbortWithStatusJSON(at.status, contract.Problem{
 		Type: "https://www.rfc-editor.org/rfc/rfc9110#" + at.section, Title: statusText(at.status), Status: at.status,
 		Detail: e.Message, Code: e.Code, TraceID: traceID(c), Retryable: e.Retryable(),
 		Limit: e.Limit, Actual: e.Actual, Errors: fieldErrors(e.Fields),

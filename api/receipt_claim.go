@@ -9,6 +9,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/models"
 )
 
@@ -18,7 +19,7 @@ func readConfirmation(c *gin.Context) (models.Claim, error) {
 	if noBody(c.Request) {
 		return claim, nil
 	}
-	var body DownloadConfirmation
+	var body contract.DownloadConfirmation
 	if err := readJSON(c, &body, false); err != nil {
 		return claim, err
 	}
@@ -41,7 +42,7 @@ func noBody(r *http.Request) bool {
 }
 
 // AcknowledgeTransfer keeps what a party made of a transfer, also when the file has gone.
-func (s *Server) AcknowledgeTransfer(c *gin.Context, id FileTransferID) {
+func (s *Server) AcknowledgeTransfer(c *gin.Context, id contract.FileTransferID) {
 	if err := s.acknowledge(c, id); err != nil {
 		s.problem(c, err)
 		return
@@ -49,11 +50,11 @@ func (s *Server) AcknowledgeTransfer(c *gin.Context, id FileTransferID) {
 	c.Status(http.StatusNoContent)
 }
 
-func (s *Server) acknowledge(c *gin.Context, id FileTransferID) error {
+func (s *Server) acknowledge(c *gin.Context, id contract.FileTransferID) error {
 	if s.Receipts == nil {
 		return errNoRoute
 	}
-	var body Acknowledgement
+	var body contract.Acknowledgement
 	if err := readJSON(c, &body, true); err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/models"
 )
 
@@ -31,7 +32,7 @@ func (s *Server) GetLogCheckpoint(c *gin.Context) {
 var hexDigest = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
 // ProveInclusion proves that the log holds a receipt or an audit entry.
-func (s *Server) ProveInclusion(c *gin.Context, params ProveInclusionParams) {
+func (s *Server) ProveInclusion(c *gin.Context, params contract.ProveInclusionParams) {
 	if s.Evidence == nil {
 		s.problem(c, models.ErrNoReceiptKeys)
 		return
@@ -42,26 +43,26 @@ func (s *Server) ProveInclusion(c *gin.Context, params ProveInclusionParams) {
 	}
 	leaf, checkpoint, proof, err := s.Evidence.Inclusion(c.Request.Context(), params.Sha256)
 	s.finish(c, err, func() {
-		c.JSON(http.StatusOK, InclusionProof{
-			Kind: InclusionProofKind(leaf.Kind), Seq: leaf.Seq, Leaf: leaf.Index, Inclusion: proof, Checkpoint: checkpoint,
+		c.JSON(http.StatusOK, contract.InclusionProof{
+			Kind: contract.InclusionProofKind(leaf.Kind), Seq: leaf.Seq, Leaf: leaf.Index, Inclusion: proof, Checkpoint: checkpoint,
 		})
 	})
 }
 
 // ProveConsistency proves that the log only grew.
-func (s *Server) ProveConsistency(c *gin.Context, params ProveConsistencyParams) {
+func (s *Server) ProveConsistency(c *gin.Context, params contract.ProveConsistencyParams) {
 	if s.Evidence == nil {
 		s.problem(c, models.ErrNoReceiptKeys)
 		return
 	}
 	checkpoint, proof, err := s.Evidence.Consistency(c.Request.Context(), params.Size)
 	s.finish(c, err, func() {
-		c.JSON(http.StatusOK, ConsistencyProof{Consistency: proof, Checkpoint: checkpoint})
+		c.JSON(http.StatusOK, contract.ConsistencyProof{Consistency: proof, Checkpoint: checkpoint})
 	})
 }
 
 // GetLogTile answers with hashes of the log.
-func (s *Server) GetLogTile(c *gin.Context, params GetLogTileParams) {
+func (s *Server) GetLogTile(c *gin.Context, params contract.GetLogTileParams) {
 	if s.Evidence == nil {
 		s.problem(c, models.ErrNoReceiptKeys)
 		return

@@ -10,6 +10,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/models"
 )
 
@@ -47,7 +48,7 @@ type receiptPageData struct {
 	Rows             []receiptPageRow
 }
 
-func (s *Server) receiptPage(c *gin.Context, id FileTransferID, rows []models.IssuedReceipt, p page) {
+func (s *Server) receiptPage(c *gin.Context, id contract.FileTransferID, rows []models.IssuedReceipt, p page) {
 	data := receiptPageData{ID: id.String(), Viewer: string(caller(c))}
 	if len(rows) > p.limit {
 		rows = rows[:p.limit]

@@ -13,6 +13,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"github.com/google/uuid"
 
+	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/models"
 )
 
@@ -42,7 +43,7 @@ type Proofs interface {
 }
 
 // ListTransferReceipts answers with a transfer's receipts, for programs or for people.
-func (s *Server) ListTransferReceipts(c *gin.Context, id FileTransferID, params ListTransferReceiptsParams) {
+func (s *Server) ListTransferReceipts(c *gin.Context, id contract.FileTransferID, params contract.ListTransferReceiptsParams) {
 	rows, p, err := s.receiptsOf(c, id, params)
 	switch {
 	case err != nil:
@@ -54,7 +55,7 @@ func (s *Server) ListTransferReceipts(c *gin.Context, id FileTransferID, params 
 	}
 }
 
-func (s *Server) receiptsOf(c *gin.Context, id FileTransferID, params ListTransferReceiptsParams) ([]models.IssuedReceipt, page, error) {
+func (s *Server) receiptsOf(c *gin.Context, id contract.FileTransferID, params contract.ListTransferReceiptsParams) ([]models.IssuedReceipt, page, error) {
 	p, err := pageOf(nil, params.Limit)
 	if err == nil && value(params.After) < 0 {
 		err = models.InvalidField("after", "after must be a sequence number, 0 or more.")
@@ -88,7 +89,7 @@ func (s *Server) mayReadReceipts(c *gin.Context, id uuid.UUID) (withheld models.
 }
 
 // ListReceipts answers with the receipts of all transfers of the caller, in the order of the log.
-func (s *Server) ListReceipts(c *gin.Context, params ListReceiptsParams) {
+func (s *Server) ListReceipts(c *gin.Context, params contract.ListReceiptsParams) {
 	q := models.ReceiptQuery{Caller: caller(c), Reference: params.SendersFileTransferReference, After: -1}
 	p, err := pageOf(nil, params.Limit)
 	switch {
@@ -122,7 +123,7 @@ func (s *Server) receiptList(c *gin.Context, rows []models.IssuedReceipt, limit 
 		next.RawQuery = values.Encode()
 		link(c, next.RequestURI())
 	}
-	out := ReceiptList{Receipts: make([]TransferReceipt, 0, len(rows))}
+	out := contract.ReceiptList{Receipts: make([]contract.TransferReceipt, 0, len(rows))}
 	for _, r := range rows {
 		one, err := receiptView(r)
 		if err != nil {
@@ -134,12 +135,12 @@ func (s *Server) receiptList(c *gin.Context, rows []models.IssuedReceipt, limit 
 	c.JSON(http.StatusOK, out)
 }
 
-func receiptView(r models.IssuedReceipt) (TransferReceipt, error) {
+func receiptView(r models.IssuedReceipt) (contract.TransferReceipt, error) {
 	said, err := models.ReadReceipt(r.JWS)
 	if err != nil {
-		return TransferReceipt{}, fmt.Errorf("receipt %d of %s: %w", r.Seq, r.TransferID, err)
+		return contract.TransferReceipt{}, fmt.Errorf("receipt %d of %s: %w", r.Seq, r.TransferID, err)
 	}
-	out := TransferReceipt{FileTransferID: r.TransferID, Seq: r.Seq, Event: said.Event.Name(), Leaf: r.Leaf, Sha256: r.Hash, Jws: r.JWS}
+	out := contract.TransferReceipt{FileTransferID: r.TransferID, Seq: r.Seq, Event: said.Event.Name(), Leaf: r.Leaf, Sha256: r.Hash, Jws: r.JWS}
 	payload, err := base64.RawURLEncoding.DecodeString(strings.Split(r.JWS, ".")[1]) // ReadReceipt read it
 	if err == nil {
 		err = json.Unmarshal(payload, &out.Receipt)
@@ -148,7 +149,7 @@ func receiptView(r models.IssuedReceipt) (TransferReceipt, error) {
 }
 
 // GetReceiptBundle answers with all that is needed to check a transfer's receipts without asking anybody.
-func (s *Server) GetReceiptBundle(c *gin.Context, id FileTransferID) {
+func (s *Server) GetReceiptBundle(c *gin.Context, id contract.FileTransferID) {
 	withheld, err := s.mayReadReceipts(c, id)
 	switch {
 	case err != nil:
@@ -165,7 +166,7 @@ func (s *Server) GetReceiptBundle(c *gin.Context, id FileTransferID) {
 }
 
 // GetTimeline answers with all that happened to a transfer.
-func (s *Server) GetTimeline(c *gin.Context, id FileTransferID, params GetTimelineParams) {
+func (s *Server) GetTimeline(c *gin.Context, id contract.FileTransferID, params contract.GetTimelineParams) {
 	place, limit, err := timelinePage(params)
 	var withheld models.Role
 	if err == nil {
@@ -188,10 +189,10 @@ func (s *Server) GetTimeline(c *gin.Context, id FileTransferID, params GetTimeli
 		next.RawQuery = values.Encode()
 		link(c, next.RequestURI())
 	}
-	out := Timeline{Entries: make([]TimelineEntry, 0, len(entries))}
+	out := contract.Timeline{Entries: make([]contract.TimelineEntry, 0, len(entries))}
 	for _, e := range entries {
-		out.Entries = append(out.Entries, TimelineEntry{
-			At: e.At, Kind: TimelineEntryKind(e.Kind), What: e.What, Actor: partyOrNull(e.Actor), Recipient: partyOrNull(e.Recipient), Cause: e.Cause,
+		out.Entries = append(out.Entries, contract.TimelineEntry{
+			At: e.At, Kind: contract.TimelineEntryKind(e.Kind), What: e.What, Actor: partyOrNull(e.Actor), Recipient: partyOrNull(e.Recipient), Cause: e.Cause,
 			Supplier: partyOrNull(e.Supplier), Login: textOrNull(string(e.Login)), Thumbprint: textOrNull(e.Thumbprint),
 		})
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"github.com/stretchr/testify/require"
 
+	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/identity"
 	"github.com/formidling/formidling/identity/testpki"
 	"github.com/formidling/formidling/models"
@@ -64,7 +65,7 @@ func (r *receipted) settle() {
 func (r *receipted) events(by models.Party, id string) []string {
 	r.t.Helper()
 	r.settle()
-	var list ReceiptList
+	var list contract.ReceiptList
 	r.call(by, "GET", "/filetransfer/"+id+"/receipts", "").is(http.StatusOK, "").json(&list)
 	var out []string
 	for _, one := range list.Receipts {
@@ -76,7 +77,7 @@ func (r *receipted) events(by models.Party, id string) []string {
 func (r *receipted) last(by models.Party, id string) models.Receipt {
 	r.t.Helper()
 	r.settle()
-	var list ReceiptList
+	var list contract.ReceiptList
 	r.call(by, "GET", "/filetransfer/"+id+"/receipts", "").is(http.StatusOK, "").json(&list)
 	said, err := receipts.Open(r.keys.KeySet(), list.Receipts[len(list.Receipts)-1].Jws)
 	require.NoError(r.t, err)
@@ -159,7 +160,7 @@ func TestListReceipts_IsReadPageByPage(t *testing.T) {
 	path, seen := "/receipts?sendersFileTransferReference=ref-1&limit=3", 0
 	for path != "" {
 		page := r.call(alice, "GET", path, "").is(http.StatusOK, "")
-		var list ReceiptList
+		var list contract.ReceiptList
 		page.json(&list)
 		seen += len(list.Receipts)
 		next := page.Header.Get("Link")
@@ -169,7 +170,7 @@ func TestListReceipts_IsReadPageByPage(t *testing.T) {
 		}
 	}
 	require.Equal(t, 8, seen)
-	var list ReceiptList
+	var list contract.ReceiptList
 	r.call(bob, "GET", "/receipts", "").is(http.StatusOK, "").json(&list)
 	require.Len(t, list.Receipts, 2)
 	require.Equal(t, id, list.Receipts[0].FileTransferID.String())
@@ -294,12 +295,12 @@ func TestLog_IsForEverybodyToCheck(t *testing.T) {
 	require.NoError(t, err)
 	_, rows, err := r.store.ReceiptsOf(t.Context(), said.Transfer, alice, 0, 1)
 	require.NoError(t, err)
-	var inclusion InclusionProof
+	var inclusion contract.InclusionProof
 	require.NoError(t, json.Unmarshal(r.public("/receipts/api/v1/proof/inclusion?sha256="+rows[0].Hash), &inclusion))
 	require.Equal(t, *rows[0].Leaf, inclusion.Leaf)
 	r.publish("more")
 	r.settle()
-	var consistency ConsistencyProof
+	var consistency contract.ConsistencyProof
 	require.NoError(t, json.Unmarshal(r.public("/receipts/api/v1/proof/consistency?size="+jsonNumber(before.N)), &consistency))
 	require.NotEmpty(t, consistency.Consistency)
 	after, err := receipts.OpenCheckpoint(r.keys.KeySet(), consistency.Checkpoint)
@@ -332,8 +333,8 @@ func TestTimeline_ShowsEachWhatItMaySee(t *testing.T) {
 	r.call(bob, "GET", "/filetransfer/"+id+"/download", "").is(http.StatusOK, "")
 	r.call(bob, "POST", "/filetransfer/"+id+"/confirmdownload", `{"text":"secret words"}`).is(http.StatusNoContent, "")
 	r.settle()
-	read := func(by models.Party) (Timeline, string) {
-		var out Timeline
+	read := func(by models.Party) (contract.Timeline, string) {
+		var out contract.Timeline
 		a := r.call(by, "GET", "/filetransfer/"+id+"/timeline", "").is(http.StatusOK, "")
 		a.json(&out)
 		for i := 1; i < len(out.Entries); i++ {
@@ -343,7 +344,7 @@ func TestTimeline_ShowsEachWhatItMaySee(t *testing.T) {
 	}
 	all, text := read(alice)
 	require.Contains(t, text, "secret words")
-	kinds := map[TimelineEntryKind]int{}
+	kinds := map[contract.TimelineEntryKind]int{}
 	for _, e := range all.Entries {
 		kinds[e.Kind]++
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/models"
 )
 
@@ -81,7 +82,7 @@ type page struct {
 	limit int
 }
 
-func pageOf(cursor *PageCursor, limit *PageSize) (page, error) {
+func pageOf(cursor *contract.PageCursor, limit *contract.PageSize) (page, error) {
 	p := page{limit: defaultPage}
 	if limit != nil {
 		p.limit = *limit
@@ -141,7 +142,7 @@ func validity(from, to *string) (validFrom, validTo *time.Time, err error) {
 }
 
 // termsOf reads the terms of a grant or a connection.
-func termsOf(b TermsUpdate) (models.Terms, error) {
+func termsOf(b contract.TermsUpdate) (models.Terms, error) {
 	t := models.Terms{
 		Effect: models.EffectAllow, MaySend: value(b.Send), MayReceive: value(b.Receive),
 		ReplyOnly: value(b.ReplyOnly), AcceptsReplies: value(b.AcceptsReplies),

@@ -5,11 +5,12 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/models"
 )
 
 // GetResource answers with the policy of a service of the caller (reference 1.5).
-func (s *Server) GetResource(c *gin.Context, id ResourceID) {
+func (s *Server) GetResource(c *gin.Context, id contract.ResourceID) {
 	err := models.CheckResourceID(id)
 	var r models.Resource
 	if err == nil {
@@ -27,8 +28,8 @@ func (s *Server) GetResource(c *gin.Context, id ResourceID) {
 
 // PutResource makes a service of the caller, or changes the fields that are given (reference 1.5). Altinn's clients
 // know no conditions: the fields that they know may be changed without one. Who sends one is heeded.
-func (s *Server) PutResource(c *gin.Context, id ResourceID, params PutResourceParams) {
-	var body ResourceUpdate
+func (s *Server) PutResource(c *gin.Context, id contract.ResourceID, params contract.PutResourceParams) {
+	var body contract.ResourceUpdate
 	resource, err := service(id)
 	if err == nil {
 		err = readJSON(c, &body, false)
@@ -46,7 +47,7 @@ func (s *Server) PutResource(c *gin.Context, id ResourceID, params PutResourcePa
 }
 
 // CloseResource lets a service of the caller take no new transfers.
-func (s *Server) CloseResource(c *gin.Context, id ResourceID, params CloseResourceParams) {
+func (s *Server) CloseResource(c *gin.Context, id contract.ResourceID, params contract.CloseResourceParams) {
 	resource, err := service(id)
 	var cond models.Condition
 	if err == nil {
@@ -70,7 +71,7 @@ func (s *Server) putResource(c *gin.Context, resource string, patch models.Resou
 }
 
 // ListResources lists the services of the caller.
-func (s *Server) ListResources(c *gin.Context, params ListResourcesParams) {
+func (s *Server) ListResources(c *gin.Context, params contract.ListResourcesParams) {
 	p, err := pageOf(params.Cursor, params.Limit)
 	var rows []models.Resource
 	if err == nil {
@@ -78,7 +79,7 @@ func (s *Server) ListResources(c *gin.Context, params ListResourcesParams) {
 	}
 	s.finish(c, err, func() {
 		rows, next := cut(c, rows, p, func(r models.Resource) string { return r.ID })
-		out := ResourceList{Resources: make([]Resource, len(rows))}
+		out := contract.ResourceList{Resources: make([]contract.Resource, len(rows))}
 		for i, r := range rows {
 			out.Resources[i] = resourceOf(r)
 		}
@@ -87,7 +88,7 @@ func (s *Server) ListResources(c *gin.Context, params ListResourcesParams) {
 	})
 }
 
-func patchOf(b ResourceUpdate) models.ResourcePatch {
+func patchOf(b contract.ResourceUpdate) models.ResourcePatch {
 	return models.ResourcePatch{
 		MaxFileSize: b.MaxFileTransferSize, TimeToLive: b.FileTransferTimeToLive,
 		PurgeAfterConfirmed: b.PurgeFileTransferAfterAllRecipientsConfirmed, Grace: b.PurgeFileTransferGracePeriod,
@@ -100,8 +101,8 @@ func patchOf(b ResourceUpdate) models.ResourcePatch {
 	}
 }
 
-func resourceOf(r models.Resource) Resource {
-	out := Resource{
+func resourceOf(r models.Resource) contract.Resource {
+	out := contract.Resource{
 		MaxFileTransferSize: r.MaxFileSize, FileTransferTimeToLive: models.FormatDuration(r.TimeToLive),
 		PurgeFileTransferAfterAllRecipientsConfirmed: r.PurgeAfterConfirmed,
 		PurgeFileTransferGracePeriod:                 models.FormatDuration(r.Grace), UseManifestFileShim: r.UseManifestShim,

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/models"
 )
 
@@ -14,7 +15,7 @@ import (
 const maxAsked = 100
 
 // ExplainDecision tells whether somebody may do something in a service now, and what decides it.
-func (s *Server) ExplainDecision(c *gin.Context, id ResourceID, params ExplainDecisionParams) {
+func (s *Server) ExplainDecision(c *gin.Context, id contract.ResourceID, params contract.ExplainDecisionParams) {
 	resource, err := service(id)
 	var q models.Question
 	if err == nil {
@@ -52,7 +53,7 @@ func mayAsk(by models.Caller, owner models.Party, q models.Question) error {
 	return models.ErrNoAccess
 }
 
-func readQuestion(params ExplainDecisionParams) (models.Question, error) {
+func readQuestion(params contract.ExplainDecisionParams) (models.Question, error) {
 	q := models.Question{Action: models.Action(params.Action)}
 	if q.By.Credential.Method = models.LoginMethod(value(params.LoginMethod)); q.By.Credential.Method != "" && !slices.Contains(models.LoginMethods(), q.By.Credential.Method) {
 		return q, models.InvalidField("loginMethod", fmt.Sprintf("The login method must be one of %v.", models.LoginMethods()))
@@ -88,16 +89,16 @@ func readQuestion(params ExplainDecisionParams) (models.Question, error) {
 }
 
 // decisionOf tells what may be told: the answer, and the reasons about those that may be seen.
-func decisionOf(because []models.Reason, refusal error, mayBeTold func(models.Party) bool) Decision {
-	out := Decision{Decision: DecisionDecisionAllow, Reason: "It is allowed.", Because: []DecisionReason{}}
+func decisionOf(because []models.Reason, refusal error, mayBeTold func(models.Party) bool) contract.Decision {
+	out := contract.Decision{Decision: contract.DecisionDecisionAllow, Reason: "It is allowed.", Because: []contract.DecisionReason{}}
 	if e, refused := models.AsError(refusal); refused {
-		out.Decision, out.Code, out.Reason = DecisionDecisionDeny, ref(e.Code), e.Message
+		out.Decision, out.Code, out.Reason = contract.DecisionDecisionDeny, ref(e.Code), e.Message
 	}
 	for _, r := range because {
 		if !mayBeTold(r.Organisation) {
 			continue
 		}
-		reason := DecisionReason{Organization: string(r.Organisation), Text: r.Text}
+		reason := contract.DecisionReason{Organization: string(r.Organisation), Text: r.Text}
 		if r.List != "" {
 			reason.AccessList = ref(r.List)
 		}

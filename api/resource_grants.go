@@ -5,11 +5,12 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/models"
 )
 
 // ListGrants lists who may do what in a service of the caller.
-func (s *Server) ListGrants(c *gin.Context, id ResourceID, params ListGrantsParams) {
+func (s *Server) ListGrants(c *gin.Context, id contract.ResourceID, params contract.ListGrantsParams) {
 	resource, err := service(id)
 	var p page
 	if err == nil {
@@ -21,7 +22,7 @@ func (s *Server) ListGrants(c *gin.Context, id ResourceID, params ListGrantsPara
 	}
 	s.finish(c, err, func() {
 		rows, next := cut(c, rows, p, func(g models.Grant) string { return string(g.Organisation) })
-		out := GrantList{Grants: make([]Grant, len(rows))}
+		out := contract.GrantList{Grants: make([]contract.Grant, len(rows))}
 		for i, g := range rows {
 			out.Grants[i] = grantOf(g)
 		}
@@ -31,7 +32,7 @@ func (s *Server) ListGrants(c *gin.Context, id ResourceID, params ListGrantsPara
 }
 
 // GetGrant reads one grant in a service of the caller.
-func (s *Server) GetGrant(c *gin.Context, id ResourceID, organization Organization) {
+func (s *Server) GetGrant(c *gin.Context, id contract.ResourceID, organization contract.Organization) {
 	resource, party, err := grantInPath(id, organization)
 	var g models.Grant
 	if err == nil {
@@ -42,16 +43,16 @@ func (s *Server) GetGrant(c *gin.Context, id ResourceID, organization Organizati
 
 // PutGrant gives an organisation exactly these rights in a service of the caller, or blocks them. They hold
 // from the moment of the answer.
-func (s *Server) PutGrant(c *gin.Context, id ResourceID, organization Organization, params PutGrantParams) {
-	var body GrantUpdate
+func (s *Server) PutGrant(c *gin.Context, id contract.ResourceID, organization contract.Organization, params contract.PutGrantParams) {
+	var body contract.GrantUpdate
 	resource, party, err := grantInPath(id, organization)
 	if err == nil {
 		err = readJSON(c, &body, true)
 	}
 	var g models.Grant
 	if err == nil {
-		g, err = readGrant(GrantRow{
-			Effect: (*GrantRowEffect)(body.Effect), Send: body.Send, Receive: body.Receive, ReplyOnly: body.ReplyOnly, AcceptsReplies: body.AcceptsReplies,
+		g, err = readGrant(contract.GrantRow{
+			Effect: (*contract.GrantRowEffect)(body.Effect), Send: body.Send, Receive: body.Receive, ReplyOnly: body.ReplyOnly, AcceptsReplies: body.AcceptsReplies,
 			ValidFrom: body.ValidFrom, ValidTo: body.ValidTo, Supplier: body.Supplier, Note: body.Note,
 		})
 	}
@@ -68,7 +69,7 @@ func (s *Server) PutGrant(c *gin.Context, id ResourceID, organization Organizati
 }
 
 // DeleteGrant takes an organisation's grant in a service of the caller, from the moment of the answer.
-func (s *Server) DeleteGrant(c *gin.Context, id ResourceID, organization Organization, params DeleteGrantParams) {
+func (s *Server) DeleteGrant(c *gin.Context, id contract.ResourceID, organization contract.Organization, params contract.DeleteGrantParams) {
 	resource, party, err := grantInPath(id, organization)
 	var cond models.Condition
 	if err == nil {
@@ -80,7 +81,7 @@ func (s *Server) DeleteGrant(c *gin.Context, id ResourceID, organization Organiz
 	s.finish(c, err, func() { c.Status(http.StatusNoContent) })
 }
 
-func grantInPath(id ResourceID, organization Organization) (string, models.Party, error) {
+func grantInPath(id contract.ResourceID, organization contract.Organization) (string, models.Party, error) {
 	resource, err := service(id)
 	if err != nil {
 		return "", "", err
@@ -90,9 +91,9 @@ func grantInPath(id ResourceID, organization Organization) (string, models.Party
 }
 
 // readGrant reads all of a grant but whose it is.
-func readGrant(b GrantRow) (models.Grant, error) {
-	terms, err := termsOf(TermsUpdate{
-		Effect: (*TermsUpdateEffect)(b.Effect), Send: b.Send, Receive: b.Receive, ReplyOnly: b.ReplyOnly, AcceptsReplies: b.AcceptsReplies,
+func readGrant(b contract.GrantRow) (models.Grant, error) {
+	terms, err := termsOf(contract.TermsUpdate{
+		Effect: (*contract.TermsUpdateEffect)(b.Effect), Send: b.Send, Receive: b.Receive, ReplyOnly: b.ReplyOnly, AcceptsReplies: b.AcceptsReplies,
 		ValidFrom: b.ValidFrom, ValidTo: b.ValidTo,
 	})
 	g := models.Grant{Terms: terms, Note: value(b.Note)}
@@ -102,9 +103,9 @@ func readGrant(b GrantRow) (models.Grant, error) {
 	return g, err
 }
 
-func grantOf(g models.Grant) Grant {
-	out := Grant{
-		Organization: string(g.Organisation), Effect: GrantEffect(g.Effect), Send: g.MaySend, Receive: g.MayReceive,
+func grantOf(g models.Grant) contract.Grant {
+	out := contract.Grant{
+		Organization: string(g.Organisation), Effect: contract.GrantEffect(g.Effect), Send: g.MaySend, Receive: g.MayReceive,
 		ReplyOnly: g.ReplyOnly, AcceptsReplies: g.AcceptsReplies, ValidFrom: utc(g.ValidFrom), ValidTo: utc(g.ValidTo),
 		Note: g.Note, Etag: tag(g.Version), Updated: g.Updated.UTC(),
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/models"
 )
 
@@ -13,8 +14,8 @@ import (
 const maxGrantRows = 1000
 
 // ChangeGrants makes many changes of grants in one transaction, with an answer for each.
-func (s *Server) ChangeGrants(c *gin.Context, id ResourceID) {
-	var body GrantBatch
+func (s *Server) ChangeGrants(c *gin.Context, id contract.ResourceID) {
+	var body contract.GrantBatch
 	resource, err := service(id)
 	if err == nil {
 		err = readJSON(c, &body, true)
@@ -30,11 +31,11 @@ func (s *Server) ChangeGrants(c *gin.Context, id ResourceID) {
 	s.finish(c, err, func() { c.JSON(http.StatusOK, batchResult(body.Rows, changes, results)) })
 }
 
-func allOrNothing(b GrantBatch) bool { return b.AllOrNothing == nil || *b.AllOrNothing }
+func allOrNothing(b contract.GrantBatch) bool { return b.AllOrNothing == nil || *b.AllOrNothing }
 
 // readBatch reads the rows. When one cannot be read, a batch that is all or nothing is refused with every fault of
 // every row; of another batch that row alone is.
-func readBatch(resource string, body GrantBatch) ([]models.GrantChange, error) {
+func readBatch(resource string, body contract.GrantBatch) ([]models.GrantChange, error) {
 	if n := len(body.Rows); n == 0 || n > maxGrantRows {
 		return nil, models.InvalidField("rows", fmt.Sprintf("A batch has 1 to %d rows.", maxGrantRows))
 	}
@@ -62,7 +63,7 @@ func readBatch(resource string, body GrantBatch) ([]models.GrantChange, error) {
 	return out, nil
 }
 
-func readRow(row GrantRow) (models.GrantChange, error) {
+func readRow(row contract.GrantRow) (models.GrantChange, error) {
 	party, err := models.ParseRegistered("organization", row.Organization)
 	if err != nil {
 		return models.GrantChange{}, err
@@ -80,23 +81,23 @@ func readRow(row GrantRow) (models.GrantChange, error) {
 	return change, err
 }
 
-func batchResult(rows []GrantRow, changes []models.GrantChange, results []models.GrantResult) GrantBatchResult {
-	out := GrantBatchResult{Results: make([]GrantRowResult, len(results))}
+func batchResult(rows []contract.GrantRow, changes []models.GrantChange, results []models.GrantResult) contract.GrantBatchResult {
+	out := contract.GrantBatchResult{Results: make([]contract.GrantRowResult, len(results))}
 	for i, r := range results {
-		row := GrantRowResult{Organization: string(r.Grant.Organisation)}
+		row := contract.GrantRowResult{Organization: string(r.Grant.Organisation)}
 		if changes[i].Unread != nil {
 			row.Organization = rows[i].Organization // as it was sent
 		}
 		e, refused := models.AsError(r.Err)
 		switch {
 		case refused:
-			row.Status, row.Code, row.Detail, row.Errors = GrantRowResultStatusRefused, ref(e.Code), ref(e.Message), fieldErrors(e.Fields)
+			row.Status, row.Code, row.Detail, row.Errors = contract.GrantRowResultStatusRefused, ref(e.Code), ref(e.Message), fieldErrors(e.Fields)
 		case changes[i].Delete:
-			row.Status = GrantRowResultStatusDeleted
+			row.Status = contract.GrantRowResultStatusDeleted
 		case r.Created:
-			row.Status, row.Etag = GrantRowResultStatusCreated, ref(tag(r.Grant.Version))
+			row.Status, row.Etag = contract.GrantRowResultStatusCreated, ref(tag(r.Grant.Version))
 		default:
-			row.Status, row.Etag = GrantRowResultStatusChanged, ref(tag(r.Grant.Version))
+			row.Status, row.Etag = contract.GrantRowResultStatusChanged, ref(tag(r.Grant.Version))
 		}
 		if !refused {
 			out.Applied++

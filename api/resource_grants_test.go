@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/models"
 )
 
@@ -29,22 +30,22 @@ func TestGrant_IsWhatWasPut(t *testing.T) {
 	path := grants + "/" + mallory.Number()
 	body := `{"send":true,"receive":true,"replyOnly":true,"acceptsReplies":true,"validFrom":"2026-01-01T01:00:00+01:00","validTo":"2099-01-01T00:00:00.1234567Z","supplier":"310000043","note":"agreement 7"}`
 	made := b.call(owner, "PUT", path, body).is(http.StatusCreated, "")
-	var g Grant
+	var g contract.Grant
 	made.json(&g)
 	require.Equal(t, made.Header.Get("ETag"), g.Etag)
 	require.Equal(t, string(mallory), g.Organization)
-	require.Equal(t, GrantEffectAllow, g.Effect)
+	require.Equal(t, contract.GrantEffectAllow, g.Effect)
 	require.True(t, g.Send && g.Receive && g.ReplyOnly && g.AcceptsReplies)
 	require.Equal(t, time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), *g.ValidFrom)
 	require.Equal(t, 123456000, g.ValidTo.Nanosecond(), "in the precision that is stored")
 	require.Equal(t, string(carol), *g.Supplier)
 	for _, spelling := range []string{mallory.Number(), string(mallory), mallory.URN()} {
-		var again Grant
+		var again contract.Grant
 		b.call(owner, "GET", grants+"/"+spelling, "").is(http.StatusOK, "").json(&again)
 		require.Equal(t, g, again)
 	}
 	b.call(owner, "PUT", path, `{"effect":"block","send":true}`, "If-Match", g.Etag).is(http.StatusOK, "").json(&g)
-	require.Equal(t, GrantEffectBlock, g.Effect)
+	require.Equal(t, contract.GrantEffectBlock, g.Effect)
 	require.False(t, g.Receive || g.ReplyOnly)
 	require.Nil(t, g.ValidFrom)
 	require.Nil(t, g.Supplier)
@@ -122,7 +123,7 @@ func TestGrants_AreListedInPages(t *testing.T) {
 	next, pages := grants+"?limit=50", 0
 	for next != "" {
 		a := b.call(owner, "GET", next, "").is(http.StatusOK, "")
-		var page GrantList
+		var page contract.GrantList
 		a.json(&page)
 		for _, g := range page.Grants {
 			require.False(t, seen[g.Organization])
@@ -143,20 +144,20 @@ func TestGrants_AreListedInPages(t *testing.T) {
 func TestBatch_AnswersForEachRow(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	var bobs Grant
+	var bobs contract.Grant
 	b.call(owner, "GET", grants+"/"+bob.Number(), "").is(http.StatusOK, "").json(&bobs)
 	rows := `"rows":[{"organization":"310000051","send":true},{"organization":"310000027","receive":true},` +
 		`{"organization":"310000035","delete":true,"ifMatch":` + toJSON(t, bobs.Etag) + `},{"organization":"310000078","delete":true},{"organization":"310000086"},` +
 		`{"organization":"310000043","receive":true,"ifMatch":"*"}]`
 	statuses := func(body string) (out []string, applied int) {
-		var r GrantBatchResult
+		var r contract.GrantBatchResult
 		b.call(owner, "POST", grants+"/batch", body).is(http.StatusOK, "").json(&r)
 		for _, row := range r.Results {
 			s := string(row.Status)
 			if row.Code != nil {
 				s += " " + *row.Code
 			}
-			require.Equal(t, row.Status == GrantRowResultStatusCreated || row.Status == GrantRowResultStatusChanged, row.Etag != nil)
+			require.Equal(t, row.Status == contract.GrantRowResultStatusCreated || row.Status == contract.GrantRowResultStatusChanged, row.Etag != nil)
 			out = append(out, s)
 		}
 		return out, r.Applied
@@ -180,13 +181,13 @@ func TestBatch_NamesRowsThatCannotBeRead(t *testing.T) {
 		require.Contains(t, errors, field)
 	}
 	require.Len(t, errors, 3)
-	var r GrantBatchResult
+	var r contract.GrantBatchResult
 	b.call(owner, "POST", grants+"/batch", `{"allOrNothing":false,"rows":[{"organization":"310000051","send":true},{"organization":"x"},{"organization":"0192:310000051","send":true},{"organization":"310000078","send":true,"validTo":"soon"}]}`).
 		is(http.StatusOK, "").json(&r)
 	require.Equal(t, 1, r.Applied, "one that cannot be read refuses no other")
-	require.Equal(t, GrantRowResultStatusCreated, r.Results[0].Status)
+	require.Equal(t, contract.GrantRowResultStatusCreated, r.Results[0].Status)
 	for i, field := range map[int]string{1: "organization", 2: "organization", 3: "validTo"} {
-		require.Equal(t, GrantRowResultStatusRefused, r.Results[i].Status)
+		require.Equal(t, contract.GrantRowResultStatusRefused, r.Results[i].Status)
 		require.Contains(t, r.Results[i].Errors, field)
 	}
 	require.Equal(t, "x", r.Results[1].Organization)
@@ -207,7 +208,7 @@ func TestService_IsItsOwnersAlone(t *testing.T) {
 	lists := func(p models.Party) string { return "/resourceregistry/api/v1/access-lists/" + p.Number() }
 	b.ok(owner, "PUT", lists(owner)+"/partners", `{"name":"Partners"}`)
 	b.ok(bob, "PUT", lists(bob)+"/friends", `{"name":"Friends"}`)
-	var request AccessRequest
+	var request contract.AccessRequest
 	b.call(mallory, "POST", "/resource/"+svc+"/access-requests", `{"send":true}`).is(http.StatusCreated, "").json(&request)
 	for _, c := range []struct{ method, path, body string }{
 		{"GET", grants, ""},
@@ -235,7 +236,7 @@ func TestService_IsItsOwnersAlone(t *testing.T) {
 	b.call(bob, "GET", "/access-requests/"+request.ID.String(), "").is(http.StatusNotFound, "FMD-00026")
 	b.call(bob, "POST", "/access-requests/"+request.ID.String()+"/approve", `{}`, "If-Match", "*").is(http.StatusNotFound, "FMD-00026")
 	b.call(owner, "PUT", "/resource/"+svc, `{"owner":"0192:310000035","version":99,"created":"2000-01-01T00:00:00Z","resourceId":"bobs"}`).is(http.StatusNoContent, "")
-	var r Resource
+	var r contract.Resource
 	b.call(owner, "GET", "/resource/"+svc, "").is(http.StatusOK, "").json(&r)
 	require.Equal(t, string(owner), r.Owner)
 	require.Equal(t, svc, r.ResourceID)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/models"
 )
 
@@ -27,7 +28,7 @@ func TestRight_IsAskedForAtEveryStep(t *testing.T) {
 	before := b.stored()
 	b.upload(waiting, []byte(content)).is(http.StatusUnauthorized, "BRO-00006")
 	require.Equal(t, before, b.stored())
-	require.Equal(t, FileTransferStatus("Initialized"), b.overview(alice, waiting).FileTransferStatus, "what is its own stays to be seen")
+	require.Equal(t, contract.FileTransferStatus("Initialized"), b.overview(alice, waiting).FileTransferStatus, "what is its own stays to be seen")
 
 	download, confirm := "/filetransfer/"+published+"/download", "/filetransfer/"+published+"/confirmdownload"
 	etag := b.call(bob, "GET", download, "").is(http.StatusOK, "").Header.Get("ETag")
@@ -110,9 +111,9 @@ func TestRight_OfTheFourOrganisations(t *testing.T) {
 			d := draft()
 			d["resourceId"], d["sender"], d["recipients"] = "four", from, []any{r}
 			a := b.call(from, "POST", "/filetransfer", toJSON(t, d))
-			var decision Decision
+			var decision contract.Decision
 			b.call(from, "GET", "/resource/four/decision?action=send&from="+from.Number()+"&to="+r.Number(), "").is(http.StatusOK, "").json(&decision)
-			require.Equal(t, a.StatusCode == http.StatusOK, decision.Decision == DecisionDecisionAllow, "%s to %s: what is explained is what happens", from, r)
+			require.Equal(t, a.StatusCode == http.StatusOK, decision.Decision == contract.DecisionDecisionAllow, "%s to %s: what is explained is what happens", from, r)
 			if a.StatusCode == http.StatusOK && r != from {
 				got = append(got, r)
 			}
@@ -140,7 +141,7 @@ func TestPolicy_OfTheServiceHolds(t *testing.T) {
 	send(http.StatusForbidden, "FMD-00029", impersonate, supplier)
 	b.policy(`{"acceptedSuppliers":["310000051"]}`)
 	send(http.StatusOK, "", impersonate, supplier)
-	var r Resource
+	var r contract.Resource
 	b.call(owner, "GET", "/resource/"+svc, "").is(http.StatusOK, "").json(&r)
 	require.Equal(t, []string{string(mallory)}, r.AcceptedSuppliers)
 	b.call(owner, "PUT", "/resource/"+svc, `{"closed":false}`).is(http.StatusPreconditionRequired, "FMD-00024")

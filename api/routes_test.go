@@ -11,47 +11,52 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/stretchr/testify/require"
 
+	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/models"
 )
 
 // echo answers every operation with its name and what the wrapper read.
-type echo struct{ ServerInterface } // what a test does not ask for is not there
+type echo struct{ contract.ServerInterface } // what a test does not ask for is not there
 
 func say(c *gin.Context, name string, read ...any) {
 	c.JSON(http.StatusOK, map[string]any{"name": name, "read": read})
 }
 
-func (echo) SearchFileTransfers(c *gin.Context, p SearchFileTransfersParams) { say(c, "search", p) }
+func (echo) SearchFileTransfers(c *gin.Context, p contract.SearchFileTransfersParams) {
+	say(c, "search", p)
+}
 
-func (echo) InitializeFileTransfer(c *gin.Context, p InitializeFileTransferParams) {
+func (echo) InitializeFileTransfer(c *gin.Context, p contract.InitializeFileTransferParams) {
 	say(c, "initialize", p)
 }
 
-func (echo) InitializeAndUpload(c *gin.Context, p InitializeAndUploadParams) { say(c, "form", p) }
+func (echo) InitializeAndUpload(c *gin.Context, p contract.InitializeAndUploadParams) {
+	say(c, "form", p)
+}
 
-func (echo) GetFileTransfer(c *gin.Context, id FileTransferID) { say(c, "overview", id) }
+func (echo) GetFileTransfer(c *gin.Context, id contract.FileTransferID) { say(c, "overview", id) }
 
-func (echo) CancelFileTransfer(c *gin.Context, id FileTransferID) { say(c, "cancel", id) }
+func (echo) CancelFileTransfer(c *gin.Context, id contract.FileTransferID) { say(c, "cancel", id) }
 
-func (echo) ConfirmDownload(c *gin.Context, id FileTransferID) { say(c, "confirm", id) }
+func (echo) ConfirmDownload(c *gin.Context, id contract.FileTransferID) { say(c, "confirm", id) }
 
-func (echo) GetFileTransferDetails(c *gin.Context, id FileTransferID) { say(c, "details", id) }
+func (echo) GetFileTransferDetails(c *gin.Context, id contract.FileTransferID) { say(c, "details", id) }
 
-func (echo) UploadFile(c *gin.Context, id FileTransferID, p UploadFileParams) {
+func (echo) UploadFile(c *gin.Context, id contract.FileTransferID, p contract.UploadFileParams) {
 	say(c, "upload", id, p)
 }
 
-func (echo) GetResource(c *gin.Context, id ResourceID) { say(c, "resource", id) }
+func (echo) GetResource(c *gin.Context, id contract.ResourceID) { say(c, "resource", id) }
 
-func (echo) PutResource(c *gin.Context, id ResourceID, _ PutResourceParams) {
+func (echo) PutResource(c *gin.Context, id contract.ResourceID, _ contract.PutResourceParams) {
 	say(c, "put resource", id)
 }
 
-func (echo) DeleteGrant(c *gin.Context, id ResourceID, o Organization, _ DeleteGrantParams) {
+func (echo) DeleteGrant(c *gin.Context, id contract.ResourceID, o contract.Organization, _ contract.DeleteGrantParams) {
 	say(c, "delete grant", id, o)
 }
 
-func (echo) PutGrant(c *gin.Context, id ResourceID, o Organization, _ PutGrantParams) {
+func (echo) PutGrant(c *gin.Context, id contract.ResourceID, o contract.Organization, _ contract.PutGrantParams) {
 	say(c, "put grant", id, o)
 }
 
@@ -65,15 +70,15 @@ func (echo) Livez(c *gin.Context) { say(c, "livez") }
 
 func (echo) Readyz(c *gin.Context) { say(c, "readyz") }
 
-func (echo) DownloadFile(c *gin.Context, id FileTransferID, p DownloadFileParams) {
+func (echo) DownloadFile(c *gin.Context, id contract.FileTransferID, p contract.DownloadFileParams) {
 	say(c, "download", id, p)
 }
 
-func (echo) HeadFile(c *gin.Context, _ FileTransferID, _ HeadFileParams) {
+func (echo) HeadFile(c *gin.Context, _ contract.FileTransferID, _ contract.HeadFileParams) {
 	c.Header("X-Name", "head")
 }
 
-func (echo) GetOpenapi(c *gin.Context, p GetOpenapiParams) {
+func (echo) GetOpenapi(c *gin.Context, p contract.GetOpenapiParams) {
 	seen := ""
 	if p.IfNoneMatch != nil {
 		seen = *p.IfNoneMatch
@@ -84,7 +89,7 @@ func (echo) GetOpenapi(c *gin.Context, p GetOpenapiParams) {
 func echoServer() *gin.Engine {
 	gin.SetMode(gin.TestMode)
 	r := gin.New()
-	RegisterHandlersWithOptions(r, echo{}, GinServerOptions{
+	contract.RegisterHandlersWithOptions(r, echo{}, contract.GinServerOptions{
 		ErrorHandler: func(c *gin.Context, err error, status int) {
 			e, _ := models.AsError(parameterError(err))
 			c.JSON(status, e.Fields)

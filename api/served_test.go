@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/models"
 )
 
@@ -15,7 +16,7 @@ func TestTransport_WhatIsServedIsToldToTheSender(t *testing.T) {
 	onWires(t, func(t *testing.T, b *bundle, _ wire) {
 		id := b.publish(content)
 		served := func(viewer, of models.Party) (int64, bool) {
-			var d FileTransferDetails
+			var d contract.FileTransferDetails
 			b.call(viewer, "GET", "/filetransfer/"+id+"/details", "").is(http.StatusOK, "").json(&d)
 			for _, r := range d.Recipients {
 				if r.Recipient == string(of) {
@@ -50,7 +51,7 @@ func TestServed_IsNoneOfTheOtherRecipientsBusiness(t *testing.T) {
 	b := setup(t)
 	b.policy(`{"recipientsSeeEachOther":true}`)
 	id := b.publish(content)
-	var d FileTransferDetails
+	var d contract.FileTransferDetails
 	b.call(carol, "GET", "/filetransfer/"+id+"/details", "").is(http.StatusOK, "").json(&d)
 	require.Len(t, d.Recipients, 2)
 	for _, r := range d.Recipients {
@@ -64,7 +65,7 @@ func TestServed_AnEmptyFileIsCompleteOnceItWasServed(t *testing.T) {
 	b := setup(t)
 	id := b.publish("")
 	complete := func() bool {
-		var d FileTransferDetails
+		var d contract.FileTransferDetails
 		b.call(alice, "GET", "/filetransfer/"+id+"/details", "").is(http.StatusOK, "").json(&d)
 		return *d.Recipients[0].DownloadComplete
 	}
@@ -81,7 +82,7 @@ func TestServed_IsRecordedWhileADownloadRuns(t *testing.T) {
 	response := b.unread(id)
 	defer func() { require.NoError(t, response.Body.Close()) }()
 	require.Eventually(t, func() bool {
-		var d FileTransferDetails
+		var d contract.FileTransferDetails
 		b.call(alice, "GET", "/filetransfer/"+id+"/details", "").is(http.StatusOK, "").json(&d)
 		n := *d.Recipients[0].BytesServed
 		return n >= downloadWindow && n < 64<<20

@@ -9,6 +9,7 @@ import (
 	"github.com/gin-gonic/gin"
 	"golang.org/x/sync/semaphore"
 
+	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/models"
 )
 
@@ -94,20 +95,29 @@ func (s *Server) now() time.Time {
 // Handler returns all routes. It trusts no proxy header, answers panics with a problem document,
 // and takes a trailing slash for none, as ASP.NET does.
 func (s *Server) Handler() (http.Handler, error) {
+	r, err := s.routes()
+	if err != nil {
+		return nil, err
+	}
+	return timely(withoutTrailingSlash(withTusForms(r))), nil
+}
+
+func (s *Server) routes() (*gin.Engine, error) {
 	gin.SetMode(gin.ReleaseMode)
 	r := gin.New()
 	if err := r.SetTrustedProxies(nil); err != nil {
 		return nil, err
 	}
 	r.RedirectTrailingSlash, r.HandleMethodNotAllowed = false, true
-	r.Use(s.observe, headers, s.recover, s.tus, s.authenticate, acceptable)
+	r.Use(s.observe, headers, s.recover)
+	mountDocs(r) // pages for people, which are no operations and ask for no credential
+	r.Use(s.tus, s.authenticate, acceptable)
 	r.NoRoute(func(c *gin.Context) { s.problem(c, errNoRoute) })
 	r.NoMethod(func(c *gin.Context) { s.problem(c, errNoMethod) })
-	RegisterHandlersWithOptions(r, s, GinServerOptions{
+	contract.RegisterHandlersWithOptions(r, s, contract.GinServerOptions{
 		ErrorHandler: func(c *gin.Context, err error, _ int) { s.problem(c, parameterError(err)) },
 	})
-	mountDocs(r)
-	return timely(withoutTrailingSlash(withTusForms(r))), nil
+	return r, nil
 }
 
 // timely bounds how long a request's body may take to come, also when its handler does not want it: net/http

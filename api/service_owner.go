@@ -6,12 +6,13 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/models"
 )
 
 // CreateServiceOwner registers the caller as a service owner (reference 1.6). Nobody at the operator is asked.
 func (s *Server) CreateServiceOwner(c *gin.Context) {
-	var body ServiceOwnerInitialize
+	var body contract.ServiceOwnerInitialize
 	err := readJSON(c, &body, false)
 	if n := utf8.RuneCountInString(body.Name); err == nil && (n == 0 || n > 255) {
 		err = models.InvalidField("name", "The name must have 1 to 255 characters.")
@@ -37,10 +38,10 @@ func (s *Server) GetServiceOwner(c *gin.Context) {
 		s.problem(c, err)
 		return
 	}
-	out := ServiceOwner{Name: o.Name}
-	for _, kind := range []StorageProviderType{StorageProviderTypeAltinnAzure, StorageProviderTypeAltinnAzureWithoutVirusScan} {
-		out.StorageProviders = append(out.StorageProviders, StorageProvider{
-			Type: kind, DeploymentStatus: StorageProviderDeploymentStatusReady, DeploymentEnvironment: s.Environment,
+	out := contract.ServiceOwner{Name: o.Name}
+	for _, kind := range []contract.StorageProviderType{contract.StorageProviderTypeAltinnAzure, contract.StorageProviderTypeAltinnAzureWithoutVirusScan} {
+		out.StorageProviders = append(out.StorageProviders, contract.StorageProvider{
+			Type: kind, DeploymentStatus: contract.StorageProviderDeploymentStatusReady, DeploymentEnvironment: s.Environment,
 		})
 	}
 	c.JSON(http.StatusOK, out)

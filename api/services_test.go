@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/models"
 )
 
@@ -17,10 +18,10 @@ func TestServiceOwner_RegistersItself(t *testing.T) {
 	b.call(owner, "POST", "/serviceowner", `{"name":"again"}`).is(http.StatusConflict, "BRO-07002")
 	b.call(bob, "POST", "/serviceowner", `{}`).is(http.StatusBadRequest, "FMD-00001")
 	b.call(bob, "GET", "/serviceowner", "").is(http.StatusNotFound, "BRO-07004")
-	var out ServiceOwner
+	var out contract.ServiceOwner
 	b.call(owner, "GET", "/serviceowner", "").is(http.StatusOK, "").json(&out)
 	require.Equal(t, "The tax office", out.Name)
-	require.Equal(t, StorageProviderDeploymentStatusReady, out.StorageProviders[0].DeploymentStatus)
+	require.Equal(t, contract.StorageProviderDeploymentStatusReady, out.StorageProviders[0].DeploymentStatus)
 }
 
 func TestResource_KeepsItsOwnerAndItsOtherFields(t *testing.T) {
@@ -37,7 +38,7 @@ func TestResource_KeepsItsOwnerAndItsOtherFields(t *testing.T) {
 
 	b.call(owner, "PUT", "/resource/"+svc, `{"fileTransferTimeToLive":"P40DT12H","externalServiceCodeLegacy":"1234","externalServiceEditionCodeLegacy":5}`).is(http.StatusNoContent, "")
 	b.call(owner, "PUT", "/resource/"+svc, `{"useManifestFileShim":true,"purgeFileTransferGracePeriod":"PT0S"}`).is(http.StatusNoContent, "")
-	var r Resource
+	var r contract.Resource
 	b.call(owner, "GET", "/resource/"+svc, "").is(http.StatusOK, "").json(&r)
 	require.Equal(t, "40.12:00:00", r.FileTransferTimeToLive)
 	require.Equal(t, "00:00:00", r.PurgeFileTransferGracePeriod)
@@ -103,13 +104,13 @@ func TestHealth_NamesWhatFails(t *testing.T) {
 	broken.door.set(models.ErrUnavailable)
 	get(broken, "/livez").is(http.StatusOK, "")
 	a := get(broken, "/readyz").is(http.StatusServiceUnavailable, "")
-	var report HealthReport
+	var report contract.HealthReport
 	a.json(&report)
-	failing := map[string]HealthStatus{}
+	failing := map[string]contract.HealthStatus{}
 	for _, c := range report.Checks {
 		failing[c.Name] = c.Status
 	}
-	require.Equal(t, map[string]HealthStatus{"database": "ok", "temporal": "failing", "storage": "failing"}, failing)
+	require.Equal(t, map[string]contract.HealthStatus{"database": "ok", "temporal": "failing", "storage": "failing"}, failing)
 	require.NotContains(t, string(a.body), "secret")
 	require.Equal(t, http.StatusBadRequest, get(broken, "/health").StatusCode)
 }

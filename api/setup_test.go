@@ -23,6 +23,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/formidling/formidling/activities"
+	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/identity"
 	"github.com/formidling/formidling/models"
 	"github.com/formidling/formidling/objects"
@@ -224,9 +225,9 @@ func (a reply) is(status int, code string) reply {
 	return a
 }
 
-func (a reply) problem() Problem {
+func (a reply) problem() contract.Problem {
 	a.t.Helper()
-	var p Problem
+	var p contract.Problem
 	a.json(&p)
 	return p
 }
@@ -314,7 +315,7 @@ func (b *bundle) initialize(change ...func(map[string]any)) string {
 	for _, c := range change {
 		c(d)
 	}
-	var out FileTransferInitialized
+	var out contract.FileTransferInitialized
 	b.call(alice, "POST", "/filetransfer", toJSON(b.t, d)).is(http.StatusOK, "").json(&out)
 	return out.FileTransferID.String()
 }
@@ -332,9 +333,9 @@ func (b *bundle) publish(content string) string {
 	return id
 }
 
-func (b *bundle) overview(by models.Party, id string) FileTransferOverview {
+func (b *bundle) overview(by models.Party, id string) contract.FileTransferOverview {
 	b.t.Helper()
-	var out FileTransferOverview
+	var out contract.FileTransferOverview
 	b.call(by, "GET", "/filetransfer/"+id, "").is(http.StatusOK, "").json(&out)
 	return out
 }

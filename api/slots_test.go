@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/models"
 	"github.com/formidling/formidling/store"
 )
@@ -55,7 +56,7 @@ func (b *bundle) slowUpload(by models.Party) slowUpload {
 	if by != alice {
 		d := draft()
 		d["sender"] = by
-		var out FileTransferInitialized
+		var out contract.FileTransferInitialized
 		b.call(by, "POST", "/filetransfer", toJSON(b.t, d)).is(http.StatusOK, "").json(&out)
 		id = out.FileTransferID.String()
 	}
@@ -73,7 +74,7 @@ func (b *bundle) slowUpload(by models.Party) slowUpload {
 	}()
 	_, err := w.Write([]byte("x"))
 	require.NoError(b.t, err)
-	require.Eventually(b.t, func() bool { return b.overview(by, id).FileTransferStatus == FileTransferStatusUploadStarted }, time.Minute, 5*time.Millisecond)
+	require.Eventually(b.t, func() bool { return b.overview(by, id).FileTransferStatus == contract.FileTransferStatusUploadStarted }, time.Minute, 5*time.Millisecond)
 	return u
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/identity"
 	"github.com/formidling/formidling/models"
 	"github.com/formidling/formidling/receipts"
@@ -37,7 +38,7 @@ func TestSubmissionProof_IsKeptAndVerifiedOffline(t *testing.T) {
 	t.Parallel()
 	r := setupReceipts(t)
 	key := func(p *models.SubmissionProof) { p.IdempotencyKey = "first" }
-	var out FileTransferInitialized
+	var out contract.FileTransferInitialized
 	for range 2 { // each try may sign anew
 		body := r.submission(r.signs(alice, key, bob), bob)
 		r.call(alice, "POST", "/filetransfer", body, "Idempotency-Key", "first").is(http.StatusOK, "").json(&out)
@@ -79,7 +80,7 @@ func TestSubmissionProof_IsKeptAndVerifiedOffline(t *testing.T) {
 func TestSubmissionProof_OfAFileForSeveralIsTheSendersAlone(t *testing.T) {
 	t.Parallel()
 	r := setupReceipts(t)
-	var out FileTransferInitialized
+	var out contract.FileTransferInitialized
 	r.call(alice, "POST", "/filetransfer", r.submission(r.signs(alice, nil, bob, carol), bob, bob, carol)).is(http.StatusOK, "").json(&out)
 	id := out.FileTransferID.String()
 	r.upload(id, []byte("hello"), "Formidling-Proof", r.proof(alice, id, sha256Hex([]byte("hello")))).is(http.StatusOK, "")
@@ -123,7 +124,7 @@ func TestSubmissionProof_ComesInAFormToo(t *testing.T) {
 		return r.form(parts)
 	}
 	send(r.signs(alice, nil, bob)).is(http.StatusUnprocessableEntity, "FMD-00051")
-	var out FileUploaded
+	var out contract.FileUploaded
 	send(r.signs(alice, nil, bob, carol)).is(http.StatusOK, "").json(&out)
 	require.Len(t, r.verified(alice, out.FileTransferID.String()).Statement.Proofs, 1)
 }

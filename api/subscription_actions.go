@@ -8,12 +8,13 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/google/uuid"
 
+	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/models"
 )
 
 // TestSubscription sends a test event to the endpoint of a subscription and tells how it answered. One that never
 // answered its validation may be somebody's who wants nothing of us.
-func (s *Server) TestSubscription(c *gin.Context, id SubscriptionID) {
+func (s *Server) TestSubscription(c *gin.Context, id contract.SubscriptionID) {
 	n, err := s.Subscriptions.SubscriptionOf(c.Request.Context(), caller(c), id)
 	if err == nil && n.Validated == nil {
 		err = models.ErrNotValidated
@@ -23,7 +24,7 @@ func (s *Server) TestSubscription(c *gin.Context, id SubscriptionID) {
 		out, err = s.Subscribers.TestSubscription(c.Request.Context(), id, uuid.New())
 	}
 	s.finish(c, err, func() {
-		answer := SubscriptionTest{EventID: out.EventID, Delivered: out.Delivered, Error: textOrNone(out.Error), TookMilliseconds: out.TookMillis}
+		answer := contract.SubscriptionTest{EventID: out.EventID, Delivered: out.Delivered, Error: textOrNone(out.Error), TookMilliseconds: out.TookMillis}
 		if out.Status != 0 {
 			answer.Status = &out.Status
 		}
@@ -32,7 +33,7 @@ func (s *Server) TestSubscription(c *gin.Context, id SubscriptionID) {
 }
 
 // EnableSubscription lets a subscription be tried again at once.
-func (s *Server) EnableSubscription(c *gin.Context, id SubscriptionID, params EnableSubscriptionParams) {
+func (s *Server) EnableSubscription(c *gin.Context, id contract.SubscriptionID, params contract.EnableSubscriptionParams) {
 	cond, err := maybe(params.IfMatch)
 	if err == nil {
 		_, err = s.Subscriptions.EnableSubscription(c.Request.Context(), actor(c), id, cond)
@@ -44,7 +45,7 @@ func (s *Server) EnableSubscription(c *gin.Context, id SubscriptionID, params En
 }
 
 // ReplaySubscription tells a subscription's endpoint again of an event and all that followed.
-func (s *Server) ReplaySubscription(c *gin.Context, id SubscriptionID, params ReplaySubscriptionParams) {
+func (s *Server) ReplaySubscription(c *gin.Context, id contract.SubscriptionID, params contract.ReplaySubscriptionParams) {
 	cond, err := maybe(params.IfMatch)
 	var body struct{ From string }
 	if err == nil {
@@ -70,7 +71,7 @@ func (s *Server) ReplaySubscription(c *gin.Context, id SubscriptionID, params Re
 
 // RotateSubscription gives a subscription a new secret. There is no need to wake its workflow: secrets are read for
 // each event.
-func (s *Server) RotateSubscription(c *gin.Context, id SubscriptionID, params RotateSubscriptionParams) {
+func (s *Server) RotateSubscription(c *gin.Context, id contract.SubscriptionID, params contract.RotateSubscriptionParams) {
 	cond, err := maybe(params.IfMatch)
 	overlap := models.DefaultOverlap
 	if err == nil {

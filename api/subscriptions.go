@@ -13,6 +13,7 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/google/uuid"
 
+	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/models"
 )
 
@@ -42,7 +43,7 @@ type Webhooks interface {
 }
 
 // ListSubscriptions lists the subscriptions of the caller.
-func (s *Server) ListSubscriptions(c *gin.Context, params ListSubscriptionsParams) {
+func (s *Server) ListSubscriptions(c *gin.Context, params contract.ListSubscriptionsParams) {
 	p, err := pageOf(params.Cursor, params.Limit)
 	var after int64
 	if err == nil && p.after != "" {
@@ -57,7 +58,7 @@ func (s *Server) ListSubscriptions(c *gin.Context, params ListSubscriptionsParam
 	s.finish(c, err, func() {
 		rows, next := cut(c, rows, p, func(v models.SubscriptionView) string { return strconv.FormatInt(v.ID, 10) })
 		link(c, next)
-		out := SubscriptionList{Count: len(rows), Subscriptions: make([]Subscription, len(rows))}
+		out := contract.SubscriptionList{Count: len(rows), Subscriptions: make([]contract.Subscription, len(rows))}
 		for i, v := range rows {
 			out.Subscriptions[i] = subscriptionOf(v)
 		}
@@ -66,14 +67,14 @@ func (s *Server) ListSubscriptions(c *gin.Context, params ListSubscriptionsParam
 }
 
 // GetSubscription reads a subscription of the caller.
-func (s *Server) GetSubscription(c *gin.Context, id SubscriptionID) {
+func (s *Server) GetSubscription(c *gin.Context, id contract.SubscriptionID) {
 	v, err := s.Subscriptions.SubscriptionOf(c.Request.Context(), caller(c), id)
 	s.finish(c, err, func() { entry(c, http.StatusOK, v.Version, subscriptionOf(v)) })
 }
 
 // CreateSubscription subscribes an endpoint of the caller's choice to its events. With an Idempotency-Key a repeat
 // answers with what there is, and without the secret: that is told once. Whoever did not get it rotates.
-func (s *Server) CreateSubscription(c *gin.Context, params CreateSubscriptionParams) {
+func (s *Server) CreateSubscription(c *gin.Context, params contract.CreateSubscriptionParams) {
 	n, err := s.readSubscription(c)
 	if err == nil && params.IdempotencyKey != nil {
 		n.IdempotencyKey, err = params.IdempotencyKey, models.CheckIdempotencyKey(*params.IdempotencyKey)
@@ -94,7 +95,7 @@ func (s *Server) CreateSubscription(c *gin.Context, params CreateSubscriptionPar
 }
 
 // DeleteSubscription ends a subscription of the caller.
-func (s *Server) DeleteSubscription(c *gin.Context, id SubscriptionID, params DeleteSubscriptionParams) {
+func (s *Server) DeleteSubscription(c *gin.Context, id contract.SubscriptionID, params contract.DeleteSubscriptionParams) {
 	cond, err := maybe(params.IfMatch)
 	if err == nil {
 		err = s.Subscriptions.DeleteSubscription(c.Request.Context(), actor(c), id, cond)
@@ -107,7 +108,7 @@ func (s *Server) DeleteSubscription(c *gin.Context, id SubscriptionID, params De
 
 // ListWebhookKeys tells the keys that verify v1a signatures.
 func (s *Server) ListWebhookKeys(c *gin.Context) {
-	var out WebhookKeyList
+	var out contract.WebhookKeyList
 	for _, k := range s.Webhooks.PublicKeys() {
 		out.Keys = append(out.Keys, struct {
 			ID        string `json:"id"`
@@ -135,7 +136,7 @@ func maybe(match *string) (models.Condition, error) {
 
 // readSubscription reads and checks what the caller wants to be told, and where.
 func (s *Server) readSubscription(c *gin.Context) (models.Subscription, error) {
-	var body SubscriptionRequest
+	var body contract.SubscriptionRequest
 	n := models.Subscription{Party: caller(c)}
 	if err := readJSON(c, &body, false); err != nil {
 		return n, err
@@ -177,12 +178,12 @@ func (s *Server) finishSubscription(c *gin.Context, status int, id int64, withSe
 // organisationPath is how Altinn names an organisation in subscriptions.
 func organisationPath(p models.Party) string { return "/organisation/" + p.Number() }
 
-func subscriptionOf(v models.SubscriptionView) Subscription {
-	return Subscription{
+func subscriptionOf(v models.SubscriptionView) contract.Subscription {
+	return contract.Subscription{
 		ID: v.ID, EndPoint: v.EndPoint, SourceFilter: textOrNone(v.SourceFilter), ResourceFilter: textOrNone(models.ResourceURN(v.ResourceID)),
 		SubjectFilter: textOrNone(v.SubjectFilter), TypeFilter: textOrNone(strings.Join(v.TypeFilter, ",")),
 		Consumer: organisationPath(v.Party), CreatedBy: organisationPath(v.Party), Created: v.Created.UTC(), Validated: v.Validated != nil,
-		Status: SubscriptionStatus(v.Status), Cursor: v.Cursor, Lag: max(v.Lag, 0), LastError: textOrNone(v.LastError),
+		Status: contract.SubscriptionStatus(v.Status), Cursor: v.Cursor, Lag: max(v.Lag, 0), LastError: textOrNone(v.LastError),
 		FailingSince: utc(v.FailingSince), NextAttempt: utc(v.NextAttempt), LastDelivered: utc(v.LastDelivered),
 		LastEventID: v.LastEventID, Etag: tag(v.Version),
 	}

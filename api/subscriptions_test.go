@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/models"
 	"github.com/formidling/formidling/webhook"
 )
@@ -56,16 +57,16 @@ const subscriptions = "/events/api/v1/subscriptions"
 
 const endPoint = "https://hooks.internal/x?token=t"
 
-func (b *bundle) subscribe(by models.Party, body string, headers ...string) Subscription {
+func (b *bundle) subscribe(by models.Party, body string, headers ...string) contract.Subscription {
 	b.t.Helper()
-	var out Subscription
+	var out contract.Subscription
 	b.call(by, "POST", subscriptions, body, headers...).is(http.StatusCreated, "").json(&out)
 	return out
 }
 
-func (b *bundle) subscription(by models.Party, id int64) Subscription {
+func (b *bundle) subscription(by models.Party, id int64) contract.Subscription {
 	b.t.Helper()
-	var out Subscription
+	var out contract.Subscription
 	b.call(by, "GET", fmt.Sprintf("%s/%d", subscriptions, id), "").is(http.StatusOK, "").json(&out)
 	return out
 }
@@ -89,9 +90,9 @@ func TestSubscriptions_HaveAltinnsShapeAndShowTheirSecretOnce(t *testing.T) {
 	require.Empty(t, read.Secrets)
 	made.Secrets = nil
 	require.Equal(t, made, read)
-	var list SubscriptionList
+	var list contract.SubscriptionList
 	b.call(alice, "GET", subscriptions, "").is(http.StatusOK, "").json(&list)
-	require.Equal(t, []Subscription{read}, list.Subscriptions)
+	require.Equal(t, []contract.Subscription{read}, list.Subscriptions)
 	b.call(bob, "GET", subscriptions, "").is(http.StatusOK, "").json(&list)
 	require.Empty(t, list.Subscriptions)
 }
@@ -124,7 +125,7 @@ func TestSubscriptions_AreMadeOnceForOneKey(t *testing.T) {
 	first.Secrets = nil
 	require.Equal(t, first, again)
 	require.Len(t, alarm.woken, 1)
-	var rotated Subscription // is how somebody gets one who did not get the first answer
+	var rotated contract.Subscription // is how somebody gets one who did not get the first answer
 	b.call(alice, "POST", fmt.Sprintf("%s/%d/rotate", subscriptions, again.ID), `{"overlap":"PT0S"}`).is(http.StatusOK, "").json(&rotated)
 	require.Len(t, rotated.Secrets, 1)
 	require.Empty(t, b.subscribe(alice, body, "Idempotency-Key", "k").Secrets)
@@ -150,7 +151,7 @@ func TestSubscriptions_AreTestedEnabledReplayedRotatedAndEnded(t *testing.T) {
 	b, alarm := setupSubscriptions(t)
 	n := b.subscribe(alice, `{"endPoint":"`+endPoint+`"}`)
 	at := fmt.Sprintf("%s/%d", subscriptions, n.ID)
-	var test SubscriptionTest
+	var test contract.SubscriptionTest
 	b.call(alice, "POST", at+"/test", "").is(http.StatusConflict, "FMD-00082")
 	stored, err := b.store.Subscription(t.Context(), n.ID)
 	require.NoError(t, err)
@@ -172,7 +173,7 @@ func TestSubscriptions_AreTestedEnabledReplayedRotatedAndEnded(t *testing.T) {
 	b.call(alice, "POST", at+"/replay", `{"from":"x"}`).is(http.StatusBadRequest, "FMD-00001")
 	b.call(alice, "POST", at+"/replay", `{"from":"`+events[0].ID.String()+`","x":1}`).is(http.StatusBadRequest, "FMD-00001")
 
-	var rotated Subscription
+	var rotated contract.Subscription
 	b.call(alice, "POST", at+"/rotate", `{"overlap":"PT1H"}`).is(http.StatusOK, "").json(&rotated)
 	require.NotEqual(t, n.Secrets, rotated.Secrets)
 	b.call(alice, "POST", at+"/rotate", "").is(http.StatusOK, "")
@@ -188,7 +189,7 @@ func TestSubscriptions_AreTestedEnabledReplayedRotatedAndEnded(t *testing.T) {
 func TestWebhookKeys_AreForEverybody(t *testing.T) {
 	t.Parallel()
 	b, _ := setupSubscriptions(t)
-	var keys WebhookKeyList
+	var keys contract.WebhookKeyList
 	b.call("", "GET", "/events/api/v1/keys", "").is(http.StatusOK, "").json(&keys)
 	require.Len(t, keys.Keys, 1)
 	require.True(t, strings.HasPrefix(keys.Keys[0].PublicKey, "whpk_"))

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/models"
 )
 
@@ -16,7 +17,7 @@ const (
 	maxTimeline     = 10_000
 )
 
-func timelinePage(params GetTimelineParams) (models.TimelinePlace, int, error) {
+func timelinePage(params contract.GetTimelineParams) (models.TimelinePlace, int, error) {
 	limit := defaultTimeline
 	if params.Limit != nil {
 		limit = *params.Limit

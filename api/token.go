@@ -10,6 +10,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/identity"
 	"github.com/formidling/formidling/models"
 )
@@ -32,11 +33,11 @@ func (s *Server) IssueToken(c *gin.Context) {
 	switch {
 	case errors.As(err, &refused):
 		c.Set(keyFailure, failure{code: refused.Code, err: err})
-		c.JSON(http.StatusBadRequest, TokenError{Error: refused.Code, ErrorDescription: refused.Description})
+		c.JSON(http.StatusBadRequest, contract.TokenError{Error: refused.Code, ErrorDescription: refused.Description})
 	case err != nil:
 		s.problem(c, err)
 	default:
-		c.JSON(http.StatusOK, TokenAnswer{AccessToken: answer.AccessToken, TokenType: answer.TokenType, ExpiresIn: answer.ExpiresIn, Scope: answer.Scope})
+		c.JSON(http.StatusOK, contract.TokenAnswer{AccessToken: answer.AccessToken, TokenType: answer.TokenType, ExpiresIn: answer.ExpiresIn, Scope: answer.Scope})
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 	"github.com/stretchr/testify/require"
 
+	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/identity"
 	"github.com/formidling/formidling/identity/testpki"
 	"github.com/formidling/formidling/models"
@@ -91,7 +92,7 @@ func grantForm(assertion string) url.Values {
 
 func (x *tokens) buy(c tls.Certificate, change map[string]any) string {
 	x.t.Helper()
-	var out TokenAnswer
+	var out contract.TokenAnswer
 	x.post(grantForm(x.assertion(c, change))).is(http.StatusOK, "").json(&out)
 	require.Equal(x.t, "Bearer", out.TokenType)
 	return "Bearer " + out.AccessToken
@@ -101,10 +102,10 @@ func TestToken_BoughtWithACertificateIsItsOrganisation(t *testing.T) {
 	t.Parallel()
 	x := withTokens(t)
 	token := x.buy(x.certificate(alice), nil)
-	var me Me
+	var me contract.Me
 	x.call("", "GET", identityPath+"/me", "", "Authorization", token).is(http.StatusOK, "").json(&me)
 	require.Equal(t, string(alice), me.Organization)
-	require.Equal(t, MeCredentialMethod("certificate-token"), me.Credential.Method)
+	require.Equal(t, contract.MeCredentialMethod("certificate-token"), me.Credential.Method)
 	require.Equal(t, models.AllScopes()[:2], me.Scopes)
 	x.call("", "POST", "/filetransfer", toJSON(t, draft()), "Authorization", token).is(http.StatusOK, "")
 	x.call("", "PUT", "/resource/x", "{}", "Authorization", token).is(http.StatusForbidden, "FMD-00009")
@@ -124,7 +125,7 @@ func TestToken_OfASupplierEndsWithItsDelegation(t *testing.T) {
 	require.Equal(t, http.StatusBadRequest, x.post(grantForm(x.assertion(supplier, asked))).StatusCode)
 	x.call("", "PUT", identityPath+"/delegations/"+mallory.Number(), `{"receive":true}`, impersonate, certified(bob)).is(http.StatusCreated, "")
 	token := x.buy(supplier, asked)
-	var me Me
+	var me contract.Me
 	x.call("", "GET", identityPath+"/me", "", "Authorization", token).is(http.StatusOK, "").json(&me)
 	require.Equal(t, string(bob), me.Organization)
 	require.Equal(t, string(mallory), *me.Supplier)
@@ -187,7 +188,7 @@ func TestTokenEndpoint_ReadsFormsStrictly(t *testing.T) {
 	t.Parallel()
 	x := withTokens(t)
 	form := grantForm(x.assertion(x.certificate(alice), nil))
-	said := func(a reply) (e TokenError) { a.json(&e); return e }
+	said := func(a reply) (e contract.TokenError) { a.json(&e); return e }
 	for name, c := range map[string]struct {
 		form url.Values
 		code string

@@ -5,11 +5,12 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/models"
 )
 
 // CancelFileTransfer takes a transfer back, until the first download (not in the reference).
-func (s *Server) CancelFileTransfer(c *gin.Context, id FileTransferID) {
+func (s *Server) CancelFileTransfer(c *gin.Context, id contract.FileTransferID) {
 	v, err := s.look(c.Request.Context(), id, actor(c))
 	switch {
 	case err != nil:

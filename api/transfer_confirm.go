@@ -8,11 +8,12 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/google/uuid"
 
+	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/models"
 )
 
 // ConfirmDownload records that the calling recipient has the file (reference 1.3, confirm download).
-func (s *Server) ConfirmDownload(c *gin.Context, id FileTransferID) {
+func (s *Server) ConfirmDownload(c *gin.Context, id contract.FileTransferID) {
 	found, err := readConfirmation(c)
 	if err == nil {
 		err = s.confirm(c.Request.Context(), id, actor(c), found)

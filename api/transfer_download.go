@@ -13,12 +13,13 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/models"
 )
 
 // DownloadFile serves the file, or one range of it, to a recipient (reference 1.3, download).
-func (s *Server) DownloadFile(c *gin.Context, id FileTransferID, params DownloadFileParams) {
-	v, at, err := s.prepare(c, id, HeadFileParams(params))
+func (s *Server) DownloadFile(c *gin.Context, id contract.FileTransferID, params contract.DownloadFileParams) {
+	v, at, err := s.prepare(c, id, contract.HeadFileParams(params))
 	if err != nil {
 		s.problem(c, err)
 		return
@@ -33,7 +34,7 @@ func (s *Server) DownloadFile(c *gin.Context, id FileTransferID, params Download
 }
 
 // HeadFile answers as DownloadFile would, without the bytes; nothing is recorded.
-func (s *Server) HeadFile(c *gin.Context, id FileTransferID, params HeadFileParams) {
+func (s *Server) HeadFile(c *gin.Context, id contract.FileTransferID, params contract.HeadFileParams) {
 	_, at, err := s.prepare(c, id, params)
 	if err != nil {
 		s.problem(c, err)
@@ -44,7 +45,7 @@ func (s *Server) HeadFile(c *gin.Context, id FileTransferID, params HeadFilePara
 }
 
 // prepare checks that the caller may have the file, and sets the headers of the answer.
-func (s *Server) prepare(c *gin.Context, id FileTransferID, params HeadFileParams) (models.TransferView, served, error) {
+func (s *Server) prepare(c *gin.Context, id contract.FileTransferID, params contract.HeadFileParams) (models.TransferView, served, error) {
 	v, err := s.look(c.Request.Context(), id, actor(c))
 	if err != nil {
 		return v, served{}, err

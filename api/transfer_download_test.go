@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/models"
 )
 
@@ -126,13 +127,13 @@ func TestDownload_IsRecordedAndHEADIsNot(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	id := b.publish(content)
-	status := func() RecipientFileTransferStatus {
+	status := func() contract.RecipientFileTransferStatus {
 		return b.overview(bob, id).Recipients[0].CurrentRecipientFileTransferStatusCode
 	}
 	b.call(bob, "HEAD", "/filetransfer/"+id+"/download", "")
-	require.Equal(t, RecipientFileTransferStatusInitialized, status())
+	require.Equal(t, contract.RecipientFileTransferStatusInitialized, status())
 	b.call(bob, "GET", "/filetransfer/"+id+"/download", "", "Range", "bytes=0-1")
-	require.Equal(t, RecipientFileTransferStatusDownloadStarted, status())
+	require.Equal(t, contract.RecipientFileTransferStatusDownloadStarted, status())
 }
 
 // Reference weakness 10: a download after the confirmation made the search and the overview disagree.
@@ -143,10 +144,10 @@ func TestWeakness10_ADownloadAfterTheConfirmationChangesNothing(t *testing.T) {
 	b.call(bob, "GET", "/filetransfer/"+id+"/download", "").is(200, "")
 	b.call(bob, "POST", "/filetransfer/"+id+"/confirmdownload", "").is(http.StatusNoContent, "")
 	b.call(bob, "GET", "/filetransfer/"+id+"/download", "").is(200, "")
-	require.Equal(t, RecipientFileTransferStatusDownloadConfirmed, b.overview(bob, id).Recipients[0].CurrentRecipientFileTransferStatusCode)
+	require.Equal(t, contract.RecipientFileTransferStatusDownloadConfirmed, b.overview(bob, id).Recipients[0].CurrentRecipientFileTransferStatusCode)
 	require.Equal(t, []string{id}, b.found(bob, "&recipientStatus=DownloadConfirmed"))
 	require.Empty(t, b.found(bob, "&recipientStatus=DownloadStarted"))
-	var details FileTransferDetails
+	var details contract.FileTransferDetails
 	b.call(alice, "GET", "/filetransfer/"+id+"/details", "").is(200, "").json(&details)
 	for i := 1; i < len(details.RecipientFileTransferStatusHistory); i++ {
 		before, after := details.RecipientFileTransferStatusHistory[i-1], details.RecipientFileTransferStatusHistory[i]

@@ -9,12 +9,13 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/google/uuid"
 
+	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/models"
 )
 
 // InitializeFileTransfer registers a transfer of the caller (reference 1.3, initialize).
-func (s *Server) InitializeFileTransfer(c *gin.Context, params InitializeFileTransferParams) {
-	var body FileTransferInitialize
+func (s *Server) InitializeFileTransfer(c *gin.Context, params contract.InitializeFileTransferParams) {
+	var body contract.FileTransferInitialize
 	id, err := transferID(caller(c), params.IdempotencyKey)
 	if err == nil {
 		err = readJSON(c, &body, false)
@@ -26,10 +27,10 @@ func (s *Server) InitializeFileTransfer(c *gin.Context, params InitializeFileTra
 		s.problem(c, err)
 		return
 	}
-	c.JSON(http.StatusOK, FileTransferInitialized{FileTransferID: id})
+	c.JSON(http.StatusOK, contract.FileTransferInitialized{FileTransferID: id})
 }
 
-func draftOf(b FileTransferInitialize) models.Draft {
+func draftOf(b contract.FileTransferInitialize) models.Draft {
 	d := models.Draft{
 		FileName: b.FileName, ResourceID: b.ResourceID, Sender: b.Sender, Recipients: b.Recipients,
 		SendersReference: b.SendersFileTransferReference, Checksum: value(b.Checksum), SHA256: value(b.Sha256),

@@ -14,6 +14,7 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/google/uuid"
 
+	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/models"
 )
 
@@ -29,13 +30,13 @@ const (
 // InitializeAndUpload takes metadata and file in one form (reference 1.3). The parts come in any order and
 // none is buffered: a file that comes before its metadata is stored under an attempt that the transfer,
 // once it is accepted, adopts.
-func (s *Server) InitializeAndUpload(c *gin.Context, params InitializeAndUploadParams) {
+func (s *Server) InitializeAndUpload(c *gin.Context, params contract.InitializeAndUploadParams) {
 	id, status, err := s.initializeAndUpload(c, params.IdempotencyKey)
 	if err != nil {
 		s.problem(c, err)
 		return
 	}
-	c.JSON(http.StatusOK, FileUploaded{FileTransferID: id, FileTransferStatus: FileTransferStatus(status.String())})
+	c.JSON(http.StatusOK, contract.FileUploaded{FileTransferID: id, FileTransferStatus: contract.FileTransferStatus(status.String())})
 }
 
 func (s *Server) initializeAndUpload(c *gin.Context, key *string) (uuid.UUID, models.TransferStatus, error) {

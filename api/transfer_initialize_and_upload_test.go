@@ -17,6 +17,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/models"
 	"github.com/formidling/formidling/store"
 )
@@ -65,12 +66,12 @@ func TestForm_TakesItsPartsInAnyOrder(t *testing.T) {
 	for range 10 {
 		parts := formParts()
 		rand.Shuffle(len(parts), func(i, j int) { parts[i], parts[j] = parts[j], parts[i] })
-		var out FileUploaded
+		var out contract.FileUploaded
 		b.form(parts).is(http.StatusOK, "").json(&out)
-		require.Equal(t, FileTransferStatusPublished, out.FileTransferStatus)
+		require.Equal(t, contract.FileTransferStatusPublished, out.FileTransferStatus)
 		o := b.overview(alice, out.FileTransferID.String())
 		require.Equal(t, "form.bin", o.FileName)
-		require.Equal(t, PropertyList{"a.b": "1", "c": "2"}, o.PropertyList)
+		require.Equal(t, contract.PropertyList{"a.b": "1", "c": "2"}, o.PropertyList)
 		require.Len(t, o.Recipients, 2)
 		require.Equal(t, "the content", string(b.call(bob, "GET", "/filetransfer/"+o.FileTransferID.String()+"/download", "").body))
 	}
@@ -87,7 +88,7 @@ func TestForm_KnowsItsFileInAnyCase(t *testing.T) {
 func TestForm_WithOneKeyMakesOneTransfer(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	var first, again FileUploaded
+	var first, again contract.FileUploaded
 	b.form(formParts(), "Idempotency-Key", "f").is(http.StatusOK, "").json(&first)
 	b.form(formParts(), "Idempotency-Key", "f").is(http.StatusOK, "").json(&again)
 	require.Equal(t, first, again)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/models"
 )
 
@@ -92,13 +93,13 @@ func TestInitialize_TakesWhatAltinnClientsSend(t *testing.T) {
 	d["resourceId"] = "urn:altinn:resource:" + svc
 	d["sender"] = "urn:altinn:organization:identifier-no:310000027"
 	d["propertyList"] = map[string]any{"k": nil}
-	var out FileTransferInitialized
+	var out contract.FileTransferInitialized
 	b.call(alice, "POST", "/filetransfer/", toJSON(t, d)).is(http.StatusOK, "").json(&out)
 	o := b.overview(alice, out.FileTransferID.String()+"/")
 	require.Equal(t, "upper.zip", o.FileName)
 	require.Equal(t, svc, o.ResourceID)
 	require.Equal(t, "urn:altinn:organization:identifier-no:310000027", o.Sender, "as it was given")
-	require.Equal(t, FileTransferStatusInitialized, o.FileTransferStatus)
+	require.Equal(t, contract.FileTransferStatusInitialized, o.FileTransferStatus)
 	require.Equal(t, "Ready for upload", o.FileTransferStatusText)
 	require.Nil(t, o.Published)
 }
@@ -156,7 +157,7 @@ func TestWeakness7_ARecipientNamedTwiceIsOne(t *testing.T) {
 func TestInitialize_WithOneKeyMakesOneTransfer(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	var first, again FileTransferInitialized
+	var first, again contract.FileTransferInitialized
 	b.call(alice, "POST", "/filetransfer", toJSON(t, draft()), "Idempotency-Key", "k-1").is(http.StatusOK, "").json(&first)
 	b.call(alice, "POST", "/filetransfer", toJSON(t, draft()), "Idempotency-Key", "k-1").is(http.StatusOK, "").json(&again)
 	require.Equal(t, first, again)

@@ -10,11 +10,12 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/google/uuid"
 
+	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/models"
 )
 
 // SearchFileTransfers lists ids of the caller's transfers in a service (reference 1.3, search).
-func (s *Server) SearchFileTransfers(c *gin.Context, params SearchFileTransfersParams) {
+func (s *Server) SearchFileTransfers(c *gin.Context, params contract.SearchFileTransfersParams) {
 	q, err := searchOf(params, caller(c))
 	if err != nil {
 		s.problem(c, err)
@@ -54,7 +55,7 @@ func (s *Server) mayLookInto(c *gin.Context, resource string) error {
 	return err
 }
 
-func searchOf(p SearchFileTransfersParams, by models.Party) (models.Search, error) {
+func searchOf(p contract.SearchFileTransfersParams, by models.Party) (models.Search, error) {
 	var bad []models.FieldError
 	check := func(field string, err error) {
 		if err != nil {

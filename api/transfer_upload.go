@@ -11,18 +11,19 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/google/uuid"
 
+	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/models"
 )
 
 // UploadFile streams the bytes of a transfer into storage and answers when they are published
 // (reference 1.3, upload). All that can be refused is refused before the first byte is read.
-func (s *Server) UploadFile(c *gin.Context, id FileTransferID, params UploadFileParams) {
+func (s *Server) UploadFile(c *gin.Context, id contract.FileTransferID, params contract.UploadFileParams) {
 	status, err := s.upload(c, id, value(params.IdempotencyKey), value(params.FormidlingProof))
 	if err != nil {
 		s.problem(c, err)
 		return
 	}
-	c.JSON(http.StatusOK, FileUploaded{FileTransferID: id, FileTransferStatus: FileTransferStatus(status.String())})
+	c.JSON(http.StatusOK, contract.FileUploaded{FileTransferID: id, FileTransferStatus: contract.FileTransferStatus(status.String())})
 }
 
 func (s *Server) upload(c *gin.Context, id uuid.UUID, key, proof string) (models.TransferStatus, error) {

@@ -22,6 +22,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/models"
 )
 
@@ -36,9 +37,9 @@ func TestUpload_PublishesAFileOfAnySize(t *testing.T) {
 		id := b.initialize(func(d map[string]any) {
 			d["checksum"], d["sha256"] = md5Hex(content), sha256Hex(content)
 		})
-		var out FileUploaded
+		var out contract.FileUploaded
 		b.upload(id, content).is(http.StatusOK, "").json(&out)
-		require.Equal(t, FileTransferStatusPublished, out.FileTransferStatus)
+		require.Equal(t, contract.FileTransferStatusPublished, out.FileTransferStatus)
 		o := b.overview(bob, id)
 		require.Equal(t, int64(size), o.FileTransferSize)
 		require.Equal(t, md5Hex(content), *o.Checksum)
@@ -69,7 +70,7 @@ func TestWeakness12_TheSizeLimitHoldsForWhatArrives(t *testing.T) {
 	chunked := b.do(b.request(alice, "POST", upload, io.LimitReader(zeros{}, 5_000_000), "Content-Type", "application/octet-stream"))
 	require.Equal(t, int64(1000), *chunked.is(http.StatusBadRequest, "BRO-00016").problem().Limit)
 	require.Empty(t, b.stored(), "nothing stays behind")
-	require.Equal(t, FileTransferStatusUploadStarted, b.overview(alice, id).FileTransferStatus)
+	require.Equal(t, contract.FileTransferStatusUploadStarted, b.overview(alice, id).FileTransferStatus)
 	b.upload(id, make([]byte, 1000)).is(http.StatusOK, "")
 }
 
@@ -90,7 +91,7 @@ func TestUpload_OfOtherContentThanDeclaredFailsTheTransfer(t *testing.T) {
 		})
 		b.upload(id, []byte("this")).is(http.StatusBadRequest, "BRO-00009")
 		o := b.overview(alice, id)
-		require.Equal(t, FileTransferStatusFailed, o.FileTransferStatus)
+		require.Equal(t, contract.FileTransferStatusFailed, o.FileTransferStatus)
 		require.Equal(t, "Checksum mismatch", o.FileTransferStatusText)
 		b.call(bob, "GET", "/filetransfer/"+id+"/download", "").is(http.StatusForbidden, "BRO-00007")
 		b.upload(id, []byte("other")).is(http.StatusConflict, "BRO-00004")
@@ -112,7 +113,7 @@ func TestUpload_ByAClientThatVanishesMayBeRepeated(t *testing.T) {
 		_, err = fmt.Fprintf(conn, "POST %s/filetransfer/%s/upload HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: application/octet-stream\r\n%s", base, id, b.token(alice), head)
 		require.NoError(t, err)
 		require.Eventually(t, func() bool {
-			return b.overview(alice, id).FileTransferStatus == FileTransferStatusUploadStarted
+			return b.overview(alice, id).FileTransferStatus == contract.FileTransferStatusUploadStarted
 		}, 5*time.Second, 10*time.Millisecond)
 		require.NoError(t, conn.Close())
 	}
@@ -158,7 +159,7 @@ func TestWeakness4_OfTwoUploadsOneWinsWhileNobodyAnswers(t *testing.T) {
 	_, err := rest.Write([]byte("half"))
 	require.NoError(t, err)
 	require.Eventually(t, func() bool {
-		return b.overview(alice, id).FileTransferStatus == FileTransferStatusUploadStarted
+		return b.overview(alice, id).FileTransferStatus == contract.FileTransferStatusUploadStarted
 	}, 5*time.Second, 10*time.Millisecond)
 	b.upload(id, []byte("first")).is(http.StatusOK, "")
 	require.NoError(t, rest.Close())
@@ -190,7 +191,7 @@ func TestUpload_ThatMeetsItsOwnFirstTryIsAnsweredAsThat(t *testing.T) {
 		_, err := rest.Write([]byte("x"))
 		require.NoError(t, err)
 		require.Eventually(t, func() bool {
-			return b.overview(alice, id).FileTransferStatus == FileTransferStatusUploadStarted
+			return b.overview(alice, id).FileTransferStatus == contract.FileTransferStatusUploadStarted
 		}, 5*time.Second, 10*time.Millisecond)
 		b.upload(id, []byte("x"), "Idempotency-Key", "u-1").is(http.StatusOK, "")
 		require.NoError(t, rest.Close())
@@ -219,13 +220,13 @@ func TestUpload_WhoseWorkflowWasNotToldIsNotSentTwice(t *testing.T) {
 	b := setup(t)
 	id := b.initialize()
 	b.door.silent = true
-	var out FileUploaded
+	var out contract.FileUploaded
 	b.upload(id, []byte("x"), "Idempotency-Key", "u-1").is(http.StatusOK, "").json(&out)
-	require.Equal(t, FileTransferStatusUploadProcessing, out.FileTransferStatus)
-	require.Equal(t, FileTransferStatusUploadProcessing, b.overview(alice, id).FileTransferStatus)
+	require.Equal(t, contract.FileTransferStatusUploadProcessing, out.FileTransferStatus)
+	require.Equal(t, contract.FileTransferStatusUploadProcessing, b.overview(alice, id).FileTransferStatus)
 	b.door.silent = false
 	b.upload(id, nil, "Idempotency-Key", "u-1").is(http.StatusOK, "").json(&out) // the body is not needed again
-	require.Equal(t, FileTransferStatusPublished, out.FileTransferStatus)
+	require.Equal(t, contract.FileTransferStatusPublished, out.FileTransferStatus)
 	require.Equal(t, int64(1), b.overview(alice, id).FileTransferSize)
 }
 
@@ -286,7 +287,7 @@ func TestUpload_SaysWhatStorageLacks(t *testing.T) {
 		id := b.initialize()
 		a := b.upload(id, []byte("x")).is(status, tc.code)
 		require.NotContains(t, string(a.body), "secret")
-		require.Equal(t, FileTransferStatusUploadStarted, b.overview(alice, id).FileTransferStatus, "it may be sent again")
+		require.Equal(t, contract.FileTransferStatusUploadStarted, b.overview(alice, id).FileTransferStatus, "it may be sent again")
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/google/uuid"
 
+	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/models"
 )
 
@@ -24,10 +25,10 @@ const (
 )
 
 // TusOptions tells what this server can.
-func (s *Server) TusOptions(c *gin.Context, _ FileTransferID) { tusCapabilities(c) }
+func (s *Server) TusOptions(c *gin.Context, _ contract.FileTransferID) { tusCapabilities(c) }
 
 // TusPartOptions tells the same of a part.
-func (s *Server) TusPartOptions(c *gin.Context, _ FileTransferID, _ PartialUploadID) {
+func (s *Server) TusPartOptions(c *gin.Context, _ contract.FileTransferID, _ contract.PartialUploadID) {
 	tusCapabilities(c)
 }
 
@@ -165,12 +166,12 @@ func tusState(c *gin.Context, u models.TusUpload) {
 }
 
 // TusStatus tells where an upload stands.
-func (s *Server) TusStatus(c *gin.Context, id FileTransferID, _ TusStatusParams) {
+func (s *Server) TusStatus(c *gin.Context, id contract.FileTransferID, _ contract.TusStatusParams) {
 	s.tusStatus(c, id, nil)
 }
 
 // TusPartStatus tells where a part stands.
-func (s *Server) TusPartStatus(c *gin.Context, id FileTransferID, part PartialUploadID, _ TusPartStatusParams) {
+func (s *Server) TusPartStatus(c *gin.Context, id contract.FileTransferID, part contract.PartialUploadID, _ contract.TusPartStatusParams) {
 	s.tusStatus(c, id, &part)
 }
 
@@ -209,12 +210,12 @@ func (s *Server) tusStatus(c *gin.Context, id uuid.UUID, part *uuid.UUID) {
 }
 
 // TusTerminate gives an upload up.
-func (s *Server) TusTerminate(c *gin.Context, id FileTransferID, _ TusTerminateParams) {
+func (s *Server) TusTerminate(c *gin.Context, id contract.FileTransferID, _ contract.TusTerminateParams) {
 	s.tusTerminate(c, id, nil)
 }
 
 // TusPartTerminate gives a part up.
-func (s *Server) TusPartTerminate(c *gin.Context, id FileTransferID, part PartialUploadID, _ TusPartTerminateParams) {
+func (s *Server) TusPartTerminate(c *gin.Context, id contract.FileTransferID, part contract.PartialUploadID, _ contract.TusPartTerminateParams) {
 	s.tusTerminate(c, id, &part)
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/google/uuid"
 
+	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/models"
 )
 
@@ -25,16 +26,16 @@ type chunk struct {
 }
 
 // TusAppend adds bytes to an upload.
-func (s *Server) TusAppend(c *gin.Context, id FileTransferID, p TusAppendParams) {
+func (s *Server) TusAppend(c *gin.Context, id contract.FileTransferID, p contract.TusAppendParams) {
 	s.tusAppend(c, id, nil, p)
 }
 
 // TusPartAppend adds bytes to a part.
-func (s *Server) TusPartAppend(c *gin.Context, id FileTransferID, part PartialUploadID, p TusPartAppendParams) {
-	s.tusAppend(c, id, &part, TusAppendParams(p))
+func (s *Server) TusPartAppend(c *gin.Context, id contract.FileTransferID, part contract.PartialUploadID, p contract.TusPartAppendParams) {
+	s.tusAppend(c, id, &part, contract.TusAppendParams(p))
 }
 
-func (s *Server) tusAppend(c *gin.Context, id uuid.UUID, part *uuid.UUID, p TusAppendParams) {
+func (s *Server) tusAppend(c *gin.Context, id uuid.UUID, part *uuid.UUID, p contract.TusAppendParams) {
 	u, err := s.patchTus(c, id, part, p)
 	if err != nil {
 		s.problem(c, err)
@@ -44,7 +45,7 @@ func (s *Server) tusAppend(c *gin.Context, id uuid.UUID, part *uuid.UUID, p TusA
 	c.Status(http.StatusNoContent)
 }
 
-func (s *Server) patchTus(c *gin.Context, id uuid.UUID, part *uuid.UUID, p TusAppendParams) (models.TusUpload, error) {
+func (s *Server) patchTus(c *gin.Context, id uuid.UUID, part *uuid.UUID, p contract.TusAppendParams) (models.TusUpload, error) {
 	check, err := readChecksum(p.UploadChecksum)
 	if err == nil {
 		err = checkTusType(c)

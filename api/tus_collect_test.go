@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/models"
 )
 
@@ -54,11 +55,11 @@ func TestTus_ACompleteUploadThatNobodyAsksForIsPublished(t *testing.T) {
 	b.patch(path, 0, content).is(http.StatusServiceUnavailable, "FMD-00002")
 	b.door.set(nil)
 	require.NoError(t, b.server.CollectTus(t.Context()))
-	require.Equal(t, FileTransferStatusUploadProcessing, b.overview(alice, id).FileTransferStatus, "somebody may still be at it")
+	require.Equal(t, contract.FileTransferStatusUploadProcessing, b.overview(alice, id).FileTransferStatus, "somebody may still be at it")
 	b.age(time.Minute)
 	require.NoError(t, b.server.CollectTus(t.Context()))
 	require.Eventually(t, func() bool {
-		return b.overview(alice, id).FileTransferStatus == FileTransferStatusPublished
+		return b.overview(alice, id).FileTransferStatus == contract.FileTransferStatusPublished
 	}, waitABit, tick)
 	b.arrives(id, content)
 }
@@ -80,7 +81,7 @@ func TestTusParts_AreProcessedBehindTheAnswerWhenThatTakesLong(t *testing.T) {
 		return err == nil && held
 	}, waitABit, tick)
 	b.join(id, first, second).is(http.StatusCreated, "")
-	require.Equal(t, FileTransferStatusUploadProcessing, b.overview(alice, id).FileTransferStatus)
+	require.Equal(t, contract.FileTransferStatusUploadProcessing, b.overview(alice, id).FileTransferStatus)
 	b.upload(id, content).is(http.StatusConflict, "BRO-00004")
 	b.tusCall(alice, "DELETE", tusPath+id, nil).is(http.StatusConflict, "BRO-00004")
 	b.tusCall(alice, "DELETE", first, nil).is(http.StatusConflict, "BRO-00004")
@@ -88,7 +89,7 @@ func TestTusParts_AreProcessedBehindTheAnswerWhenThatTakesLong(t *testing.T) {
 	require.NoError(t, b.server.CollectTus(t.Context()), "a part that is to become the content does not expire")
 	require.NoError(t, b.store.SaveDigest(t.Context(), d, 0))
 	require.Eventually(t, func() bool {
-		return b.overview(alice, id).FileTransferStatus == FileTransferStatusPublished
+		return b.overview(alice, id).FileTransferStatus == contract.FileTransferStatusPublished
 	}, waitABit, tick)
 	b.arrives(id, content)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/models"
 )
 
@@ -51,7 +52,7 @@ func TestTusParts_ARejectedFileLetsAnotherUploadBegin(t *testing.T) {
 		b.tusCall(alice, "HEAD", part, nil).is(http.StatusGone, "")
 	}
 	b.join(id, first, second).is(http.StatusGone, "FMD-00063")
-	require.Equal(t, FileTransferStatusUploadStarted, b.overview(alice, id).FileTransferStatus)
+	require.Equal(t, contract.FileTransferStatusUploadStarted, b.overview(alice, id).FileTransferStatus)
 	b.upload(id, content).is(http.StatusOK, "")
 	b.arrives(id, content)
 }
@@ -68,7 +69,7 @@ func TestTusParts_WhoseBytesAreMissingAreGivenUp(t *testing.T) {
 	b.age(time.Hour)
 	require.NoError(t, b.server.CollectTus(t.Context()))
 	b.join(id, first, second).is(http.StatusInternalServerError, "FMD-00014")
-	require.Equal(t, FileTransferStatusUploadProcessing, b.overview(alice, id).FileTransferStatus)
+	require.Equal(t, contract.FileTransferStatusUploadProcessing, b.overview(alice, id).FileTransferStatus)
 	b.age(25 * time.Hour)
 	require.Eventually(t, func() bool {
 		require.NoError(t, b.server.CollectTus(t.Context()))
@@ -118,13 +119,13 @@ func TestTusParts_WaitForTheirTurnToBeHashed(t *testing.T) {
 	b.patch(first, 0, content[:40_000]).is(http.StatusNoContent, "")
 	b.patch(second, 0, content[40_000:]).is(http.StatusNoContent, "")
 	b.join(id, first, second).is(http.StatusCreated, "")
-	require.Equal(t, FileTransferStatusUploadProcessing, b.overview(alice, id).FileTransferStatus)
+	require.Equal(t, contract.FileTransferStatusUploadProcessing, b.overview(alice, id).FileTransferStatus)
 	other, path := b.open(len(content))
 	b.patch(path, 0, content).is(http.StatusNoContent, "")
-	require.Equal(t, FileTransferStatusPublished, b.overview(alice, other).FileTransferStatus, "one that has its hashes does not wait")
+	require.Equal(t, contract.FileTransferStatusPublished, b.overview(alice, other).FileTransferStatus, "one that has its hashes does not wait")
 	b.server.tusHashing.Release(hashAtOnce)
 	require.Eventually(t, func() bool {
-		return b.overview(alice, id).FileTransferStatus == FileTransferStatusPublished
+		return b.overview(alice, id).FileTransferStatus == contract.FileTransferStatusPublished
 	}, waitABit, tick)
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/models"
 )
 
@@ -40,7 +41,7 @@ func TestTusParts_AreJoinedInTheOrderListed(t *testing.T) {
 		for _, i := range order {
 			paths[i] = b.part(id, cuts[i+1]-cuts[i])
 		}
-		require.Equal(t, FileTransferStatusUploadStarted, b.overview(alice, id).FileTransferStatus)
+		require.Equal(t, contract.FileTransferStatusUploadStarted, b.overview(alice, id).FileTransferStatus)
 		var all sync.WaitGroup
 		for i, path := range paths {
 			all.Go(func() {
@@ -86,7 +87,7 @@ func TestTusParts_AreRefusedUnlessEachIsWholeOnceAndOfThisTransfer(t *testing.T)
 	b.tusCall(alice, "POST", tusPath+id, nil, "Upload-Concat", "final;"+whole, "Upload-Length", "4").is(http.StatusBadRequest, "FMD-00001")
 	b.tusCall(alice, "POST", tusPath+id, nil, "Upload-Concat", "whatever", "Upload-Length", "4").is(http.StatusBadRequest, "FMD-00001")
 	b.join(id, strings.TrimSpace(strings.Repeat(whole+" ", 251))).is(http.StatusBadRequest, "FMD-00001")
-	require.Equal(t, FileTransferStatusUploadStarted, b.overview(alice, id).FileTransferStatus, "nothing of it counted")
+	require.Equal(t, contract.FileTransferStatusUploadStarted, b.overview(alice, id).FileTransferStatus, "nothing of it counted")
 
 	b.patch(half, 2, []byte("cd")).is(http.StatusNoContent, "")
 	gone := b.part(id, 1)
@@ -120,7 +121,7 @@ func TestTusParts_AreTooLongTogether(t *testing.T) {
 	b.patch(deferred, 0, noise(200)).is(http.StatusNoContent, "")
 	b.patch(deferred, 200, nil, "Upload-Length", "201").is(http.StatusBadRequest, "BRO-00016")
 	b.patch(deferred, 200, nil, "Upload-Length", "200").is(http.StatusNoContent, "")
-	require.NotEqual(t, FileTransferStatusPublished, b.overview(alice, id).FileTransferStatus)
+	require.NotEqual(t, contract.FileTransferStatusPublished, b.overview(alice, id).FileTransferStatus)
 }
 
 // Whoever was hashing when its process ended is not waited for.
@@ -155,7 +156,7 @@ func TestTus_APublicationThatWasCutOffIsTakenUpByWhoeverAsks(t *testing.T) {
 		b.door.set(models.ErrUnavailable)
 		b.patch(path, 0, content).is(http.StatusServiceUnavailable, "FMD-00002")
 		b.tusCall(alice, "HEAD", path, nil).is(http.StatusServiceUnavailable, "")
-		require.Equal(t, FileTransferStatusUploadProcessing, b.overview(alice, id).FileTransferStatus, name)
+		require.Equal(t, contract.FileTransferStatusUploadProcessing, b.overview(alice, id).FileTransferStatus, name)
 		b.door.set(nil)
 		again(id, path)
 		b.arrives(id, content)
@@ -180,7 +181,7 @@ func TestTus_ComputesNoMD5WhereTheServiceLeavesItOut(t *testing.T) {
 	b.join(joined, first, second).is(http.StatusCreated, "")
 	for _, id := range []string{whole, joined} {
 		o := b.overview(bob, id)
-		require.Equal(t, FileTransferStatusPublished, o.FileTransferStatus)
+		require.Equal(t, contract.FileTransferStatusPublished, o.FileTransferStatus)
 		require.Nil(t, o.Checksum)
 		require.Equal(t, sha256Hex(file), *o.Sha256)
 	}
@@ -235,7 +236,7 @@ func TestTusParts_DoNotGrowOnceOthersWereJoined(t *testing.T) {
 	b.patch(third, 0, content[:10_000]).is(http.StatusConflict, "BRO-00004")
 	b.server.tusHashing.Release(hashAtOnce)
 	require.Eventually(t, func() bool {
-		return b.overview(alice, id).FileTransferStatus == FileTransferStatusPublished
+		return b.overview(alice, id).FileTransferStatus == contract.FileTransferStatusPublished
 	}, waitABit, tick)
 	b.arrives(id, content)
 	require.Eventually(t, func() bool { return len(b.stored()) == 1 }, waitABit, tick, "only the object is left")

@@ -10,18 +10,9 @@ import (
 	"github.com/formidling/formidling/models"
 )
 
-// lateTokens lists what a token may do after it has expired, if the upload was opened before that: finish it. Opening,
-// giving up and everything else needs a valid one.
-var lateTokens = map[string]bool{
-	"POST /broker/api/v1/filetransfer/upload/tus/:fileTransferId":                           true, // the final one only
-	"HEAD /broker/api/v1/filetransfer/upload/tus/:fileTransferId":                           true,
-	"PATCH /broker/api/v1/filetransfer/upload/tus/:fileTransferId":                          true,
-	"HEAD /broker/api/v1/filetransfer/upload/tus/:fileTransferId/partial/:partialUploadId":  true,
-	"PATCH /broker/api/v1/filetransfer/upload/tus/:fileTransferId/partial/:partialUploadId": true,
-}
-
 // late finds who a request is from whose token was refused, if all that is wrong with it is that it expired during an
-// upload of its organisation. Otherwise the answer is the refusal, whatever the transfer is.
+// upload of its organisation: such a token may finish the upload, of several parts by the final request only. Otherwise
+// the answer is the refusal, whatever the transfer is.
 func (s *Server) late(c *gin.Context, refused error) (models.Caller, error) {
 	if c.Request.Method == http.MethodPost && !strings.HasPrefix(c.GetHeader("Upload-Concat"), "final;") {
 		return models.Caller{}, refused

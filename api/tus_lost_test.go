@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/formidling/formidling/api/contract"
 )
 
 // lose deletes the bytes of an upload behind the server's back.
@@ -27,7 +29,7 @@ func (b *bundle) anew(id string, content []byte) {
 	b.t.Helper()
 	b.patch(b.openFor(id, len(content)), 0, content).is(http.StatusNoContent, "")
 	require.Eventually(b.t, func() bool {
-		return b.overview(alice, id).FileTransferStatus == FileTransferStatusPublished
+		return b.overview(alice, id).FileTransferStatus == contract.FileTransferStatusPublished
 	}, waitABit, tick)
 	b.arrives(id, content)
 }
@@ -67,12 +69,12 @@ func TestTusFinish_OfBytesThatAreLostGivesTheUploadUp(t *testing.T) {
 	content := noise(100_000)
 	id, path := b.open(len(content))
 	b.patch(path, 0, content).is(http.StatusNoContent, "")
-	require.Equal(t, FileTransferStatusUploadProcessing, b.overview(alice, id).FileTransferStatus)
+	require.Equal(t, contract.FileTransferStatusUploadProcessing, b.overview(alice, id).FileTransferStatus)
 	b.lose(id, "*")
 	b.server.tusAssembling.Release(assembleAtOnce)
 	require.Eventually(t, func() bool {
 		return b.tusCall(alice, "HEAD", path, nil).StatusCode == http.StatusGone
 	}, waitABit, tick)
-	require.Equal(t, FileTransferStatusUploadStarted, b.overview(alice, id).FileTransferStatus)
+	require.Equal(t, contract.FileTransferStatusUploadStarted, b.overview(alice, id).FileTransferStatus)
 	b.anew(id, content)
 }

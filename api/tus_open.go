@@ -9,6 +9,7 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/google/uuid"
 
+	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/models"
 )
 
@@ -16,7 +17,7 @@ import (
 const maxTusMetadata = 8 << 10
 
 // TusOpen opens an upload or a part, with or without its first bytes, or joins parts.
-func (s *Server) TusOpen(c *gin.Context, id FileTransferID, p TusOpenParams) {
+func (s *Server) TusOpen(c *gin.Context, id contract.FileTransferID, p contract.TusOpenParams) {
 	u, err := s.openTus(c, id, p)
 	if err != nil {
 		s.problem(c, err)
@@ -27,7 +28,7 @@ func (s *Server) TusOpen(c *gin.Context, id FileTransferID, p TusOpenParams) {
 	c.Status(http.StatusCreated)
 }
 
-func (s *Server) openTus(c *gin.Context, id uuid.UUID, p TusOpenParams) (models.TusUpload, error) {
+func (s *Server) openTus(c *gin.Context, id uuid.UUID, p contract.TusOpenParams) (models.TusUpload, error) {
 	v, err := s.tusTransfer(c, id)
 	if err != nil {
 		return models.TusUpload{}, err
@@ -68,7 +69,7 @@ func (s *Server) openTus(c *gin.Context, id uuid.UUID, p TusOpenParams) (models.
 }
 
 // readOpening checks what is to be opened.
-func readOpening(v models.TransferView, p TusOpenParams) (models.TusUpload, error) {
+func readOpening(v models.TransferView, p contract.TusOpenParams) (models.TusUpload, error) {
 	u := models.TusUpload{TransferID: v.ID, NoMD5: !v.ComputeMD5, Length: p.UploadLength, Metadata: value(p.UploadMetadata)}
 	deferred := value(p.UploadDeferLength)
 	switch {
@@ -136,7 +137,7 @@ func readJoins(u *models.TusUpload, list string) error {
 }
 
 // readFirst reads what came with the request that opens an upload; nil: nothing did.
-func readFirst(c *gin.Context, p TusOpenParams) (*chunk, error) {
+func readFirst(c *gin.Context, p contract.TusOpenParams) (*chunk, error) {
 	if c.Request.ContentLength == 0 {
 		return nil, nil
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/models"
 )
 
@@ -55,7 +56,7 @@ func TestTus_IsForTheSenderAlone(t *testing.T) {
 	}
 	b.do(b.request("", "HEAD", strings.TrimPrefix(path, base), nil, "Tus-Resumable", "1.0.0")).is(http.StatusUnauthorized, "")
 	require.Equal(t, "0", b.offset(path))
-	require.Equal(t, FileTransferStatusUploadStarted, b.overview(alice, id).FileTransferStatus)
+	require.Equal(t, contract.FileTransferStatusUploadStarted, b.overview(alice, id).FileTransferStatus)
 }
 
 // A right that was taken away holds for no byte more, and for no file: whenever it was lost.
@@ -87,11 +88,11 @@ func TestTus_ARevokedRightFinishesNothing(t *testing.T) {
 	b.join(id, first, second).is(http.StatusUnauthorized, "BRO-00006")
 	b.tusCall(alice, "POST", tusPath+during, nil, "Upload-Length", "1").is(http.StatusUnauthorized, "BRO-00006")
 	for _, transfer := range []string{early, during, id} {
-		require.Equal(t, FileTransferStatusUploadStarted, b.overview(alice, transfer).FileTransferStatus)
+		require.Equal(t, contract.FileTransferStatusUploadStarted, b.overview(alice, transfer).FileTransferStatus)
 	}
 	b.ok(owner, "PUT", grants+"/"+alice.Number(), `{"send":true}`)
 	b.patch(path, 50_000, content[50_000:]).is(http.StatusNoContent, "")
-	require.Equal(t, FileTransferStatusPublished, b.overview(alice, early).FileTransferStatus)
+	require.Equal(t, contract.FileTransferStatusPublished, b.overview(alice, early).FileTransferStatus)
 }
 
 // expiring is a token that expires soon, and a function that waits until it has.
@@ -139,10 +140,10 @@ func TestTus_ATokenThatExpiredFinishesWhatItsOrganisationOpened(t *testing.T) {
 	b.with(tokenA, "PATCH", path, bytes.NewReader(content[:100]), "Upload-Offset", "0").is(http.StatusNoContent, "")
 	require.Equal(t, "100", b.with(tokenA, "HEAD", path, nil).is(http.StatusOK, "").Header.Get("Upload-Offset"))
 	b.with(tokenA, "PATCH", path, bytes.NewReader(content[100:]), "Upload-Offset", "100").is(http.StatusNoContent, "")
-	require.Equal(t, FileTransferStatusPublished, b.overview(alice, id).FileTransferStatus)
+	require.Equal(t, contract.FileTransferStatusPublished, b.overview(alice, id).FileTransferStatus)
 	b.with(tokenA, "PATCH", part, bytes.NewReader(content), "Upload-Offset", "0").is(http.StatusNoContent, "")
 	b.with(tokenA, "POST", tusPath+joined, nil, "Upload-Concat", "final;"+part).is(http.StatusCreated, "")
-	require.Equal(t, FileTransferStatusPublished, b.overview(alice, joined).FileTransferStatus)
+	require.Equal(t, contract.FileTransferStatusPublished, b.overview(alice, joined).FileTransferStatus)
 }
 
 func TestTus_HugeHeadersAreRefused(t *testing.T) {
@@ -158,7 +159,7 @@ func TestTus_HugeHeadersAreRefused(t *testing.T) {
 		answer, _ := io.ReadAll(conn)
 		require.Contains(t, string(answer), "431 ")
 	}
-	require.Equal(t, FileTransferStatusInitialized, b.overview(alice, id).FileTransferStatus)
+	require.Equal(t, contract.FileTransferStatusInitialized, b.overview(alice, id).FileTransferStatus)
 }
 
 func TestTus_HasItsSlots(t *testing.T) {

@@ -17,6 +17,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/formidling/formidling/api/contract"
 )
 
 func TestTusOptions_TellWhatThereIs(t *testing.T) {
@@ -62,7 +64,7 @@ func TestTusOpen_RefusesWhatMakesNoSense(t *testing.T) {
 	b.tusCall(alice, "HEAD", tusPath+id, nil).is(http.StatusNotFound, "")
 	b.patch(tusPath+id, 0, []byte("x")).is(http.StatusNotFound, "FMD-00062")
 	b.patch(tusPath+"not-a-uuid", 0, []byte("x")).is(http.StatusBadRequest, "FMD-00001")
-	require.Equal(t, FileTransferStatusInitialized, b.overview(alice, id).FileTransferStatus)
+	require.Equal(t, contract.FileTransferStatusInitialized, b.overview(alice, id).FileTransferStatus)
 }
 
 func TestTusOpen_AgainIsTheSameUpload(t *testing.T) {
@@ -259,7 +261,7 @@ func TestTusTerminate_GivesAnUploadUp(t *testing.T) {
 	b.tusCall(alice, "DELETE", path, nil).is(http.StatusGone, "FMD-00063")
 	b.tusCall(alice, "HEAD", path, nil).is(http.StatusGone, "")
 	b.patch(path, 5, []byte("5")).is(http.StatusGone, "FMD-00063")
-	require.Equal(t, FileTransferStatusUploadStarted, b.overview(alice, id).FileTransferStatus)
+	require.Equal(t, contract.FileTransferStatusUploadStarted, b.overview(alice, id).FileTransferStatus)
 	b.openFor(id, 3)
 	b.patch(path, 0, []byte("new")).is(http.StatusNoContent, "")
 	b.arrives(id, []byte("new"))
@@ -307,7 +309,7 @@ func TestTus_OfOtherContentThanDeclaredFailsTheTransfer(t *testing.T) {
 	id := b.initialize(func(d map[string]any) { d["checksum"] = md5Hex([]byte("other")) })
 	path := b.openFor(id, 4)
 	b.patch(path, 0, []byte("this")).is(http.StatusBadRequest, "BRO-00009")
-	require.Equal(t, FileTransferStatusFailed, b.overview(alice, id).FileTransferStatus)
+	require.Equal(t, contract.FileTransferStatusFailed, b.overview(alice, id).FileTransferStatus)
 	b.tusCall(alice, "HEAD", path, nil).is(http.StatusBadRequest, "")
 	require.Empty(t, b.stored())
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/models"
 )
 
@@ -53,7 +54,7 @@ func (b *bundle) offset(path string) string {
 func (b *bundle) arrives(id string, content []byte) {
 	b.t.Helper()
 	o := b.overview(alice, id)
-	require.Equal(b.t, FileTransferStatusPublished, o.FileTransferStatus)
+	require.Equal(b.t, contract.FileTransferStatusPublished, o.FileTransferStatus)
 	require.Equal(b.t, int64(len(content)), o.FileTransferSize)
 	require.Equal(b.t, sha256Hex(content), *o.Sha256)
 	require.Equal(b.t, md5Hex(content), *o.Checksum)
@@ -78,7 +79,7 @@ func TestTus_PublishesWhatCameInSeveralRequests(t *testing.T) {
 		id, path := b.open(size)
 		require.Equal(t, tusPath+id, path)
 		for at := 0; at < size; {
-			require.Equal(t, FileTransferStatusUploadStarted, b.overview(alice, id).FileTransferStatus)
+			require.Equal(t, contract.FileTransferStatusUploadStarted, b.overview(alice, id).FileTransferStatus)
 			require.Equal(t, fmt.Sprint(at), b.offset(path))
 			end := min(size, at+size/3+1)
 			r := b.patch(path, at, content[at:end]).is(http.StatusNoContent, "")
