@@ -31,6 +31,11 @@ func FailureReason(text string) string {
 	}[text]
 }
 
+// IsContentFault tells a fault of the content itself from other reasons why a transfer failed.
+func IsContentFault(text string) bool {
+	return text == FaultChecksum || text == FaultSize || text == FaultStored
+}
+
 // ContentFault is the error that the sender is told of a fault.
 func ContentFault(text string) *Error {
 	switch text {
