@@ -69,11 +69,11 @@ func (s *Server) acknowledge(c *gin.Context, id contract.FileTransferID) error {
 	if err != nil {
 		return err
 	}
+	if err := v.MayAcknowledge(caller(c)); err != nil {
+		return err
+	}
 	kind := models.StatementAcknowledgement
-	switch {
-	case !v.SentBy(caller(c)) && v.Published == nil:
-		return models.ErrNotPublished
-	case v.SentBy(caller(c)) && claim.Proof != "":
+	if v.SentBy(caller(c)) && claim.Proof != "" {
 		kind = models.StatementSenderProof
 	}
 	return s.state(c.Request.Context(), v, actor(c), kind, claim)

@@ -12,14 +12,14 @@ import (
 // CancelFileTransfer takes a transfer back, until the first download (not in the reference).
 func (s *Server) CancelFileTransfer(c *gin.Context, id contract.FileTransferID) {
 	v, err := s.look(c.Request.Context(), id, actor(c))
+	again := false
+	if err == nil {
+		again, err = v.MayCancel(caller(c))
+	}
 	switch {
 	case err != nil:
-	case !v.SentBy(caller(c)):
-		err = models.ErrNoAccess
-	case v.Status == models.TransferCancelled: // a repeat: a workflow that never heard of the first does so now
+	case again: // a workflow that never heard of the first does so now
 		_ = s.Transfers.Cancel(c.Request.Context(), id)
-	case v.Status.Ended():
-		err = models.ErrNotCancellable
 	case actor(c).Supplier != "": // the sender itself may always take back what is its own
 		err = s.Rights.Permit(c.Request.Context(), v.ResourceID, models.Question{Action: models.ActionUpload, From: v.Sender, By: actor(c)})
 		if err == nil {

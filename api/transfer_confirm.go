@@ -31,11 +31,11 @@ func (s *Server) confirm(ctx context.Context, id uuid.UUID, actor models.Caller,
 	if err != nil {
 		return err
 	}
-	r, recipient := v.RecipientFor(by)
+	r, again, err := v.MayConfirm(by)
 	switch {
-	case !recipient:
-		return models.ErrNoAccess
-	case r.Confirmed != nil: // for ever: also when the file has gone since
+	case err != nil:
+		return err
+	case again: // for ever: also when the file has gone since
 		if v.Status == models.TransferAllConfirmedDownloaded {
 			// the workflow may have died with this, the last one, before it noted it (confirmForgotten); else nothing happens
 			_ = s.Transfers.Confirm(ctx, id, r.GroupNo, by)
@@ -44,12 +44,6 @@ func (s *Server) confirm(ctx context.Context, id uuid.UUID, actor models.Caller,
 			return nil
 		}
 		return s.beside(ctx, v, actor, models.StatementAcknowledgement, found)
-	case v.ContentKey == "":
-		return models.ErrNoFileYet
-	case v.Status != models.TransferPublished:
-		return models.ErrNotPublished
-	case r.FirstAccess == nil:
-		return models.ErrNotDownloaded
 	}
 	// here and not in the workflow: an update that was refused stays refused, though the right may come back
 	if err := s.Rights.Permit(ctx, v.ResourceID, models.Question{Action: models.ActionReceive, From: v.Sender, By: actor}); err != nil {

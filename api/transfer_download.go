@@ -50,11 +50,8 @@ func (s *Server) prepare(c *gin.Context, id contract.FileTransferID, params cont
 	if err != nil {
 		return v, served{}, err
 	}
-	if _, recipient := v.RecipientFor(caller(c)); !recipient {
-		return v, served{}, models.ErrNoAccess
-	}
-	if !v.Status.Downloadable() {
-		return v, served{}, models.ErrNotReadyForDownload
+	if err := v.MayDownload(caller(c)); err != nil {
+		return v, served{}, err
 	}
 	if err := s.Rights.Permit(c.Request.Context(), v.ResourceID, receiving(c, v)); err != nil {
 		return v, served{}, err
@@ -125,13 +122,13 @@ func (s *Server) missing(ctx context.Context, v models.TransferView, by models.P
 		return cause
 	}
 	now, err := s.Views.TransferFor(ctx, v.ID, by)
-	switch {
-	case err != nil:
-		return err
-	case now.Status.Downloadable():
-		return fmt.Errorf("%w: the object of transfer %s is not in storage", models.ErrInternal, v.ID)
+	if err == nil {
+		err = models.MayDownload(now.Status)
 	}
-	return models.ErrNotReadyForDownload
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("%w: the object of transfer %s is not in storage", models.ErrInternal, v.ID)
 }
 
 // disposition carries the file name as the data it is (RFC 6266, RFC 8187).

@@ -179,7 +179,7 @@ func (f *form) finish() (models.TransferStatus, error) {
 	if err != nil {
 		return 0, err
 	}
-	if !v.EffectiveStatus.AwaitsContent() {
+	if models.MayUpload(v.EffectiveStatus) != nil {
 		f.discard(ctx) // a repeated request: the first one's file stays
 		return f.s.uploadedBefore(ctx, v, value(f.key))
 	}

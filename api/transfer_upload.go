@@ -35,10 +35,10 @@ func (s *Server) upload(c *gin.Context, id uuid.UUID, key, proof string) (models
 	if err != nil {
 		return 0, err
 	}
-	if !v.SentBy(caller(c)) {
-		return 0, models.ErrNoAccess
+	if err := v.MayActAsSender(caller(c)); err != nil {
+		return 0, err
 	}
-	if v.EffectiveStatus.AwaitsContent() {
+	if models.MayUpload(v.EffectiveStatus) == nil {
 		if n := c.Request.ContentLength; n > v.MaxFileSize {
 			return 0, models.ErrFileTooLarge.Exceeded(v.MaxFileSize, n)
 		}
@@ -90,18 +90,12 @@ func (s *Server) uploadedBefore(ctx context.Context, v models.TransferView, key 
 	if staged == nil {
 		return 0, models.ErrAlreadyUploaded
 	}
+	offer, err := v.UploadedBefore(*staged, key != "")
 	status := v.EffectiveStatus
-	switch {
-	case v.ContentKey != "" && v.ContentKey != models.AttemptKey(v.ID, *staged):
-		return 0, models.ErrAlreadyUploaded
-	case status == models.TransferUploadProcessing:
+	if err == nil && offer {
 		status, err = s.Transfers.ContentReceived(ctx, v.ID, *staged)
-	case status == models.TransferFailed && key != "":
-		return 0, models.ContentFault(v.StatusText)
-	case !status.Downloadable() && status != models.TransferPurged:
-		return 0, models.ErrAlreadyUploaded
 	}
-	if err == nil && key == "" {
+	if err == nil && key == "" { // its content was published now, but not for this request
 		err = models.ErrAlreadyUploaded
 	}
 	return status, err
@@ -145,8 +139,10 @@ func (s *Server) unlessEnded(ctx context.Context, a attempt, err error) error {
 		return err
 	}
 	v, failed := s.Views.TransferFor(ctx, a.transfer, a.by.Party)
-	if failed == nil && !v.EffectiveStatus.AwaitsContent() {
-		return fmt.Errorf("%w: %w", models.ErrAlreadyUploaded, err)
+	if failed == nil {
+		if late := models.MayUpload(v.EffectiveStatus); late != nil {
+			return fmt.Errorf("%w: %w", late, err)
+		}
 	}
 	return err
 }

@@ -22,10 +22,10 @@ func (t *transfer) heedOperators(ctx workflow.Context) workflow.Context {
 
 // mayCancel refuses when the table of moves has no way to Cancelled any more.
 func (t *transfer) mayCancel(Cancel) error {
-	if t.refusal != nil || !models.MayMove(t.state.Status, models.TransferCancelled) {
+	if t.refusal != nil {
 		return activities.Refusal(models.ErrNotCancellable)
 	}
-	return nil
+	return activities.Refusal(models.MayCancel(t.state.Status, false)) // whether somebody downloaded, the store knows
 }
 
 // cancel ends the transfer, unless a download has begun. The database decides between this and

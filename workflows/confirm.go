@@ -34,10 +34,7 @@ func (t *transfer) tooLong(ctx workflow.Context) bool {
 
 // mayConfirm refuses before the file is published and after it has gone.
 func (t *transfer) mayConfirm(Confirm) error {
-	if t.state.Status != models.TransferPublished {
-		return activities.Refusal(models.ErrNotPublished)
-	}
-	return nil
+	return activities.Refusal(models.MayConfirm(t.state.Status, true)) // whether it downloaded, the store knows
 }
 
 // confirm records that a recipient has the file.

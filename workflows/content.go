@@ -111,10 +111,13 @@ func (t *transfer) concede(ctx workflow.Context) error {
 // mayReceiveContent refuses content for a transfer that has some, or has ended.
 func (t *transfer) mayReceiveContent(m ContentReceived) error {
 	_, known := t.verdicts[m.Attempt]
-	if !t.decided || known || t.refusal == nil && t.state.Status == models.TransferInitialized {
+	switch {
+	case !t.decided, known:
 		return nil
+	case t.refusal != nil:
+		return activities.Refusal(models.ErrAlreadyUploaded)
 	}
-	return activities.Refusal(models.ErrAlreadyUploaded)
+	return activities.Refusal(models.MayOffer(t.state.Status))
 }
 
 // contentReceived offers an attempt's content and answers with the verdict.

@@ -62,11 +62,19 @@ func (g *group) tell(ctx workflow.Context, signal string) {
 	}
 }
 
-func (g *group) mayConfirm(Confirm) error {
-	if !g.delivered || g.ended {
-		return activities.Refusal(models.ErrNotPublished)
+// status is what a group knows of its transfer's: not how it ended, but that it did.
+func (g *group) status() models.TransferStatus {
+	switch {
+	case g.ended:
+		return models.TransferPurged
+	case g.delivered:
+		return models.TransferPublished
 	}
-	return nil
+	return models.TransferInitialized
+}
+
+func (g *group) mayConfirm(Confirm) error {
+	return activities.Refusal(models.MayConfirm(g.status(), true)) // whether it downloaded, the store knows
 }
 
 func (g *group) confirm(ctx workflow.Context, m Confirm) error {

@@ -29,7 +29,7 @@ func (t *transfer) awaitGrace(ctx workflow.Context) error {
 // purge ends the life: whatever bytes there are go, and the transfer is Purged if it had a file.
 func (t *transfer) purge(ctx workflow.Context) error {
 	gone := false
-	if t.state.Status.Downloadable() {
+	if models.MayPurge(t.state.Status) == nil {
 		var left activities.DiscardContentResult
 		err := doOn(ctx, QueueBytes, "purge the file", a.Purge, activities.PurgeInput{Transfer: t.sub.ID}, &left)
 		if activities.IsRefusal(err) { // the sender cancelled first
