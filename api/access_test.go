@@ -1,4 +1,4 @@
-package api
+package api_test
 
 import (
 	"encoding/json"
@@ -15,6 +15,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"github.com/formidling/formidling/api"
+	"github.com/formidling/formidling/api/apitest"
 	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/models"
 )
@@ -39,7 +41,7 @@ func (p promise) admits(scope string) bool {
 func promises(t *testing.T) []promise {
 	t.Helper()
 	var out []promise
-	for path, item := range mustChecker(t).model.Paths.PathItems.FromOldest() {
+	for path, item := range apitest.Document(t).Paths.PathItems.FromOldest() {
 		for method, op := range item.GetOperations().FromOldest() {
 			p := promise{method: strings.ToUpper(method), path: path, public: op.Security != nil && len(op.Security) == 0}
 			for _, requirement := range op.Security {
@@ -78,7 +80,7 @@ var pages = []string{"GET /", "HEAD /", "GET /docs", "HEAD /docs", "GET /docs/*a
 
 func TestAccess_EveryRouteOfTheServerHasARule(t *testing.T) {
 	t.Parallel()
-	r, err := New(Ports{}, Settings{}).routes()
+	r, err := api.New(api.Ports{}, api.Settings{}).Routes()
 	require.NoError(t, err)
 	var served []string
 	for _, route := range r.Routes() {
@@ -91,12 +93,12 @@ func TestAccess_EveryRouteOfTheServerHasARule(t *testing.T) {
 
 func TestAccess_ARouteWithoutARuleAnswersNobody(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
-	r, err := b.server.routes()
+	b := apitest.Setup(t)
+	r, err := b.Server.Routes()
 	require.NoError(t, err)
 	r.GET("/forgotten", func(c *gin.Context) { c.Status(http.StatusOK) })
 	request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/forgotten", nil)
-	request.Header.Set(impersonate, certified(owner))
+	request.Header.Set(apitest.Impersonate, apitest.Certified(owner))
 	w := httptest.NewRecorder()
 	r.ServeHTTP(w, request)
 	require.Equal(t, http.StatusForbidden, w.Code)
@@ -110,25 +112,25 @@ var values = map[string]string{
 }
 
 // code drives an operation as a caller and returns the code of the problem that it answers with; empty when it is none.
-func (b *bundle) code(p promise, as string) string {
-	b.t.Helper()
+func code(b *apitest.Bundle, p promise, as string) string {
+	b.T.Helper()
 	path := regexp.MustCompile(`\{(\w+)\}`).ReplaceAllStringFunc(p.path, func(name string) string {
 		if v := values[name[1:len(name)-1]]; v != "" {
 			return v
 		}
 		return uuid.NewString()
 	})
-	r, err := http.NewRequestWithContext(b.t.Context(), p.method, b.url+path, nil)
-	require.NoError(b.t, err)
+	r, err := http.NewRequestWithContext(b.T.Context(), p.method, b.URL+path, nil)
+	require.NoError(b.T, err)
 	r.Header.Set("Tus-Resumable", "1.0.0")
 	if as != "" {
-		r.Header.Set(impersonate, as)
+		r.Header.Set(apitest.Impersonate, as)
 	}
 	response, err := (&http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}).Do(r)
-	require.NoError(b.t, err)
-	defer func() { require.NoError(b.t, response.Body.Close()) }()
+	require.NoError(b.T, err)
+	defer func() { require.NoError(b.T, response.Body.Close()) }()
 	raw, err := io.ReadAll(response.Body)
-	require.NoError(b.t, err)
+	require.NoError(b.T, err)
 	var problem contract.Problem
 	if json.Unmarshal(raw, &problem) != nil || p.method == http.MethodHead {
 		problem.Code = map[int]string{http.StatusUnauthorized: models.ErrUnauthenticated.Code, http.StatusForbidden: models.ErrMissingScope.Code}[response.StatusCode]
@@ -138,15 +140,15 @@ func (b *bundle) code(p promise, as string) string {
 
 func TestAccess_EachScopeOpensExactlyWhatTheContractSays(t *testing.T) {
 	t.Parallel()
-	b, _ := setupSubscriptions(t)
+	b, _ := apitest.SetupSubscriptions(t)
 	for _, p := range promises(t) {
 		if p.public {
-			require.NotEqual(t, models.ErrUnauthenticated.Code, b.code(p, ""), p.route())
+			require.NotEqual(t, models.ErrUnauthenticated.Code, code(b, p, ""), p.route())
 			continue
 		}
-		require.Equal(t, models.ErrUnauthenticated.Code, b.code(p, ""), p.route())
+		require.Equal(t, models.ErrUnauthenticated.Code, code(b, p, ""), p.route())
 		for _, scope := range append(models.AllScopes(), "altinn:other", "") {
-			code := b.code(p, certified(mallory, func(c *models.Caller) { c.Scopes = []string{scope} }))
+			code := code(b, p, apitest.Certified(mallory, func(c *models.Caller) { c.Scopes = []string{scope} }))
 			if slices.Contains(models.AllScopes(), scope) && p.admits(scope) {
 				require.NotEqual(t, models.ErrMissingScope.Code, code, "%s with %q", p.route(), scope)
 			} else {
@@ -168,13 +170,13 @@ func TestAccess_EventsScopeOpensTheFeedAndSubscriptionsOnly(t *testing.T) {
 
 func TestAccess_SuppliersAndLesserCredentialsAreRefusedWhereTheContractSays(t *testing.T) {
 	t.Parallel()
-	b, _ := setupSubscriptions(t)
+	b, _ := apitest.SetupSubscriptions(t)
 	for _, p := range promises(t) {
 		if p.public {
 			continue
 		}
-		supplied := b.code(p, certified(mallory, through(bob)))
-		token := b.code(p, certified(mallory, byToken))
+		supplied := code(b, p, apitest.Certified(mallory, apitest.Through(bob)))
+		token := code(b, p, apitest.Certified(mallory, apitest.ByToken))
 		if p.method == http.MethodHead { // it has no body that tells one refusal from another
 			continue
 		}
@@ -185,9 +187,9 @@ func TestAccess_SuppliersAndLesserCredentialsAreRefusedWhereTheContractSays(t *t
 
 func TestOwnAudit_IsReadWithAnyScopeOfTheContract(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
+	b := apitest.Setup(t)
 	for _, scope := range []string{models.ScopeRead, models.ScopeWrite, models.ScopeServiceOwner} {
-		b.call("", "GET", "/identity/api/v1/audit", "", "Authorization", "Bearer "+b.token(alice, scope)).is(http.StatusOK, "")
+		b.Call("", "GET", "/identity/api/v1/audit", "", "Authorization", "Bearer "+b.Token(alice, scope)).Is(http.StatusOK, "")
 	}
-	b.call("", "GET", "/identity/api/v1/audit", "", "Authorization", "Bearer "+b.token(alice, models.ScopeEvents)).is(http.StatusForbidden, "FMD-00009")
+	b.Call("", "GET", "/identity/api/v1/audit", "", "Authorization", "Bearer "+b.Token(alice, models.ScopeEvents)).Is(http.StatusForbidden, "FMD-00009")
 }

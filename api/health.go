@@ -9,6 +9,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/formidling/formidling/api/contract"
+	"github.com/formidling/formidling/api/web"
 )
 
 // readyWait bounds the checks of one readiness probe.
@@ -44,7 +45,7 @@ func (s *Server) Health(c *gin.Context) {
 
 // GetOpenapi serves the description of this API.
 func (s *Server) GetOpenapi(c *gin.Context, params contract.GetOpenapiParams) {
-	serveOpenAPI(c, value(params.IfNoneMatch))
+	serveOpenAPI(c, web.Value(params.IfNoneMatch))
 }
 
 func (s *Server) check(ctx context.Context) contract.HealthReport {

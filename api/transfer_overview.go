@@ -2,36 +2,36 @@ package api
 
 import (
 	"net/http"
-	"time"
 
 	"github.com/gin-gonic/gin"
 
 	"github.com/formidling/formidling/api/contract"
+	"github.com/formidling/formidling/api/web"
 	"github.com/formidling/formidling/models"
 )
 
 // GetFileTransfer answers with the state of a transfer (reference 1.3, overview).
 func (s *Server) GetFileTransfer(c *gin.Context, id contract.FileTransferID) {
-	v, err := s.Views.TransferDetails(c.Request.Context(), id, caller(c))
-	v, err = s.seen(c.Request.Context(), v, actor(c), err)
+	v, err := s.Views.TransferDetails(c.Request.Context(), id, web.Caller(c))
+	v, err = s.sight.show(c.Request.Context(), v, web.Actor(c), err)
 	if err != nil {
-		s.problem(c, err)
+		web.Problem(c, err)
 		return
 	}
-	c.JSON(http.StatusOK, contract.FileTransferOverview{FileTransferState: stateOf(v), Published: utc(v.Published)})
+	c.JSON(http.StatusOK, contract.FileTransferOverview{FileTransferState: stateOf(v), Published: web.UTC(v.Published)})
 }
 
 // GetFileTransferDetails answers with the state and its history, oldest first (reference 1.3, details).
 func (s *Server) GetFileTransferDetails(c *gin.Context, id contract.FileTransferID) {
-	v, err := s.Views.TransferDetails(c.Request.Context(), id, caller(c))
-	v, err = s.seen(c.Request.Context(), v, actor(c), err)
+	v, err := s.Views.TransferDetails(c.Request.Context(), id, web.Caller(c))
+	v, err = s.sight.show(c.Request.Context(), v, web.Actor(c), err)
 	if err != nil {
-		s.problem(c, err)
+		web.Problem(c, err)
 		return
 	}
 	out := contract.FileTransferDetails{FileTransferState: stateOf(v)}
 	for i, r := range v.Recipients {
-		if by := caller(c); by == v.Sender || by == r.Party { // of nobody else's business
+		if by := web.Caller(c); by == v.Sender || by == r.Party { // of nobody else's business
 			out.Recipients[i].BytesServed, out.Recipients[i].DownloadComplete = &v.Recipients[i].BytesServed, &v.Recipients[i].Complete
 		}
 	}
@@ -88,12 +88,4 @@ func either(measured, declared string) *string {
 		return &declared
 	}
 	return nil
-}
-
-func utc(t *time.Time) *time.Time {
-	if t == nil {
-		return nil
-	}
-	u := t.UTC()
-	return &u
 }

@@ -671,7 +671,7 @@ type CloudEvent struct {
 		TimeLeft *string `json:"TimeLeft,omitempty"`
 	} `json:"data"`
 
-	// ID The same for ever, wherever the event is told.
+	// ID The same for ever, wherever the event is read.
 	ID openapi_types.UUID `json:"id"`
 
 	// Resource The service.
@@ -682,7 +682,7 @@ type CloudEvent struct {
 	Source           string                `json:"source"`
 	Specversion      CloudEventSpecversion `json:"specversion"`
 
-	// Subject The organisation that is told.
+	// Subject The organisation that is notified.
 	Subject string    `json:"subject"`
 	Time    time.Time `json:"time"`
 
@@ -1362,7 +1362,7 @@ type ResourceUpdate struct {
 	// ComputeMd5 Additive. Whether an MD5 is computed of each file, which makes uploads slower; true at first. When false, `checksum` is null and cannot be declared. It holds for transfers that are initialized after the change.
 	ComputeMd5 *bool `json:"computeMd5,omitempty"`
 
-	// ConfirmationReminders Additive. How long before expiry whoever has not confirmed is reminded, and the sender told, ISO 8601; empty for never. New transfers only.
+	// ConfirmationReminders Additive. How long before expiry whoever has not confirmed is reminded, and the sender notified, ISO 8601; empty for never. New transfers only.
 	ConfirmationReminders []string `json:"confirmationReminders,omitempty"`
 
 	// ExternalServiceCodeLegacy Kept for clients that send it; has no effect.
@@ -1434,12 +1434,12 @@ type StorageProviderType string
 
 // Subscription defines model for Subscription.
 type Subscription struct {
-	// Consumer whose events are told
+	// Consumer whose events these are
 	Consumer  string    `json:"consumer"`
 	Created   time.Time `json:"created"`
 	CreatedBy string    `json:"createdBy"`
 
-	// Cursor additive; how many of the organisation's events were told or passed over by a filter
+	// Cursor additive; how many of the organisation's events were delivered or passed over by a filter
 	Cursor   int64  `json:"cursor"`
 	EndPoint string `json:"endPoint"`
 
@@ -1509,7 +1509,7 @@ type SubscriptionRequest struct {
 	// SourceFilter the source of this broker's events, which is one
 	SourceFilter *string `json:"sourceFilter,omitempty"`
 
-	// SubjectFilter the caller itself: an organisation is told of its own events only
+	// SubjectFilter the caller itself: an organisation is notified of its own events only
 	SubjectFilter *string `json:"subjectFilter,omitempty"`
 
 	// TypeFilter events of this type only; several are separated by commas (additive)
@@ -1577,7 +1577,7 @@ type TimelineEntry struct {
 	Cause string            `json:"cause"`
 	Kind  TimelineEntryKind `json:"kind"`
 
-	// Login How that credential logged in: `certificate`, `certificate-token`, `key-token` or `external-token`. The sender is told of
+	// Login How that credential logged in: `certificate`, `certificate-token`, `key-token` or `external-token`. The sender learns of
 	// every credential, a recipient of its own, the service owner of suppliers alone.
 	Login *string `json:"login,omitempty"`
 
@@ -1836,7 +1836,7 @@ type ListOwnAccessRequestsParams struct {
 	// State Only those in this state.
 	State *RequestStateFilter `form:"state,omitempty" json:"state,omitempty"`
 
-	// Cursor Where the next page begins, as the page before told it.
+	// Cursor Where the next page begins, as the page before gave it.
 	Cursor *PageCursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
 	// Limit Entries of a page, 1 to 1000; 100 by default.
@@ -2070,7 +2070,7 @@ type ListReceiptsParams struct {
 
 // ListResourcesParams defines parameters for ListResources.
 type ListResourcesParams struct {
-	// Cursor Where the next page begins, as the page before told it.
+	// Cursor Where the next page begins, as the page before gave it.
 	Cursor *PageCursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
 	// Limit Entries of a page, 1 to 1000; 100 by default.
@@ -2100,7 +2100,7 @@ type ListAccessRequestsParams struct {
 	// State Only those in this state.
 	State *RequestStateFilter `form:"state,omitempty" json:"state,omitempty"`
 
-	// Cursor Where the next page begins, as the page before told it.
+	// Cursor Where the next page begins, as the page before gave it.
 	Cursor *PageCursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
 	// Limit Entries of a page, 1 to 1000; 100 by default.
@@ -2142,7 +2142,7 @@ type ExplainDecisionParamsLoginMethod string
 
 // ListGrantsParams defines parameters for ListGrants.
 type ListGrantsParams struct {
-	// Cursor Where the next page begins, as the page before told it.
+	// Cursor Where the next page begins, as the page before gave it.
 	Cursor *PageCursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
 	// Limit Entries of a page, 1 to 1000; 100 by default.
@@ -2181,7 +2181,7 @@ type ListEventsParams struct {
 	// Resource Only events of this service: its id, or `urn:altinn:resource:` and the id.
 	Resource *string `form:"resource,omitempty" json:"resource,omitempty"`
 
-	// Subject The organisation that is told. It can only be the caller's own.
+	// Subject The organisation that is notified. It can only be the caller's own.
 	Subject *string `form:"subject,omitempty" json:"subject,omitempty"`
 
 	// Wait Additive. Seconds to wait for an event when there is none.
@@ -2193,7 +2193,7 @@ type ListEventsParams struct {
 
 // ListSubscriptionsParams defines parameters for ListSubscriptions.
 type ListSubscriptionsParams struct {
-	// Cursor Where the next page begins, as the page before told it.
+	// Cursor Where the next page begins, as the page before gave it.
 	Cursor *PageCursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
 	// Limit Entries of a page, 1 to 1000; 100 by default.
@@ -2348,7 +2348,7 @@ type GetLogTileParams struct {
 
 // ListAccessListsParams defines parameters for ListAccessLists.
 type ListAccessListsParams struct {
-	// Cursor Where the next page begins, as the page before told it.
+	// Cursor Where the next page begins, as the page before gave it.
 	Cursor *PageCursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
 	// Limit Entries of a page, 1 to 1000; 100 by default.
@@ -2384,7 +2384,7 @@ type RemoveMembersParams struct {
 
 // ListMembersParams defines parameters for ListMembers.
 type ListMembersParams struct {
-	// Cursor Where the next page begins, as the page before told it.
+	// Cursor Where the next page begins, as the page before gave it.
 	Cursor *PageCursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
 	// Limit Entries of a page, 1 to 1000; 100 by default.
