@@ -207,13 +207,8 @@ func (t *Handler) write(c *gin.Context, u models.TusUpload, k chunk, limit int64
 	if err != nil {
 		return err
 	}
-	draft := models.TusDraft{
-		Prefix: models.TusPrefix(u.TransferID, u.ID), Segments: last, Received: u.Received, Hashes: hashes, CRC32C: u.CRC32C,
-		CarryAll: held, // else they must wait for those of the parts before
-	}
-	if u.Share != nil {
-		draft.Place = &models.TusPlace{Key: models.TusSharedKey(u.TransferID, *u.Share), First: *u.Place, Length: *u.Length}
-	}
+	draft := draftOf(u, last)
+	draft.Hashes, draft.CarryAll = hashes, held // else they must wait for those of the parts before
 	var epoch int64
 	var refused error // by the database
 	err = t.Drafts.Append(ctx, draft, mine.start(bytepath.Patient(c, t.UploadPatience), held), models.TusAppend{
@@ -249,6 +244,15 @@ func (t *Handler) write(c *gin.Context, u models.TusUpload, k chunk, limit int64
 		err = tooLong
 	}
 	return chunkError(err, context.Cause(ctx))
+}
+
+// draftOf is an upload as the storage takes it up, behind its last segment.
+func draftOf(u models.TusUpload, last []models.TusSegment) models.TusDraft {
+	d := models.TusDraft{Prefix: models.TusPrefix(u.TransferID, u.ID), Segments: last, Received: u.Received, CRC32C: u.CRC32C}
+	if u.Share != nil {
+		d.Place = &models.TusPlace{Key: models.TusSharedKey(u.TransferID, *u.Share), First: *u.Place, Length: *u.Length}
+	}
+	return d
 }
 
 // release lets the organisation begin another request in place of this one; should that fail, its lease runs out.

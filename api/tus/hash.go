@@ -78,7 +78,8 @@ func (t *Handler) hashParts(ctx context.Context, u models.TusUpload) (models.Has
 }
 
 // awaitHashes waits until the parts of a transfer may be hashed further: until this process, if it hashes them now, has
-// done so, else for as long as it makes sense not to ask what another replica does.
+// done so, else for as long as it makes sense not to ask what another replica does. Hashing that would begin just as this
+// looks whether any runs is left to who waits here.
 func (t *Handler) awaitHashes(ctx context.Context, transfer uuid.UUID) error {
 	again := time.NewTimer(digestAsk)
 	defer again.Stop()
