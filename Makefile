@@ -84,10 +84,12 @@ generate: ## write generated code and rendered documents anew
 	go test ./models ./cmd/formidling ./internal/cli -run 'Rendered' -update
 
 generate-check:
-	@cp api/openapi.gen.go $(BIN)/openapi.gen.go.before
+	@cp api/contract/openapi.gen.go $(BIN)/openapi.gen.go.before
+	@cp api/contract/access.gen.go $(BIN)/access.gen.go.before
 	@cp client/openapi.gen.go $(BIN)/client.gen.go.before
-	go generate ./api ./client
-	@diff -q api/openapi.gen.go $(BIN)/openapi.gen.go.before || (echo "api/openapi.gen.go is not what openapi.yaml gives: run make generate"; exit 1)
+	go generate ./api/contract ./client
+	@diff -q api/contract/openapi.gen.go $(BIN)/openapi.gen.go.before || (echo "api/contract/openapi.gen.go is not what openapi.yaml gives: run make generate"; exit 1)
+	@diff -q api/contract/access.gen.go $(BIN)/access.gen.go.before || (echo "api/contract/access.gen.go is not what openapi.yaml gives: run make generate"; exit 1)
 	@diff -q client/openapi.gen.go $(BIN)/client.gen.go.before || (echo "client/openapi.gen.go is not what openapi.yaml gives: run make generate"; exit 1)
 
 vet:

@@ -8,14 +8,14 @@ import (
 	"github.com/formidling/formidling/models"
 )
 
-// served is the part of a file that an answer carries.
-type served struct {
+// byteRange is the part of a file that an answer carries.
+type byteRange struct {
 	first, length int64 // bytes
 	partial       bool
 	notModified   bool
 }
 
-func (s served) status() int {
+func (s byteRange) status() int {
 	switch {
 	case s.notModified:
 		return http.StatusNotModified
@@ -27,8 +27,8 @@ func (s served) status() int {
 
 // wanted reads a Range header as the reference does: one range is served, several or a malformed one are
 // ignored, one behind the end is models.ErrRange. An If-Range that is not the file's ETag asks for all.
-func wanted(header, ifRange, etag string, size int64) (served, error) {
-	whole := served{length: size}
+func wanted(header, ifRange, etag string, size int64) (byteRange, error) {
+	whole := byteRange{length: size}
 	spec, isBytes := cutPrefixFold(header, "bytes=")
 	if !isBytes || strings.Contains(spec, ",") || ifRange != "" && ifRange != etag {
 		return whole, nil
@@ -53,20 +53,20 @@ func wanted(header, ifRange, etag string, size int64) (served, error) {
 		last = min(last, given)
 	}
 	if first >= size {
-		return served{}, models.ErrRange
+		return byteRange{}, models.ErrRange
 	}
-	return served{first: first, length: last - first + 1, partial: true}, nil
+	return byteRange{first: first, length: last - first + 1, partial: true}, nil
 }
 
-func suffix(text string, size int64, whole served) (served, error) {
+func suffix(text string, size int64, whole byteRange) (byteRange, error) {
 	n, ok := position(text)
 	if !ok {
 		return whole, nil
 	}
 	if n = min(n, size); n == 0 {
-		return served{}, models.ErrRange
+		return byteRange{}, models.ErrRange
 	}
-	return served{first: size - n, length: n, partial: true}, nil
+	return byteRange{first: size - n, length: n, partial: true}, nil
 }
 
 // position reads digits only; a number that does not fit is behind every file.

@@ -38,10 +38,10 @@ func TestWanted_ServesExactlyTheRange(t *testing.T) {
 		last := rapid.Int64Range(first, size-1).Draw(t, "last")
 		at, err := wanted(fmt.Sprintf("bytes=%d-%d", first, last), `"e"`, `"e"`, size)
 		require.NoError(t, err)
-		require.Equal(t, served{first: first, length: last - first + 1, partial: true}, at)
+		require.Equal(t, byteRange{first: first, length: last - first + 1, partial: true}, at)
 		at, err = wanted(fmt.Sprintf("bytes=-%d", size-first), "", `"e"`, size)
 		require.NoError(t, err)
-		require.Equal(t, served{first: first, length: size - first, partial: true}, at)
+		require.Equal(t, byteRange{first: first, length: size - first, partial: true}, at)
 	})
 }
 

@@ -6,11 +6,12 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/formidling/formidling/api/bytepath"
 	"github.com/formidling/formidling/models"
 )
 
 // CollectEvery is how often abandoned uploads are worth looking for.
-const CollectEvery = leaseTime
+const CollectEvery = bytepath.LeaseTime
 
 // Abandoned lists and ends uploads that lost their process before they had a transfer.
 type Abandoned interface {

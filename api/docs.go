@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/hex"
@@ -15,6 +16,9 @@ import (
 //
 //go:embed openapi.yaml
 var openapiYAML []byte
+
+// OpenAPI returns openapi.yaml, which the server is generated from.
+func OpenAPI() []byte { return bytes.Clone(openapiYAML) }
 
 var openapiETag = `"` + hexSHA256(openapiYAML) + `"`
 

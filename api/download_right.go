@@ -9,6 +9,7 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/google/uuid"
 
+	"github.com/formidling/formidling/api/web"
 	"github.com/formidling/formidling/models"
 )
 
@@ -17,7 +18,7 @@ import (
 const recheckRight = 10 * time.Second
 
 func receiving(c *gin.Context, v models.TransferView) models.Question {
-	return models.Question{Action: models.ActionReceive, From: v.Sender, To: []models.Party{caller(c)}, By: actor(c)}
+	return models.Question{Action: models.ActionReceive, From: v.Sender, To: []models.Party{web.Caller(c)}, By: web.Actor(c)}
 }
 
 // standing is the right to a running download, and how far it is.

@@ -3,6 +3,8 @@ package api
 import (
 	"net/http"
 	"time"
+
+	"github.com/formidling/formidling/api/bytepath"
 )
 
 // What one connection of HTTP/2 may hold. A stream's window is what a client may send before we have read it, and
@@ -20,7 +22,7 @@ const (
 )
 
 // NewHTTPServer returns a server for large files over HTTP/1.1 and HTTP/2, the latter also without TLS for proxies
-// that speak it so. Deadlines of bodies are the handlers' own, see ReadPatience and WritePatience.
+// that speak it so. Deadlines of bodies are the handlers' own, see bytepath.ReadPatience and bytepath.WritePatience.
 func NewHTTPServer(h http.Handler) *http.Server {
 	s := &http.Server{
 		Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
@@ -28,7 +30,7 @@ func NewHTTPServer(h http.Handler) *http.Server {
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams: streamsAtOnce, MaxReceiveBufferPerStream: streamWindow,
 			MaxReceiveBufferPerConnection: connectionWindow,
-			SendPingTimeout:               pingAfter, PingTimeout: pingPatience, WriteByteTimeout: WritePatience,
+			SendPingTimeout:               pingAfter, PingTimeout: pingPatience, WriteByteTimeout: bytepath.WritePatience,
 		},
 	}
 	s.Protocols.SetHTTP1(true)

@@ -1,4 +1,4 @@
-package api
+package api_test
 
 import (
 	"bytes"
@@ -12,12 +12,15 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/formidling/formidling/api"
+	"github.com/formidling/formidling/api/apitest"
+	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/models"
 )
 
 // blockedOnce reads nothing of the first body until it is released.
 type blockedOnce struct {
-	Contents
+	api.Contents
 	first   atomic.Bool
 	release chan struct{}
 }
@@ -36,14 +39,14 @@ func (b *blockedOnce) Put(ctx context.Context, key string, body io.Reader, limit
 func TestHTTP2_AStreamThatIsNotReadDoesNotStopTheOthers(t *testing.T) {
 	t.Parallel()
 	blocked := &blockedOnce{release: make(chan struct{})}
-	b := setup(t, func(s *Server) { blocked.Contents, s.Contents = s.Contents, blocked })
-	dialled := b.over(wires[2])
+	b := apitest.Setup(t, func(s *apitest.Config) { blocked.Contents, s.Contents = s.Contents, blocked })
+	dialled := b.Over(apitest.Wires[2])
 	before := dialled.Load()
 	file := bytes.Repeat([]byte("x"), 12<<20)
-	stuck := b.initialize()
+	stuck := b.Initialize()
 	status := make(chan int, 1)
 	go func() {
-		response, err := b.client.Do(b.request(alice, "POST", "/filetransfer/"+stuck+"/upload", bytes.NewReader(file), "Content-Type", "application/octet-stream"))
+		response, err := b.Client.Do(b.Request(alice, "POST", "/filetransfer/"+stuck+"/upload", bytes.NewReader(file), "Content-Type", "application/octet-stream"))
 		if err != nil {
 			status <- 0
 			return
@@ -53,9 +56,9 @@ func TestHTTP2_AStreamThatIsNotReadDoesNotStopTheOthers(t *testing.T) {
 	}()
 	require.Eventually(t, blocked.first.Load, time.Minute, 5*time.Millisecond)
 	for range 3 {
-		id := b.initialize()
-		b.upload(id, file).is(http.StatusOK, "")
-		require.Len(t, b.call(bob, "GET", "/filetransfer/"+id+"/download", "").body, len(file))
+		id := b.Initialize()
+		b.Upload(id, file).Is(http.StatusOK, "")
+		require.Len(t, b.Call(bob, "GET", "/filetransfer/"+id+"/download", "").Raw, len(file))
 	}
 	close(blocked.release)
 	require.Equal(t, http.StatusOK, <-status)
@@ -65,15 +68,15 @@ func TestHTTP2_AStreamThatIsNotReadDoesNotStopTheOthers(t *testing.T) {
 // A client that uploads on many streams of one connection.
 func TestHTTP2_OneConnectionDoesNotTakeAllSlots(t *testing.T) {
 	t.Parallel()
-	b := setup(t, func(s *Server) {
+	b := apitest.Setup(t, func(s *apitest.Config) {
 		s.UploadSlots = 8
-		s.uploads = newSlots(8, 5, models.ErrTooManyUploads, models.ErrTooManyUploadsOfOne)
+		s.UploadsPerOrganisation = 5
 	})
-	b.over(wires[2])
+	b.Over(apitest.Wires[2])
 	const streams = 40
 	ids := make([]string, streams)
 	for i := range ids {
-		ids[i] = b.initialize()
+		ids[i] = b.Initialize()
 	}
 	var refused atomic.Int32
 	end, statuses := make(chan struct{}), make(chan int, streams)
@@ -81,7 +84,7 @@ func TestHTTP2_OneConnectionDoesNotTakeAllSlots(t *testing.T) {
 		r, w := io.Pipe()
 		go func() { _, _ = w.Write([]byte("x")); <-end; _ = w.Close() }()
 		go func() {
-			a, err := b.client.Do(b.request(alice, "POST", "/filetransfer/"+id+"/upload", r, "Content-Type", "application/octet-stream"))
+			a, err := b.Client.Do(b.Request(alice, "POST", "/filetransfer/"+id+"/upload", r, "Content-Type", "application/octet-stream"))
 			if err != nil {
 				statuses <- 0
 				return
@@ -93,15 +96,15 @@ func TestHTTP2_OneConnectionDoesNotTakeAllSlots(t *testing.T) {
 		}()
 	}
 	require.Eventually(t, func() bool { return refused.Load() == streams-5 }, time.Minute, 5*time.Millisecond)
-	transport, _ := wires[2].transport()
+	transport, _ := apitest.Wires[2].Transport()
 	defer transport.CloseIdleConnections()
 	others := *b
-	others.client = &http.Client{Transport: validatedTransport(t, transport)}
-	d := draft()
+	others.Client = &http.Client{Transport: apitest.ValidatedTransport(t, transport)}
+	d := apitest.Draft()
 	d["sender"] = carol
-	var out FileTransferInitialized
-	others.call(carol, "POST", "/filetransfer", toJSON(t, d)).is(http.StatusOK, "").json(&out)
-	others.do(others.request(carol, "POST", "/filetransfer/"+out.FileTransferID.String()+"/upload", strings.NewReader("mine"), "Content-Type", "application/octet-stream")).is(http.StatusOK, "")
+	var out contract.FileTransferInitialized
+	others.Call(carol, "POST", "/filetransfer", apitest.ToJSON(t, d)).Is(http.StatusOK, "").JSON(&out)
+	others.Do(others.Request(carol, "POST", "/filetransfer/"+out.FileTransferID.String()+"/upload", strings.NewReader("mine"), "Content-Type", "application/octet-stream")).Is(http.StatusOK, "")
 	close(end)
 	count := map[int]int{}
 	for range streams {

@@ -1,4 +1,4 @@
-package api
+package api_test
 
 import (
 	"bytes"
@@ -15,13 +15,16 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/net/http2"
+
+	"github.com/formidling/formidling/api"
+	"github.com/formidling/formidling/api/apitest"
 )
 
 // net/http documents smaller bounds than it heeds: should it heed them one day, uploads would become slow unseen.
 func TestHTTP2_HasTheWindowsItIsToHave(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewUnstartedServer(nil)
-	server.Config = NewHTTPServer(http.NotFoundHandler())
+	server.Config = api.NewHTTPServer(http.NotFoundHandler())
 	server.EnableHTTP2 = true
 	server.StartTLS()
 	t.Cleanup(server.Close)
@@ -51,9 +54,9 @@ func TestHTTP2_HasTheWindowsItIsToHave(t *testing.T) {
 			connection += f.Increment
 		}
 	}
-	require.EqualValues(t, streamWindow, stream)
-	require.EqualValues(t, connectionWindow, connection)
-	require.EqualValues(t, streamsAtOnce, streams)
+	require.EqualValues(t, api.StreamWindow, stream)
+	require.EqualValues(t, api.ConnectionWindow, connection)
+	require.EqualValues(t, api.StreamsAtOnce, streams)
 }
 
 // distant is a connection whose bytes to the server take a while, as over a long line.
@@ -95,13 +98,13 @@ func (d *distantWriter) Write(p []byte) (int, error) {
 func BenchmarkUpload(b *testing.B) {
 	const size = 128 << 20
 	file := make([]byte, size)
-	for _, w := range wires {
+	for _, w := range apitest.Wires {
 		for _, away := range []time.Duration{0, 20 * time.Millisecond} {
-			b.Run(fmt.Sprintf("%s/%s away", w.name, away), func(b *testing.B) {
-				x := setup(b)
-				x.policy(`{"computeMd5":false}`)
-				x.over(w)
-				transport, _ := w.transport()
+			b.Run(fmt.Sprintf("%s/%s away", w.Name, away), func(b *testing.B) {
+				x := apitest.Setup(b)
+				x.Policy(`{"computeMd5":false}`)
+				x.Over(w)
+				transport, _ := w.Transport()
 				if dial := transport.DialContext; away > 0 {
 					transport.DialContext = nil
 					near := func(conn net.Conn, err error) (net.Conn, error) {
@@ -118,8 +121,8 @@ func BenchmarkUpload(b *testing.B) {
 				b.SetBytes(size)
 				for b.Loop() {
 					b.StopTimer()
-					id := x.initialize()
-					r := x.request(alice, "POST", "/filetransfer/"+id+"/upload", bytes.NewReader(file), "Content-Type", "application/octet-stream")
+					id := x.Initialize()
+					r := x.Request(alice, "POST", "/filetransfer/"+id+"/upload", bytes.NewReader(file), "Content-Type", "application/octet-stream")
 					b.StartTimer()
 					response, err := client.Do(r)
 					require.NoError(b, err)

@@ -16,20 +16,11 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/google/uuid"
 
-	"github.com/formidling/formidling/models"
-)
-
-// What the middlewares leave for the handlers.
-const (
-	keyCaller  = "caller"
-	keyTrace   = "trace"
-	keyFailure = "failure"
+	"github.com/formidling/formidling/api/web"
 )
 
 // traceparent is W3C Trace Context; its second field is the trace id.
 var traceparent = regexp.MustCompile(`^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}`)
-
-func traceID(c *gin.Context) string { return c.GetString(keyTrace) }
 
 // observe writes one line for each request: no body, no token, no file name, no query.
 func (s *Server) observe(c *gin.Context) {
@@ -41,7 +32,7 @@ func (s *Server) observe(c *gin.Context) {
 		_, _ = rand.Read(id[:]) // never fails, see crypto/rand
 		trace = hex.EncodeToString(id[:])
 	}
-	c.Set(keyTrace, trace)
+	web.SetTraceID(c, trace)
 	began := time.Now()
 	defer func() { s.logRequest(c, trace, time.Since(began)) }() // a download that broke off ends in a panic
 	c.Next()
@@ -55,11 +46,11 @@ func (s *Server) logRequest(c *gin.Context, trace string, took time.Duration) {
 	if id, err := uuid.Parse(c.Param("fileTransferId")); err == nil { // what is none may be anything, up to 64 KiB
 		attrs = append(attrs, slog.String("transfer", id.String()))
 	}
-	if caller, ok := c.Get(keyCaller); ok {
-		attrs = append(attrs, slog.String("caller", string(caller.(models.Caller).Party)))
+	if party, known := web.CallerIfKnown(c); known {
+		attrs = append(attrs, slog.String("caller", string(party)))
 	}
 	level := slog.LevelInfo
-	if f, ok := c.Get(keyFailure); ok {
+	if f, failed := web.Failure(c); failed {
 		attrs = append(attrs, slog.Any("failure", f))
 		if c.Writer.Status() >= http.StatusInternalServerError {
 			level = slog.LevelError
@@ -86,7 +77,7 @@ func (s *Server) recover(c *gin.Context) {
 			panic(http.ErrAbortHandler)
 		}
 		written := c.Writer.Written()
-		s.problem(c, fmt.Errorf("handler panicked: %v", cause))
+		web.Problem(c, fmt.Errorf("handler panicked: %v", cause))
 		if written {
 			panic(http.ErrAbortHandler)
 		}
@@ -96,38 +87,32 @@ func (s *Server) recover(c *gin.Context) {
 
 // authenticate lets a request pass whose credential names an organisation and carries a scope of its operation.
 func (s *Server) authenticate(c *gin.Context) {
-	route := c.Request.Method + " " + c.FullPath()
-	if public[route] || c.FullPath() == "" {
+	rule := web.RuleOf(c)
+	if rule.Public || c.FullPath() == "" {
 		return
 	}
 	caller, err := s.Authenticator.Authenticate(c.Request)
-	if err != nil && lateTokens[route] {
-		caller, err = s.late(c, err)
+	if err != nil && rule.LateToken {
+		caller, err = s.Late(c, err)
 	}
 	if err != nil {
-		s.problem(c, err)
+		web.Problem(c, err)
 		return
 	}
-	c.Set(keyCaller, caller)
-	if err := authorize(route, caller); err != nil {
-		s.problem(c, err)
+	web.SetActor(c, caller)
+	if err := web.Authorize(rule, caller); err != nil {
+		web.Problem(c, err)
 		return
 	}
 	if err := s.Rights.CheckCaller(c.Request.Context(), caller); err != nil {
-		s.problem(c, err)
+		web.Problem(c, err)
 	}
 }
 
-// actor is whose credential the request carries.
-func actor(c *gin.Context) models.Caller { return c.MustGet(keyCaller).(models.Caller) }
-
-// caller is the organisation that the request is from.
-func caller(c *gin.Context) models.Party { return actor(c).Party }
-
 // acceptable refuses an Accept header that leaves out JSON, where JSON is all there is (reference 1.1).
 func acceptable(c *gin.Context) {
-	accept := c.GetHeader("Accept")
-	if accept == "" || scopes[c.Request.Method+" "+c.FullPath()] == nil || answersNoJSON[c.Request.Method+" "+c.FullPath()] {
+	accept, rule := c.GetHeader("Accept"), web.RuleOf(c)
+	if accept == "" || rule.Operation == "" || rule.Public || rule.AnyAccept {
 		return
 	}
 	for entry := range strings.SplitSeq(accept, ",") {

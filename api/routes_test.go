@@ -1,4 +1,4 @@
-package api
+package api_test
 
 import (
 	"encoding/json"
@@ -11,47 +11,55 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/stretchr/testify/require"
 
+	"github.com/formidling/formidling/api"
+	"github.com/formidling/formidling/api/apitest"
+	"github.com/formidling/formidling/api/contract"
+	"github.com/formidling/formidling/api/web"
 	"github.com/formidling/formidling/models"
 )
 
 // echo answers every operation with its name and what the wrapper read.
-type echo struct{ ServerInterface } // what a test does not ask for is not there
+type echo struct{ contract.ServerInterface } // what a test does not ask for is not there
 
 func say(c *gin.Context, name string, read ...any) {
 	c.JSON(http.StatusOK, map[string]any{"name": name, "read": read})
 }
 
-func (echo) SearchFileTransfers(c *gin.Context, p SearchFileTransfersParams) { say(c, "search", p) }
+func (echo) SearchFileTransfers(c *gin.Context, p contract.SearchFileTransfersParams) {
+	say(c, "search", p)
+}
 
-func (echo) InitializeFileTransfer(c *gin.Context, p InitializeFileTransferParams) {
+func (echo) InitializeFileTransfer(c *gin.Context, p contract.InitializeFileTransferParams) {
 	say(c, "initialize", p)
 }
 
-func (echo) InitializeAndUpload(c *gin.Context, p InitializeAndUploadParams) { say(c, "form", p) }
+func (echo) InitializeAndUpload(c *gin.Context, p contract.InitializeAndUploadParams) {
+	say(c, "form", p)
+}
 
-func (echo) GetFileTransfer(c *gin.Context, id FileTransferID) { say(c, "overview", id) }
+func (echo) GetFileTransfer(c *gin.Context, id contract.FileTransferID) { say(c, "overview", id) }
 
-func (echo) CancelFileTransfer(c *gin.Context, id FileTransferID) { say(c, "cancel", id) }
+func (echo) CancelFileTransfer(c *gin.Context, id contract.FileTransferID) { say(c, "cancel", id) }
 
-func (echo) ConfirmDownload(c *gin.Context, id FileTransferID) { say(c, "confirm", id) }
+func (echo) ConfirmDownload(c *gin.Context, id contract.FileTransferID) { say(c, "confirm", id) }
 
-func (echo) GetFileTransferDetails(c *gin.Context, id FileTransferID) { say(c, "details", id) }
+func (echo) GetFileTransferDetails(c *gin.Context, id contract.FileTransferID) { say(c, "details", id) }
 
-func (echo) UploadFile(c *gin.Context, id FileTransferID, p UploadFileParams) {
+func (echo) UploadFile(c *gin.Context, id contract.FileTransferID, p contract.UploadFileParams) {
 	say(c, "upload", id, p)
 }
 
-func (echo) GetResource(c *gin.Context, id ResourceID) { say(c, "resource", id) }
+func (echo) GetResource(c *gin.Context, id contract.ResourceID) { say(c, "resource", id) }
 
-func (echo) PutResource(c *gin.Context, id ResourceID, _ PutResourceParams) {
+func (echo) PutResource(c *gin.Context, id contract.ResourceID, _ contract.PutResourceParams) {
 	say(c, "put resource", id)
 }
 
-func (echo) DeleteGrant(c *gin.Context, id ResourceID, o Organization, _ DeleteGrantParams) {
+func (echo) DeleteGrant(c *gin.Context, id contract.ResourceID, o contract.Organization, _ contract.DeleteGrantParams) {
 	say(c, "delete grant", id, o)
 }
 
-func (echo) PutGrant(c *gin.Context, id ResourceID, o Organization, _ PutGrantParams) {
+func (echo) PutGrant(c *gin.Context, id contract.ResourceID, o contract.Organization, _ contract.PutGrantParams) {
 	say(c, "put grant", id, o)
 }
 
@@ -65,32 +73,32 @@ func (echo) Livez(c *gin.Context) { say(c, "livez") }
 
 func (echo) Readyz(c *gin.Context) { say(c, "readyz") }
 
-func (echo) DownloadFile(c *gin.Context, id FileTransferID, p DownloadFileParams) {
+func (echo) DownloadFile(c *gin.Context, id contract.FileTransferID, p contract.DownloadFileParams) {
 	say(c, "download", id, p)
 }
 
-func (echo) HeadFile(c *gin.Context, _ FileTransferID, _ HeadFileParams) {
+func (echo) HeadFile(c *gin.Context, _ contract.FileTransferID, _ contract.HeadFileParams) {
 	c.Header("X-Name", "head")
 }
 
-func (echo) GetOpenapi(c *gin.Context, p GetOpenapiParams) {
-	seen := ""
+func (echo) GetOpenapi(c *gin.Context, p contract.GetOpenapiParams) {
+	known := ""
 	if p.IfNoneMatch != nil {
-		seen = *p.IfNoneMatch
+		known = *p.IfNoneMatch
 	}
-	serveOpenAPI(c, seen)
+	api.ServeOpenAPI(c, known)
 }
 
 func echoServer() *gin.Engine {
 	gin.SetMode(gin.TestMode)
 	r := gin.New()
-	RegisterHandlersWithOptions(r, echo{}, GinServerOptions{
+	contract.RegisterHandlersWithOptions(r, echo{}, contract.GinServerOptions{
 		ErrorHandler: func(c *gin.Context, err error, status int) {
-			e, _ := models.AsError(parameterError(err))
+			e, _ := models.AsError(web.ParameterError(err))
 			c.JSON(status, e.Fields)
 		},
 	})
-	mountDocs(r)
+	api.MountDocs(r)
 	return r
 }
 
@@ -112,13 +120,13 @@ func TestRoutes_ReachTheOperationTheyName(t *testing.T) {
 	for _, c := range []struct{ method, path, want string }{
 		{"POST", "/broker/api/v1/filetransfer", `"name":"initialize"`},
 		{"POST", "/broker/api/v1/filetransfer/upload", `"name":"form"`},
-		{"POST", someTransfer + "/upload", `"name":"upload","read":[` + id},
-		{"GET", someTransfer, `"name":"overview","read":[` + id},
+		{"POST", apitest.SomeTransfer + "/upload", `"name":"upload","read":[` + id},
+		{"GET", apitest.SomeTransfer, `"name":"overview","read":[` + id},
 		{"GET", "/broker/api/v1/filetransfer?resourceId=a&limit=7&orderAscending=true&status=published", `"limit":7`},
-		{"GET", someTransfer + "/details", `"name":"details"`},
-		{"GET", someTransfer + "/download", `"name":"download"`},
-		{"POST", someTransfer + "/confirmdownload", `"name":"confirm"`},
-		{"POST", someTransfer + "/cancel", `"name":"cancel"`},
+		{"GET", apitest.SomeTransfer + "/details", `"name":"details"`},
+		{"GET", apitest.SomeTransfer + "/download", `"name":"download"`},
+		{"POST", apitest.SomeTransfer + "/confirmdownload", `"name":"confirm"`},
+		{"POST", apitest.SomeTransfer + "/cancel", `"name":"cancel"`},
 		{"PUT", "/broker/api/v1/resource/urn:altinn:resource:a/grants/0192:991825827", `"read":["urn:altinn:resource:a","0192:991825827"]`},
 		{"DELETE", "/broker/api/v1/resource/a/grants/urn:altinn:organization:identifier-no:991825827", `"name":"delete grant"`},
 		{"PUT", "/broker/api/v1/resource/a", `"name":"put resource"`},
@@ -128,12 +136,12 @@ func TestRoutes_ReachTheOperationTheyName(t *testing.T) {
 		require.Equal(t, http.StatusOK, w.Code, c.path)
 		require.Contains(t, w.Body.String(), c.want)
 	}
-	require.Equal(t, "head", do(t, r, "HEAD", someTransfer+"/download").Header().Get("X-Name"))
+	require.Equal(t, "head", do(t, r, "HEAD", apitest.SomeTransfer+"/download").Header().Get("X-Name"))
 }
 
 func TestRoutes_ReadHeadersWhole(t *testing.T) {
 	t.Parallel()
-	w := do(t, echoServer(), "GET", someTransfer+"/download", "Range", "bytes=0-1, 3-4", "If-None-Match", `"a%20b", "c"`)
+	w := do(t, echoServer(), "GET", apitest.SomeTransfer+"/download", "Range", "bytes=0-1, 3-4", "If-None-Match", `"a%20b", "c"`)
 	var got struct {
 		Read []json.RawMessage `json:"read"`
 	}
@@ -170,7 +178,7 @@ func TestDocs_NeedNothingFromElsewhere(t *testing.T) {
 	links := regexp.MustCompile(`(?:src|href)="([^"]+)"`).FindAllStringSubmatch(page.Body.String(), -1)
 	require.Len(t, links, 5)
 	for _, l := range links {
-		require.True(t, strings.HasPrefix(l[1], docsPath), l[1])
+		require.True(t, strings.HasPrefix(l[1], api.DocsPath), l[1])
 		for _, accept := range []string{"gzip", "identity"} {
 			w := do(t, r, "GET", l[1], "Accept-Encoding", accept)
 			require.Equal(t, http.StatusOK, w.Code, l[1])
@@ -182,16 +190,16 @@ func TestDocs_NeedNothingFromElsewhere(t *testing.T) {
 	for _, path := range []string{"/", "/docs"} {
 		w := do(t, r, "GET", path)
 		require.Equal(t, http.StatusTemporaryRedirect, w.Code)
-		require.Equal(t, docsPath, w.Header().Get("Location"))
+		require.Equal(t, api.DocsPath, w.Header().Get("Location"))
 	}
 }
 
 func TestOpenAPI_IsServedOnceAndRevalidated(t *testing.T) {
 	t.Parallel()
-	h := validated(t, echoServer())
+	h := apitest.Validated(t, echoServer())
 	first := do(t, h, "GET", "/openapi.yaml")
 	require.Equal(t, http.StatusOK, first.Code)
-	require.Equal(t, sha256Hex(openapiYAML), sha256Hex(first.Body.Bytes()))
+	require.Equal(t, apitest.SHA256Hex(api.OpenAPI()), apitest.SHA256Hex(first.Body.Bytes()))
 	again := do(t, h, "GET", "/openapi.yaml", "If-None-Match", first.Header().Get("ETag"))
 	require.Equal(t, http.StatusNotModified, again.Code)
 	require.Zero(t, again.Body.Len())

@@ -7,23 +7,35 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
-	"golang.org/x/sync/semaphore"
 
+	"github.com/formidling/formidling/api/bytepath"
+	"github.com/formidling/formidling/api/contract"
+	"github.com/formidling/formidling/api/events"
+	"github.com/formidling/formidling/api/receipts"
+	"github.com/formidling/formidling/api/registry"
+	"github.com/formidling/formidling/api/tus"
+	"github.com/formidling/formidling/api/web"
 	"github.com/formidling/formidling/models"
 )
 
-// Server answers the operations of openapi.yaml.
+// The rooms, under names of their own so that one struct can embed them all.
+type (
+	registryRoom = registry.Handler
+	tusRoom      = tus.Handler
+	eventsRoom   = events.Handler
+	receiptsRoom = receipts.Handler
+)
+
+// Server answers the operations of openapi.yaml: those of transfers itself, the others by its rooms.
 type Server struct {
+	*registryRoom
+	*tusRoom
+	*eventsRoom
+	*receiptsRoom
 	Ports
 	Settings
-	uploads, downloads *slots
-	listeners          listeners // who waits for events
-	tusWriters         tusWriters
-	tusTurns           turns
-	tusFinishing       finishing
-	tusAhead           finishing           // the hashing of parts before they are joined
-	tusHashing         *semaphore.Weighted // transfers whose parts are being hashed
-	tusAssembling      *semaphore.Weighted // uploads of which an object is being made
+	sight              sight
+	uploads, downloads *bytepath.Slots
 }
 
 // Ports is what the server needs of the rest of the program.
@@ -33,21 +45,21 @@ type Ports struct {
 	Transfers     Transfers
 	Views         Views
 	Uploads       Uploads
-	Resumables    Resumables
-	Drafts        Drafts
+	Resumables    tus.Resumables
+	Drafts        tus.Drafts
 	Downloads     Downloads
-	Services      Services
+	Services      registry.Services
 	Rights        Rights
-	Registry      Registry
+	Registry      registry.Store
 	Contents      Contents
-	Subscriptions Subscriptions
-	Subscribers   Subscribers
-	Webhooks      Webhooks
-	Feed          Feed
-	Closing       <-chan struct{} // closed when the process is about to stop; nil: never
-	Receipts      Receipts        // nil: none are kept
-	Evidence      Evidence        // nil: without keys nothing can be shown
-	Proofs        Proofs          // nil: no certificates are trusted
+	Subscriptions events.Subscriptions
+	Subscribers   events.Subscribers
+	Webhooks      events.Webhooks
+	Feed          events.Feed
+	Closing       <-chan struct{}   // closed when the process is about to stop; nil: never
+	Receipts      receipts.Store    // nil: none are kept
+	Evidence      receipts.Evidence // nil: without keys nothing can be shown
+	Proofs        receipts.Proofs   // nil: no certificates are trusted
 	Log           *slog.Logger
 	Now           func() time.Time // the clock; nil: the system's
 }
@@ -59,7 +71,6 @@ type Settings struct {
 	FinishWait    time.Duration // of a request for a resumable upload that is whole to be published; 0: 15 s
 	Environment   string        // what GET /serviceowner calls this installation
 	RecheckRight  time.Duration // of a running download; 0: 10 s
-	CanScan       bool          // whether files can be scanned
 	PublicURL     string        // how clients reach the API
 	MTLSURL       string        // and with certificates
 
@@ -69,45 +80,60 @@ type Settings struct {
 	// At once of one organisation in this process. 0: all slots but one, and no bound.
 	UploadsPerOrganisation, DownloadsPerOrganisation int
 
-	// How long an upload may stand still, and a client may take for one window of a download. 0: ReadPatience and
-	// WritePatience.
+	// How long an upload may stand still, and a client may take for one window of a download. 0:
+	// bytepath.ReadPatience and bytepath.WritePatience.
 	UploadPatience, DownloadPatience time.Duration
 }
 
 // New makes a server. Handler serves it.
 func New(p Ports, s Settings) *Server {
-	return &Server{
-		Ports: p, Settings: s,
-		uploads:    newSlots(s.UploadSlots, s.UploadsPerOrganisation, models.ErrTooManyUploads, models.ErrTooManyUploadsOfOne),
-		downloads:  newSlots(0, s.DownloadsPerOrganisation, nil, models.ErrTooManyDownloadsOfOne),
-		tusHashing: semaphore.NewWeighted(hashAtOnce), tusAssembling: semaphore.NewWeighted(assembleAtOnce),
+	if p.Now == nil {
+		p.Now = time.Now
 	}
-}
-
-func (s *Server) now() time.Time {
-	if s.Now == nil {
-		return time.Now()
+	out := &Server{
+		Ports: p, Settings: s, sight: sight{p.Views, p.Rights},
+		uploads:   bytepath.NewSlots(s.UploadSlots, s.UploadsPerOrganisation, models.ErrTooManyUploads, models.ErrTooManyUploadsOfOne),
+		downloads: bytepath.NewSlots(0, s.DownloadsPerOrganisation, nil, models.ErrTooManyDownloadsOfOne),
 	}
-	return s.Now()
+	out.registryRoom = registry.New(registry.Ports{Services: p.Services, Store: p.Registry, Now: p.Now}, s.Environment)
+	out.receiptsRoom = receipts.New(receipts.Ports{Receipts: p.Receipts, Evidence: p.Evidence, Proofs: p.Proofs, Sight: out.sight})
+	out.eventsRoom = events.New(events.Ports{
+		Feed: p.Feed, Subscriptions: p.Subscriptions, Subscribers: p.Subscribers, Webhooks: p.Webhooks, Rights: p.Rights,
+		Logins: p.Authenticator, Closing: p.Closing, Log: p.Log,
+	}, events.Settings{PublicURL: s.PublicURL, MTLSURL: s.MTLSURL, EventListeners: s.EventListeners, Heartbeat: s.Heartbeat})
+	out.tusRoom = tus.New(tus.Ports{
+		Resumables: p.Resumables, Drafts: p.Drafts, Staging: p.Uploads, Transfers: p.Transfers, Contents: p.Contents, Rights: p.Rights,
+		Sight: out.sight, Proofs: out.receiptsRoom, Logins: p.Authenticator, Slots: out.uploads, Log: p.Log, Now: p.Now,
+	}, tus.Settings{FinishWait: s.FinishWait, UploadPatience: s.UploadPatience})
+	return out
 }
 
 // Handler returns all routes. It trusts no proxy header, answers panics with a problem document,
 // and takes a trailing slash for none, as ASP.NET does.
 func (s *Server) Handler() (http.Handler, error) {
+	r, err := s.routes()
+	if err != nil {
+		return nil, err
+	}
+	return timely(withoutTrailingSlash(tus.WithForms(r))), nil
+}
+
+func (s *Server) routes() (*gin.Engine, error) {
 	gin.SetMode(gin.ReleaseMode)
 	r := gin.New()
 	if err := r.SetTrustedProxies(nil); err != nil {
 		return nil, err
 	}
 	r.RedirectTrailingSlash, r.HandleMethodNotAllowed = false, true
-	r.Use(s.observe, headers, s.recover, s.tus, s.authenticate, acceptable)
-	r.NoRoute(func(c *gin.Context) { s.problem(c, errNoRoute) })
-	r.NoMethod(func(c *gin.Context) { s.problem(c, errNoMethod) })
-	RegisterHandlersWithOptions(r, s, GinServerOptions{
-		ErrorHandler: func(c *gin.Context, err error, _ int) { s.problem(c, parameterError(err)) },
+	r.Use(s.observe, headers, s.recover)
+	mountDocs(r) // pages for people, which are no operations and ask for no credential
+	r.Use(tus.CheckVersion, s.authenticate, acceptable)
+	r.NoRoute(func(c *gin.Context) { web.Problem(c, models.ErrNoSuchRoute) })
+	r.NoMethod(func(c *gin.Context) { web.Problem(c, web.ErrNoMethod) })
+	contract.RegisterHandlersWithOptions(r, s, contract.GinServerOptions{
+		ErrorHandler: func(c *gin.Context, err error, _ int) { web.Problem(c, web.ParameterError(err)) },
 	})
-	mountDocs(r)
-	return timely(withoutTrailingSlash(withTusForms(r))), nil
+	return r, nil
 }
 
 // timely bounds how long a request's body may take to come, also when its handler does not want it: net/http
@@ -115,7 +141,7 @@ func (s *Server) Handler() (http.Handler, error) {
 func timely(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.ContentLength != 0 {
-			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(ReadPatience)) // test recorders have no connection
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bytepath.ReadPatience)) // test recorders have no connection
 		}
 		next.ServeHTTP(w, r)
 	})

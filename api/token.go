@@ -10,6 +10,8 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/formidling/formidling/api/contract"
+	"github.com/formidling/formidling/api/web"
 	"github.com/formidling/formidling/identity"
 	"github.com/formidling/formidling/models"
 )
@@ -20,7 +22,7 @@ const maxTokenRequest = 64 << 10
 // IssueToken sells an access token for a signed assertion (RFC 7523).
 func (s *Server) IssueToken(c *gin.Context) {
 	if s.Tokens == nil {
-		s.problem(c, errNoRoute)
+		web.Problem(c, models.ErrNoSuchRoute)
 		return
 	}
 	request, err := readTokenRequest(c)
@@ -31,12 +33,12 @@ func (s *Server) IssueToken(c *gin.Context) {
 	var refused *identity.TokenError
 	switch {
 	case errors.As(err, &refused):
-		c.Set(keyFailure, failure{code: refused.Code, err: err})
-		c.JSON(http.StatusBadRequest, TokenError{Error: refused.Code, ErrorDescription: refused.Description})
+		web.NoteFailure(c, refused.Code, err)
+		c.JSON(http.StatusBadRequest, contract.TokenError{Error: refused.Code, ErrorDescription: refused.Description})
 	case err != nil:
-		s.problem(c, err)
+		web.Problem(c, err)
 	default:
-		c.JSON(http.StatusOK, TokenAnswer{AccessToken: answer.AccessToken, TokenType: answer.TokenType, ExpiresIn: answer.ExpiresIn, Scope: answer.Scope})
+		c.JSON(http.StatusOK, contract.TokenAnswer{AccessToken: answer.AccessToken, TokenType: answer.TokenType, ExpiresIn: answer.ExpiresIn, Scope: answer.Scope})
 	}
 }
 
@@ -52,7 +54,7 @@ func readTokenRequest(c *gin.Context) (identity.TokenRequest, error) {
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, maxTokenRequest))
 	if err != nil {
-		return r, badJSON(err)
+		return r, web.BadJSON(err)
 	}
 	form, err := url.ParseQuery(string(body))
 	if err != nil {
@@ -75,7 +77,7 @@ func readTokenRequest(c *gin.Context) (identity.TokenRequest, error) {
 func (s *Server) ExchangeMaskinportenToken(c *gin.Context) {
 	_, token, found := strings.Cut(c.GetHeader("Authorization"), " ")
 	if !found { // it came with a certificate alone
-		s.problem(c, models.ErrUnauthenticated)
+		web.Problem(c, models.ErrUnauthenticated)
 		return
 	}
 	c.JSON(http.StatusOK, strings.TrimSpace(token))
@@ -84,7 +86,7 @@ func (s *Server) ExchangeMaskinportenToken(c *gin.Context) {
 // GetTokenKeys publishes the keys that verify our tokens (RFC 7517).
 func (s *Server) GetTokenKeys(c *gin.Context) {
 	if s.Tokens == nil {
-		s.problem(c, errNoRoute)
+		web.Problem(c, models.ErrNoSuchRoute)
 		return
 	}
 	c.JSON(http.StatusOK, s.Tokens.KeySet())
@@ -93,7 +95,7 @@ func (s *Server) GetTokenKeys(c *gin.Context) {
 // GetTokenMetadata tells clients about the token endpoint (RFC 8414).
 func (s *Server) GetTokenMetadata(c *gin.Context) {
 	if s.Tokens == nil {
-		s.problem(c, errNoRoute)
+		web.Problem(c, models.ErrNoSuchRoute)
 		return
 	}
 	c.JSON(http.StatusOK, s.Tokens.Metadata())

@@ -1,4 +1,4 @@
-package api
+package api_test
 
 import (
 	"crypto/rand"
@@ -17,6 +17,8 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 	"github.com/stretchr/testify/require"
 
+	"github.com/formidling/formidling/api/apitest"
+	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/identity"
 	"github.com/formidling/formidling/identity/testpki"
 	"github.com/formidling/formidling/models"
@@ -24,7 +26,7 @@ import (
 
 // tokens is a broker with its own token endpoint, and the certificates that it trusts.
 type tokens struct {
-	*bundle
+	*apitest.Bundle
 	pki *testpki.PKI
 }
 
@@ -43,46 +45,48 @@ func withTokens(t *testing.T) *tokens {
 	require.NoError(t, err)
 	issuer, err := identity.NewTokenIssuer(identity.TokenIssuerOptions{Name: brokerName, Audience: brokerName, Keys: keys, Now: time.Now})
 	require.NoError(t, err)
-	x.bundle = setup(t)
-	verifier, err := identity.NewVerifier(time.Now, issuer.Issuer(), x.issuer.Issuer())
+	x.Bundle = apitest.Setup(t)
+	verifier, err := identity.NewVerifier(time.Now, issuer.Issuer(), x.Issuer.Issuer())
 	require.NoError(t, err)
-	x.server.Authenticator = impersonating{verifier.WithCertificates(trust)}
-	x.server.Tokens = &identity.TokenExchange{
-		Issuer: issuer, Audiences: []string{brokerName}, Certificates: trust, Clients: x.store, Assertions: x.store, Registry: x.store,
-	}
+	x.Restart(func(s *apitest.Config) {
+		s.Authenticator = apitest.Impersonating{Authenticator: verifier.WithCertificates(trust)}
+		s.Tokens = &identity.TokenExchange{
+			Issuer: issuer, Audiences: []string{brokerName}, Certificates: trust, Clients: x.Store, Assertions: x.Store, Registry: x.Store,
+		}
+	})
 	return x
 }
 
 func (x *tokens) certificate(p models.Party) tls.Certificate {
-	x.t.Helper()
+	x.T.Helper()
 	c, err := x.pki.Enrol(p.Number())
-	require.NoError(x.t, err)
+	require.NoError(x.T, err)
 	return c
 }
 
 // assertion signs claims with a certificate, which a test may spoil.
 func (x *tokens) assertion(c tls.Certificate, change map[string]any) string {
-	x.t.Helper()
+	x.T.Helper()
 	who, err := identity.Organisation(c.Leaf)
-	require.NoError(x.t, err)
+	require.NoError(x.T, err)
 	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: c.PrivateKey}, (&jose.SignerOptions{}).WithHeader("x5c", c.Certificate))
-	require.NoError(x.t, err)
+	require.NoError(x.T, err)
 	now := time.Now().Unix()
 	claims := map[string]any{"iss": who, "aud": brokerName, "scope": strings.Join(models.AllScopes()[:2], " "), "jti": rand.Text(), "iat": now, "exp": now + 60}
 	for k, v := range change {
 		claims[k] = v
 	}
 	out, err := jwt.Signed(signer).Claims(claims).Serialize()
-	require.NoError(x.t, err)
+	require.NoError(x.T, err)
 	return out
 }
 
-func (x *tokens) post(form url.Values) reply {
-	x.t.Helper()
-	r, err := http.NewRequestWithContext(x.t.Context(), http.MethodPost, x.url+"/oauth2/token", strings.NewReader(form.Encode()))
-	require.NoError(x.t, err)
+func (x *tokens) post(form url.Values) apitest.Reply {
+	x.T.Helper()
+	r, err := http.NewRequestWithContext(x.T.Context(), http.MethodPost, x.URL+"/oauth2/token", strings.NewReader(form.Encode()))
+	require.NoError(x.T, err)
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	return x.do(r)
+	return x.Do(r)
 }
 
 func grantForm(assertion string) url.Values {
@@ -90,10 +94,10 @@ func grantForm(assertion string) url.Values {
 }
 
 func (x *tokens) buy(c tls.Certificate, change map[string]any) string {
-	x.t.Helper()
-	var out TokenAnswer
-	x.post(grantForm(x.assertion(c, change))).is(http.StatusOK, "").json(&out)
-	require.Equal(x.t, "Bearer", out.TokenType)
+	x.T.Helper()
+	var out contract.TokenAnswer
+	x.post(grantForm(x.assertion(c, change))).Is(http.StatusOK, "").JSON(&out)
+	require.Equal(x.T, "Bearer", out.TokenType)
 	return "Bearer " + out.AccessToken
 }
 
@@ -101,36 +105,36 @@ func TestToken_BoughtWithACertificateIsItsOrganisation(t *testing.T) {
 	t.Parallel()
 	x := withTokens(t)
 	token := x.buy(x.certificate(alice), nil)
-	var me Me
-	x.call("", "GET", identityPath+"/me", "", "Authorization", token).is(http.StatusOK, "").json(&me)
+	var me contract.Me
+	x.Call("", "GET", apitest.IdentityPath+"/me", "", "Authorization", token).Is(http.StatusOK, "").JSON(&me)
 	require.Equal(t, string(alice), me.Organization)
-	require.Equal(t, MeCredentialMethod("certificate-token"), me.Credential.Method)
+	require.Equal(t, contract.MeCredentialMethod("certificate-token"), me.Credential.Method)
 	require.Equal(t, models.AllScopes()[:2], me.Scopes)
-	x.call("", "POST", "/filetransfer", toJSON(t, draft()), "Authorization", token).is(http.StatusOK, "")
-	x.call("", "PUT", "/resource/x", "{}", "Authorization", token).is(http.StatusForbidden, "FMD-00009")
-	a := x.call("", "GET", "/authentication/api/v1/exchange/maskinporten", "", "Authorization", token).is(http.StatusOK, "")
+	x.Call("", "POST", "/filetransfer", apitest.ToJSON(t, apitest.Draft()), "Authorization", token).Is(http.StatusOK, "")
+	x.Call("", "PUT", "/resource/x", "{}", "Authorization", token).Is(http.StatusForbidden, "FMD-00009")
+	a := x.Call("", "GET", "/authentication/api/v1/exchange/maskinporten", "", "Authorization", token).Is(http.StatusOK, "")
 	var exchanged string
-	a.json(&exchanged)
+	a.JSON(&exchanged)
 	require.Equal(t, strings.TrimPrefix(token, "Bearer "), exchanged)
-	x.call("", "GET", "/authentication/api/v1/exchange/maskinporten", "", impersonate, certified(alice)).is(http.StatusUnauthorized, "FMD-00008")
+	x.Call("", "GET", "/authentication/api/v1/exchange/maskinporten", "", apitest.Impersonate, apitest.Certified(alice)).Is(http.StatusUnauthorized, "FMD-00008")
 }
 
 func TestToken_OfASupplierEndsWithItsDelegation(t *testing.T) {
 	t.Parallel()
 	x := withTokens(t)
-	id := x.publish(content)
+	id := x.Publish(content)
 	supplier := x.certificate(mallory)
 	asked := map[string]any{"consumer_org": bob.Number()}
 	require.Equal(t, http.StatusBadRequest, x.post(grantForm(x.assertion(supplier, asked))).StatusCode)
-	x.call("", "PUT", identityPath+"/delegations/"+mallory.Number(), `{"receive":true}`, impersonate, certified(bob)).is(http.StatusCreated, "")
+	x.Call("", "PUT", apitest.IdentityPath+"/delegations/"+mallory.Number(), `{"receive":true}`, apitest.Impersonate, apitest.Certified(bob)).Is(http.StatusCreated, "")
 	token := x.buy(supplier, asked)
-	var me Me
-	x.call("", "GET", identityPath+"/me", "", "Authorization", token).is(http.StatusOK, "").json(&me)
+	var me contract.Me
+	x.Call("", "GET", apitest.IdentityPath+"/me", "", "Authorization", token).Is(http.StatusOK, "").JSON(&me)
 	require.Equal(t, string(bob), me.Organization)
 	require.Equal(t, string(mallory), *me.Supplier)
-	x.call("", "GET", "/filetransfer/"+id+"/download", "", "Authorization", token).is(http.StatusOK, "")
-	x.call("", "DELETE", identityPath+"/delegations/"+mallory.Number(), "", impersonate, certified(bob), "If-Match", "*").is(http.StatusNoContent, "")
-	x.call("", "GET", "/filetransfer/"+id+"/download", "", "Authorization", token).is(http.StatusUnauthorized, "FMD-00008")
+	x.Call("", "GET", "/filetransfer/"+id+"/download", "", "Authorization", token).Is(http.StatusOK, "")
+	x.Call("", "DELETE", apitest.IdentityPath+"/delegations/"+mallory.Number(), "", apitest.Impersonate, apitest.Certified(bob), "If-Match", "*").Is(http.StatusNoContent, "")
+	x.Call("", "GET", "/filetransfer/"+id+"/download", "", "Authorization", token).Is(http.StatusUnauthorized, "FMD-00008")
 	asked["scope"] = models.ScopeServiceOwner
 	require.Equal(t, http.StatusBadRequest, x.post(grantForm(x.assertion(supplier, asked))).StatusCode)
 }
@@ -143,7 +147,7 @@ func TestAssertion_ReplayedByManyBuysOneToken(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 100 {
 		wg.Go(func() {
-			response, err := http.Post(x.url+"/token", "application/x-www-form-urlencoded", strings.NewReader(form))
+			response, err := http.Post(x.URL+"/token", "application/x-www-form-urlencoded", strings.NewReader(form))
 			if err != nil {
 				t.Errorf("post: %v", err)
 				return
@@ -177,17 +181,17 @@ func TestTokenEndpoint_SaysOneThingForEveryBadAssertion(t *testing.T) {
 	} {
 		a := x.post(grantForm(assertion))
 		require.Equal(t, http.StatusBadRequest, a.StatusCode, name)
-		answers[string(a.body)] = name
+		answers[string(a.Raw)] = name
 	}
 	require.Len(t, answers, 1)
-	x.call("", "GET", identityPath+"/me", "", "Authorization", "Bearer "+x.assertion(good, nil)).is(http.StatusUnauthorized, "FMD-00008") // an assertion is no token
+	x.Call("", "GET", apitest.IdentityPath+"/me", "", "Authorization", "Bearer "+x.assertion(good, nil)).Is(http.StatusUnauthorized, "FMD-00008") // an assertion is no token
 }
 
 func TestTokenEndpoint_ReadsFormsStrictly(t *testing.T) {
 	t.Parallel()
 	x := withTokens(t)
 	form := grantForm(x.assertion(x.certificate(alice), nil))
-	said := func(a reply) (e TokenError) { a.json(&e); return e }
+	said := func(a apitest.Reply) (e contract.TokenError) { a.JSON(&e); return e }
 	for name, c := range map[string]struct {
 		form url.Values
 		code string
@@ -200,12 +204,12 @@ func TestTokenEndpoint_ReadsFormsStrictly(t *testing.T) {
 		require.Equal(t, http.StatusBadRequest, a.StatusCode, name)
 		require.Equal(t, c.code, said(a).Error, name)
 	}
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, x.url+"/oauth2/token", strings.NewReader("{}"))
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, x.URL+"/oauth2/token", strings.NewReader("{}"))
 	require.NoError(t, err)
 	r.Header.Set("Content-Type", "application/json")
-	x.do(r).is(http.StatusUnsupportedMediaType, "FMD-00021")
-	x.post(url.Values{"assertion": {strings.Repeat("x", 70<<10)}}).is(http.StatusRequestEntityTooLarge, "FMD-00020")
-	response, err := http.Post(x.url+"/oauth2/token", "application/x-www-form-urlencoded", strings.NewReader("a=%zz"))
+	x.Do(r).Is(http.StatusUnsupportedMediaType, "FMD-00021")
+	x.post(url.Values{"assertion": {strings.Repeat("x", 70<<10)}}).Is(http.StatusRequestEntityTooLarge, "FMD-00020")
+	response, err := http.Post(x.URL+"/oauth2/token", "application/x-www-form-urlencoded", strings.NewReader("a=%zz"))
 	require.NoError(t, err)
 	_, _ = io.Copy(io.Discard, response.Body)
 	require.NoError(t, response.Body.Close())
@@ -216,15 +220,15 @@ func TestTokenEndpoint_IsDescribed(t *testing.T) {
 	t.Parallel()
 	x := withTokens(t)
 	for path, holds := range map[string]string{"/.well-known/jwks.json": `"kty":"EC"`, "/.well-known/oauth-authorization-server": `"token_endpoint":"` + brokerName + `/oauth2/token"`} {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, x.url+path, nil)
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, x.URL+path, nil)
 		require.NoError(t, err)
-		a := x.do(r).is(http.StatusOK, "")
-		require.Contains(t, string(a.body), holds)
-		require.NotContains(t, string(a.body), `"d":`)
+		a := x.Do(r).Is(http.StatusOK, "")
+		require.Contains(t, string(a.Raw), holds)
+		require.NotContains(t, string(a.Raw), `"d":`)
 	}
-	plain := setup(t)
+	plain := apitest.Setup(t)
 	for _, path := range []string{"/.well-known/jwks.json", "/.well-known/oauth-authorization-server"} {
-		response, err := http.Get(plain.url + path)
+		response, err := http.Get(plain.URL + path)
 		require.NoError(t, err)
 		require.NoError(t, response.Body.Close())
 		require.Equal(t, http.StatusNotFound, response.StatusCode)
@@ -235,13 +239,13 @@ func TestRefusals_LeaveAReasonInTheLogAndNeverTheToken(t *testing.T) {
 	t.Parallel()
 	x := withTokens(t)
 	var log safeBuffer
-	x.server.Log = slog.New(slog.NewJSONHandler(&log, nil))
+	x.Restart(func(s *apitest.Config) { s.Log = slog.New(slog.NewJSONHandler(&log, nil)) })
 	good := x.certificate(alice)
 	assertion := x.assertion(good, map[string]any{"aud": "https://other"})
 	require.Equal(t, http.StatusBadRequest, x.post(grantForm(assertion)).StatusCode)
 	require.Contains(t, log.String(), "invalid_grant (")
 	token := x.buy(good, nil)
-	x.call("", "GET", identityPath+"/me", "", "Authorization", token[:len(token)-8]+"AAAAAAAA").is(http.StatusUnauthorized, "FMD-00008")
+	x.Call("", "GET", apitest.IdentityPath+"/me", "", "Authorization", token[:len(token)-8]+"AAAAAAAA").Is(http.StatusUnauthorized, "FMD-00008")
 	require.Contains(t, log.String(), "FMD-00008: A valid bearer token or enterprise certificate is required. (")
 	for _, secret := range []string{assertion, strings.Split(assertion, ".")[2], strings.Split(token, ".")[1]} {
 		require.NotContains(t, log.String(), secret)

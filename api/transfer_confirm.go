@@ -8,17 +8,20 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/google/uuid"
 
+	"github.com/formidling/formidling/api/contract"
+	"github.com/formidling/formidling/api/receipts"
+	"github.com/formidling/formidling/api/web"
 	"github.com/formidling/formidling/models"
 )
 
 // ConfirmDownload records that the calling recipient has the file (reference 1.3, confirm download).
-func (s *Server) ConfirmDownload(c *gin.Context, id FileTransferID) {
-	found, err := readConfirmation(c)
+func (s *Server) ConfirmDownload(c *gin.Context, id contract.FileTransferID) {
+	found, err := receipts.ReadConfirmation(c)
 	if err == nil {
-		err = s.confirm(c.Request.Context(), id, actor(c), found)
+		err = s.confirm(c.Request.Context(), id, web.Actor(c), found)
 	}
 	if err != nil {
-		s.problem(c, err)
+		web.Problem(c, err)
 		return
 	}
 	c.Status(http.StatusNoContent)
@@ -26,7 +29,7 @@ func (s *Server) ConfirmDownload(c *gin.Context, id FileTransferID) {
 
 func (s *Server) confirm(ctx context.Context, id uuid.UUID, actor models.Caller, found models.Claim) error {
 	by := actor.Party
-	v, err := s.look(ctx, id, actor)
+	v, err := s.sight.Look(ctx, id, actor)
 	if err != nil {
 		return err
 	}
@@ -42,13 +45,13 @@ func (s *Server) confirm(ctx context.Context, id uuid.UUID, actor models.Caller,
 		if found == (models.Claim{}) {
 			return nil
 		}
-		return s.beside(ctx, v, actor, models.StatementAcknowledgement, found)
+		return s.RecordStatement(ctx, v, actor, models.StatementAcknowledgement, found)
 	}
 	// here and not in the workflow: an update that was refused stays refused, though the right may come back
 	if err := s.Rights.Permit(ctx, v.ResourceID, models.Question{Action: models.ActionReceive, From: v.Sender, By: actor}); err != nil {
 		return err
 	}
-	if err := s.beside(ctx, v, actor, models.StatementConfirmation, found); err != nil {
+	if err := s.RecordStatement(ctx, v, actor, models.StatementConfirmation, found); err != nil {
 		return err
 	}
 	if err = s.Transfers.Confirm(ctx, id, r.GroupNo, by); errors.Is(err, models.ErrNotPublished) {

@@ -13,14 +13,17 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/formidling/formidling/api/bytepath"
+	"github.com/formidling/formidling/api/contract"
+	"github.com/formidling/formidling/api/web"
 	"github.com/formidling/formidling/models"
 )
 
 // DownloadFile serves the file, or one range of it, to a recipient (reference 1.3, download).
-func (s *Server) DownloadFile(c *gin.Context, id FileTransferID, params DownloadFileParams) {
-	v, at, err := s.prepare(c, id, HeadFileParams(params))
+func (s *Server) DownloadFile(c *gin.Context, id contract.FileTransferID, params contract.DownloadFileParams) {
+	v, at, err := s.prepare(c, id, contract.HeadFileParams(params))
 	if err != nil {
-		s.problem(c, err)
+		web.Problem(c, err)
 		return
 	}
 	if at.notModified {
@@ -28,15 +31,15 @@ func (s *Server) DownloadFile(c *gin.Context, id FileTransferID, params Download
 		return
 	}
 	if err := s.serve(c, v, at); err != nil {
-		s.problem(c, err)
+		web.Problem(c, err)
 	}
 }
 
 // HeadFile answers as DownloadFile would, without the bytes; nothing is recorded.
-func (s *Server) HeadFile(c *gin.Context, id FileTransferID, params HeadFileParams) {
+func (s *Server) HeadFile(c *gin.Context, id contract.FileTransferID, params contract.HeadFileParams) {
 	_, at, err := s.prepare(c, id, params)
 	if err != nil {
-		s.problem(c, err)
+		web.Problem(c, err)
 		return
 	}
 	c.Status(at.status())
@@ -44,27 +47,27 @@ func (s *Server) HeadFile(c *gin.Context, id FileTransferID, params HeadFilePara
 }
 
 // prepare checks that the caller may have the file, and sets the headers of the answer.
-func (s *Server) prepare(c *gin.Context, id FileTransferID, params HeadFileParams) (models.TransferView, served, error) {
-	v, err := s.look(c.Request.Context(), id, actor(c))
+func (s *Server) prepare(c *gin.Context, id contract.FileTransferID, params contract.HeadFileParams) (models.TransferView, byteRange, error) {
+	v, err := s.sight.Look(c.Request.Context(), id, web.Actor(c))
 	if err != nil {
-		return v, served{}, err
+		return v, byteRange{}, err
 	}
-	if err := v.MayDownload(caller(c)); err != nil {
-		return v, served{}, err
+	if err := v.MayDownload(web.Caller(c)); err != nil {
+		return v, byteRange{}, err
 	}
 	if err := s.Rights.Permit(c.Request.Context(), v.ResourceID, receiving(c, v)); err != nil {
-		return v, served{}, err
+		return v, byteRange{}, err
 	}
 	h := c.Writer.Header()
 	etag := `"` + v.ContentSHA256 + `"`
-	if matches(value(params.IfNoneMatch), etag) { // before the range, as RFC 9110, 13.2.2 has it
+	if matches(web.Value(params.IfNoneMatch), etag) { // before the range, as RFC 9110, 13.2.2 has it
 		h.Set("ETag", etag)
-		return v, served{notModified: true}, nil
+		return v, byteRange{notModified: true}, nil
 	}
-	at, err := wanted(value(params.Range), value(params.IfRange), etag, v.ContentSize)
+	at, err := wanted(web.Value(params.Range), web.Value(params.IfRange), etag, v.ContentSize)
 	if err != nil {
 		h.Set("Content-Range", fmt.Sprintf("bytes */%d", v.ContentSize))
-		return v, served{}, err
+		return v, byteRange{}, err
 	}
 	h.Set("ETag", etag)
 	h.Set("Accept-Ranges", "bytes")
@@ -80,35 +83,35 @@ func (s *Server) prepare(c *gin.Context, id FileTransferID, params HeadFileParam
 
 // serve records the access and sends the bytes. Once the first byte is out a failure can only end the
 // connection; the client sees that bytes are missing.
-func (s *Server) serve(c *gin.Context, v models.TransferView, at served) error {
+func (s *Server) serve(c *gin.Context, v models.TransferView, at byteRange) error {
 	ctx := c.Request.Context()
-	release, err := s.downloads.take(caller(c))
+	release, err := s.downloads.Take(web.Caller(c))
 	if err != nil {
 		return err
 	}
 	defer release()
 	bytes, err := s.Contents.Open(ctx, v.Content(), at.first, at.length)
 	if err != nil {
-		return s.missing(ctx, v, caller(c), err)
+		return s.missing(ctx, v, web.Caller(c), err)
 	}
 	defer func() { _ = bytes.Close() }()
-	access, err := s.Downloads.BeginAccess(ctx, v.ID, actor(c), at.first, at.length)
+	access, err := s.Downloads.BeginAccess(ctx, v.ID, web.Actor(c), at.first, at.length)
 	if err != nil {
 		return err
 	}
 	right, stop := s.watchRight(c, v, access)
 	c.Status(at.status())
 	c.Writer.WriteHeaderNow()
-	failed := send(c, bytes, at.length, right, cmp.Or(s.DownloadPatience, WritePatience))
+	failed := send(c, bytes, at.length, right, cmp.Or(s.DownloadPatience, bytepath.WritePatience))
 	stop()
 	sent := right.sent.Load()
-	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpTime)
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), bytepath.CleanUpTime)
 	defer cancel()
 	if err := s.Downloads.EndAccess(end, access, sent); err != nil {
 		s.Log.WarnContext(end, "download's end not recorded", "transfer", v.ID, "sent", sent, "error", err.Error())
 	}
 	if failed != nil {
-		c.Set(keyFailure, failure{code: "download broken off", err: failed})
+		web.NoteFailure(c, "download broken off", failed)
 		panic(http.ErrAbortHandler) // the only way to say that the body is short
 	}
 	return nil

@@ -9,45 +9,38 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/google/uuid"
 
+	"github.com/formidling/formidling/api/contract"
+	"github.com/formidling/formidling/api/web"
 	"github.com/formidling/formidling/models"
 )
 
 // InitializeFileTransfer registers a transfer of the caller (reference 1.3, initialize).
-func (s *Server) InitializeFileTransfer(c *gin.Context, params InitializeFileTransferParams) {
-	var body FileTransferInitialize
-	id, err := transferID(caller(c), params.IdempotencyKey)
+func (s *Server) InitializeFileTransfer(c *gin.Context, params contract.InitializeFileTransferParams) {
+	var body contract.FileTransferInitialize
+	id, err := transferID(web.Caller(c), params.IdempotencyKey)
 	if err == nil {
-		err = readJSON(c, &body, false)
+		err = web.ReadJSON(c, &body, false)
 	}
 	if err == nil {
-		err = s.initialize(c.Request.Context(), actor(c), draftOf(body), id, value(params.IdempotencyKey))
+		err = s.initialize(c.Request.Context(), web.Actor(c), draftOf(body), id, web.Value(params.IdempotencyKey))
 	}
 	if err != nil {
-		s.problem(c, err)
+		web.Problem(c, err)
 		return
 	}
-	c.JSON(http.StatusOK, FileTransferInitialized{FileTransferID: id})
+	c.JSON(http.StatusOK, contract.FileTransferInitialized{FileTransferID: id})
 }
 
-func draftOf(b FileTransferInitialize) models.Draft {
+func draftOf(b contract.FileTransferInitialize) models.Draft {
 	d := models.Draft{
 		FileName: b.FileName, ResourceID: b.ResourceID, Sender: b.Sender, Recipients: b.Recipients,
-		SendersReference: b.SendersFileTransferReference, Checksum: value(b.Checksum), SHA256: value(b.Sha256),
-		DisableVirusScan: value(b.DisableVirusScan), Proof: value(b.Proof),
+		SendersReference: b.SendersFileTransferReference, Checksum: web.Value(b.Checksum), SHA256: web.Value(b.Sha256),
+		DisableVirusScan: web.Value(b.DisableVirusScan), Proof: web.Value(b.Proof),
 	}
 	if b.PropertyList != nil {
 		d.PropertyList = *b.PropertyList
 	}
 	return d
-}
-
-// value is what a pointer points to, or nothing.
-func value[T any](p *T) T {
-	if p == nil {
-		var none T
-		return none
-	}
-	return *p
 }
 
 // initialize checks a draft and has its workflow accept it under this id. The same key of the same
@@ -64,7 +57,7 @@ func (s *Server) initialize(ctx context.Context, by models.Caller, d models.Draf
 	if known, err := s.acceptedBefore(ctx, sub); known || err != nil {
 		return err
 	}
-	if err := s.checkSubmissionProof(sub); err != nil {
+	if err := s.CheckSubmission(sub); err != nil {
 		return err
 	}
 	if err := s.refusedAgain(ctx, sub); err != nil {
@@ -80,10 +73,7 @@ func (s *Server) initialize(ctx context.Context, by models.Caller, d models.Draf
 // refusedAgain refuses without a workflow, which no receipt would tell of, what an organisation may not send that was
 // refused very often today: a program that runs wild must not fill what we keep.
 func (s *Server) refusedAgain(ctx context.Context, sub models.Submission) error {
-	if s.Receipts == nil {
-		return nil
-	}
-	often, err := s.Receipts.RefusedTooOften(ctx, sub.Sender.Party)
+	often, err := s.RefusedTooOften(ctx, sub.Sender.Party)
 	if err != nil || !often {
 		return err
 	}

@@ -14,6 +14,9 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/google/uuid"
 
+	"github.com/formidling/formidling/api/bytepath"
+	"github.com/formidling/formidling/api/contract"
+	"github.com/formidling/formidling/api/web"
 	"github.com/formidling/formidling/models"
 )
 
@@ -21,7 +24,7 @@ import (
 const (
 	maxForm      = 2_147_483_647
 	maxFormField = 64 << 10
-	maxFormText  = maxJSON // all fields together
+	maxFormText  = web.MaxJSON // all fields together
 	maxFormParts = 20_000
 	filePart     = "FileTransfer"
 )
@@ -29,24 +32,24 @@ const (
 // InitializeAndUpload takes metadata and file in one form (reference 1.3). The parts come in any order and
 // none is buffered: a file that comes before its metadata is stored under an attempt that the transfer,
 // once it is accepted, adopts.
-func (s *Server) InitializeAndUpload(c *gin.Context, params InitializeAndUploadParams) {
+func (s *Server) InitializeAndUpload(c *gin.Context, params contract.InitializeAndUploadParams) {
 	id, status, err := s.initializeAndUpload(c, params.IdempotencyKey)
 	if err != nil {
-		s.problem(c, err)
+		web.Problem(c, err)
 		return
 	}
-	c.JSON(http.StatusOK, FileUploaded{FileTransferID: id, FileTransferStatus: FileTransferStatus(status.String())})
+	c.JSON(http.StatusOK, contract.FileUploaded{FileTransferID: id, FileTransferStatus: contract.FileTransferStatus(status.String())})
 }
 
 func (s *Server) initializeAndUpload(c *gin.Context, key *string) (uuid.UUID, models.TransferStatus, error) {
-	id, err := transferID(caller(c), key)
+	id, err := transferID(web.Caller(c), key)
 	if err != nil {
 		return id, 0, err
 	}
 	if n := c.Request.ContentLength; n > maxForm {
 		return id, 0, models.ErrFileTooLarge.Exceeded(maxForm, n)
 	}
-	c.Request.Body = http.MaxBytesReader(c.Writer, io.NopCloser(s.patient(c)), maxForm)
+	c.Request.Body = http.MaxBytesReader(c.Writer, io.NopCloser(bytepath.Patient(c, s.UploadPatience)), maxForm)
 	parts, err := c.Request.MultipartReader()
 	if err != nil {
 		return id, 0, models.ErrMediaType.Because("Send multipart/form-data.")
@@ -102,7 +105,7 @@ func (f *form) file(part *multipart.Part) error {
 	if f.stored != nil {
 		return models.InvalidField(filePart, "There is more than one file.")
 	}
-	release, err := f.s.uploads.take(caller(f.c))
+	release, err := f.s.uploads.Take(web.Caller(f.c))
 	if err != nil {
 		return err
 	}
@@ -110,7 +113,7 @@ func (f *form) file(part *multipart.Part) error {
 	if err := f.s.Transfers.Ready(f.c.Request.Context()); err != nil {
 		return err
 	}
-	l, err := f.s.begin(f.c.Request.Context(), nil, attempt{transfer: f.id, key: value(f.key), by: actor(f.c)})
+	l, err := f.s.begin(f.c.Request.Context(), nil, attempt{transfer: f.id, key: web.Value(f.key), by: web.Actor(f.c)})
 	if err != nil {
 		return err
 	}
@@ -141,8 +144,8 @@ type clientsPart struct{ *multipart.Part }
 // Read implements io.Reader.
 func (p clientsPart) Read(b []byte) (int, error) {
 	n, err := p.Part.Read(b)
-	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, errBody) {
-		err = fmt.Errorf("%w: %w", errBody, err)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, bytepath.ErrBody) {
+		err = fmt.Errorf("%w: %w", bytepath.ErrBody, err)
 	}
 	return n, err
 }
@@ -153,8 +156,8 @@ func formError(err error) error {
 	switch _, known := models.AsError(err); {
 	case errors.As(err, &size):
 		return models.ErrFileTooLarge.Exceeded(size.Limit, size.Limit+1)
-	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, errBody):
-		return uploadError(fmt.Errorf("%w: %w", errBody, err), nil)
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, bytepath.ErrBody):
+		return uploadError(fmt.Errorf("%w: %w", bytepath.ErrBody, err), nil)
 	case known:
 		return err
 	}
@@ -170,23 +173,23 @@ func (f *form) finish() (models.TransferStatus, error) {
 	if err := f.fits(ctx); err != nil {
 		return 0, err
 	}
-	if err := f.s.initialize(ctx, actor(f.c), f.draft, f.id, value(f.key)); err != nil {
+	if err := f.s.initialize(ctx, web.Actor(f.c), f.draft, f.id, web.Value(f.key)); err != nil {
 		return 0, err
 	}
 	f.accepted = true
-	v, err := f.s.Views.TransferFor(ctx, f.id, caller(f.c))
+	v, err := f.s.Views.TransferFor(ctx, f.id, web.Caller(f.c))
 	if err != nil {
 		return 0, err
 	}
 	if models.MayUpload(v.EffectiveStatus) != nil {
 		f.discard(ctx) // a repeated request: the first one's file stays
-		return f.s.uploadedBefore(ctx, v, value(f.key))
+		return f.s.uploadedBefore(ctx, v, web.Value(f.key))
 	}
 	if f.content.Size > v.MaxFileSize {
 		return 0, models.ErrFileTooLarge.Exceeded(v.MaxFileSize, f.content.Size)
 	}
 	status, err := f.adopt(context.WithoutCancel(ctx))
-	return f.s.unlessBefore(ctx, v, value(f.key), status, err)
+	return f.s.unlessBefore(ctx, v, web.Value(f.key), status, err)
 }
 
 // fits refuses a file that is too large for its service before there is a transfer that could never have it.
@@ -196,7 +199,7 @@ func (f *form) fits(ctx context.Context) error {
 	if models.CheckResourceID(f.draft.ResourceID) != nil {
 		return nil // initialize names all that is wrong
 	}
-	send, _, err := f.s.Rights.RightsOf(ctx, id, caller(f.c))
+	send, _, err := f.s.Rights.RightsOf(ctx, id, web.Caller(f.c))
 	if err != nil || !send {
 		return err
 	}
@@ -219,7 +222,7 @@ func (f *form) adopt(ctx context.Context) (models.TransferStatus, error) {
 	}
 	adopted := f.stored.id
 	f.stored = nil
-	return f.s.offer(ctx, f.id, adopted, f.content, actor(f.c))
+	return f.s.offer(ctx, f.id, adopted, f.content, web.Actor(f.c))
 }
 
 // discard removes a file that found no transfer.

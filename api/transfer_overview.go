@@ -2,35 +2,36 @@ package api
 
 import (
 	"net/http"
-	"time"
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/formidling/formidling/api/contract"
+	"github.com/formidling/formidling/api/web"
 	"github.com/formidling/formidling/models"
 )
 
 // GetFileTransfer answers with the state of a transfer (reference 1.3, overview).
-func (s *Server) GetFileTransfer(c *gin.Context, id FileTransferID) {
-	v, err := s.Views.TransferDetails(c.Request.Context(), id, caller(c))
-	v, err = s.seen(c.Request.Context(), v, actor(c), err)
+func (s *Server) GetFileTransfer(c *gin.Context, id contract.FileTransferID) {
+	v, err := s.Views.TransferDetails(c.Request.Context(), id, web.Caller(c))
+	v, err = s.sight.show(c.Request.Context(), v, web.Actor(c), err)
 	if err != nil {
-		s.problem(c, err)
+		web.Problem(c, err)
 		return
 	}
-	c.JSON(http.StatusOK, FileTransferOverview{FileTransferState: stateOf(v), Published: utc(v.Published)})
+	c.JSON(http.StatusOK, contract.FileTransferOverview{FileTransferState: stateOf(v), Published: web.UTC(v.Published)})
 }
 
 // GetFileTransferDetails answers with the state and its history, oldest first (reference 1.3, details).
-func (s *Server) GetFileTransferDetails(c *gin.Context, id FileTransferID) {
-	v, err := s.Views.TransferDetails(c.Request.Context(), id, caller(c))
-	v, err = s.seen(c.Request.Context(), v, actor(c), err)
+func (s *Server) GetFileTransferDetails(c *gin.Context, id contract.FileTransferID) {
+	v, err := s.Views.TransferDetails(c.Request.Context(), id, web.Caller(c))
+	v, err = s.sight.show(c.Request.Context(), v, web.Actor(c), err)
 	if err != nil {
-		s.problem(c, err)
+		web.Problem(c, err)
 		return
 	}
-	out := FileTransferDetails{FileTransferState: stateOf(v)}
+	out := contract.FileTransferDetails{FileTransferState: stateOf(v)}
 	for i, r := range v.Recipients {
-		if by := caller(c); by == v.Sender || by == r.Party { // of nobody else's business
+		if by := web.Caller(c); by == v.Sender || by == r.Party { // of nobody else's business
 			out.Recipients[i].BytesServed, out.Recipients[i].DownloadComplete = &v.Recipients[i].BytesServed, &v.Recipients[i].Complete
 		}
 	}
@@ -39,8 +40,8 @@ func (s *Server) GetFileTransferDetails(c *gin.Context, id FileTransferID) {
 		if text == "" {
 			text = h.Status.Text()
 		}
-		out.FileTransferStatusHistory = append(out.FileTransferStatusHistory, FileTransferStatusEvent{
-			FileTransferStatus: FileTransferStatus(h.Status.String()), FileTransferStatusText: text, FileTransferStatusChanged: h.At.UTC(),
+		out.FileTransferStatusHistory = append(out.FileTransferStatusHistory, contract.FileTransferStatusEvent{
+			FileTransferStatus: contract.FileTransferStatus(h.Status.String()), FileTransferStatusText: text, FileTransferStatusChanged: h.At.UTC(),
 		})
 	}
 	out.RecipientFileTransferStatusHistory = recipientHistory(v)
@@ -48,30 +49,30 @@ func (s *Server) GetFileTransferDetails(c *gin.Context, id FileTransferID) {
 }
 
 // recipientHistory lists the steps of all recipients in the order in which they were taken.
-func recipientHistory(v models.TransferView) []RecipientFileTransferStatusEvent {
-	out := make([]RecipientFileTransferStatusEvent, 0, len(v.Recipients))
+func recipientHistory(v models.TransferView) []contract.RecipientFileTransferStatusEvent {
+	out := make([]contract.RecipientFileTransferStatusEvent, 0, len(v.Recipients))
 	for _, h := range v.RecipientHistory() {
-		out = append(out, RecipientFileTransferStatusEvent{
+		out = append(out, contract.RecipientFileTransferStatusEvent{
 			Recipient: h.Party, RecipientFileTransferStatusChanged: h.Changed.UTC(),
-			RecipientFileTransferStatusCode: RecipientFileTransferStatus(h.Status.String()), RecipientFileTransferStatusText: h.Status.Text(),
+			RecipientFileTransferStatusCode: contract.RecipientFileTransferStatus(h.Status.String()), RecipientFileTransferStatusText: h.Status.Text(),
 		})
 	}
 	return out
 }
 
-func stateOf(v models.TransferView) FileTransferState {
-	out := FileTransferState{
+func stateOf(v models.TransferView) contract.FileTransferState {
+	out := contract.FileTransferState{
 		FileTransferID: v.ID, ResourceID: v.ResourceID, FileName: v.FileName, SendersFileTransferReference: v.SendersReference,
 		Checksum: either(v.ContentMD5, v.DeclaredMD5), Sha256: either(v.ContentSHA256, v.DeclaredSHA256),
 		UseVirusScan: false, FileTransferSize: v.ContentSize,
-		FileTransferStatus: FileTransferStatus(v.EffectiveStatus.String()), FileTransferStatusText: v.CurrentText(),
+		FileTransferStatus: contract.FileTransferStatus(v.EffectiveStatus.String()), FileTransferStatusText: v.CurrentText(),
 		FileTransferStatusChanged: v.EffectiveSince.UTC(), Created: v.Created.UTC(), ExpirationTime: v.Expires.UTC(),
-		Sender: v.SenderAsGiven, PropertyList: PropertyList(v.PropertyList), Recipients: make([]RecipientOverview, len(v.Recipients)),
+		Sender: v.SenderAsGiven, PropertyList: contract.PropertyList(v.PropertyList), Recipients: make([]contract.RecipientOverview, len(v.Recipients)),
 	}
 	for i, r := range v.Recipients {
-		out.Recipients[i] = RecipientOverview{
+		out.Recipients[i] = contract.RecipientOverview{
 			Recipient:                              r.AsGiven,
-			CurrentRecipientFileTransferStatusCode: RecipientFileTransferStatus(r.Status().String()),
+			CurrentRecipientFileTransferStatusCode: contract.RecipientFileTransferStatus(r.Status().String()),
 			CurrentRecipientFileTransferStatusText: r.Status().Text(), CurrentRecipientFileTransferStatusChanged: r.Changed().UTC(),
 		}
 	}
@@ -87,12 +88,4 @@ func either(measured, declared string) *string {
 		return &declared
 	}
 	return nil
-}
-
-func utc(t *time.Time) *time.Time {
-	if t == nil {
-		return nil
-	}
-	u := t.UTC()
-	return &u
 }

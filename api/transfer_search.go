@@ -10,18 +10,20 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/google/uuid"
 
+	"github.com/formidling/formidling/api/contract"
+	"github.com/formidling/formidling/api/web"
 	"github.com/formidling/formidling/models"
 )
 
 // SearchFileTransfers lists ids of the caller's transfers in a service (reference 1.3, search).
-func (s *Server) SearchFileTransfers(c *gin.Context, params SearchFileTransfersParams) {
-	q, err := searchOf(params, caller(c))
+func (s *Server) SearchFileTransfers(c *gin.Context, params contract.SearchFileTransfersParams) {
+	q, err := searchOf(params, web.Caller(c))
 	if err != nil {
-		s.problem(c, err)
+		web.Problem(c, err)
 		return
 	}
 	var page models.SearchPage
-	roles, err := s.Rights.LookAs(c.Request.Context(), q.ResourceID, actor(c))
+	roles, err := s.Rights.LookAs(c.Request.Context(), q.ResourceID, web.Actor(c))
 	if err == nil {
 		q, err = q.Within(roles)
 	}
@@ -32,29 +34,25 @@ func (s *Server) SearchFileTransfers(c *gin.Context, params SearchFileTransfersP
 		err = s.mayLookInto(c, q.ResourceID)
 	}
 	if err != nil {
-		s.problem(c, err)
+		web.Problem(c, err)
 		return
 	}
 	if page.Next != nil {
-		next := *c.Request.URL
-		values := next.Query()
-		values.Set("cursor", cursorOf(*page.Next))
-		next.RawQuery = values.Encode()
-		c.Header("Link", fmt.Sprintf("<%s>; rel=\"next\"", next.RequestURI()))
+		web.Link(c, web.Next(c, "cursor", cursorOf(*page.Next)))
 	}
 	c.JSON(http.StatusOK, page.IDs)
 }
 
 // mayLookInto refuses who has no right in a service and found nothing there.
 func (s *Server) mayLookInto(c *gin.Context, resource string) error {
-	send, receive, err := s.Rights.RightsOf(c.Request.Context(), resource, caller(c))
+	send, receive, err := s.Rights.RightsOf(c.Request.Context(), resource, web.Caller(c))
 	if err == nil && !send && !receive {
 		return models.ErrNoAccess
 	}
 	return err
 }
 
-func searchOf(p SearchFileTransfersParams, by models.Party) (models.Search, error) {
+func searchOf(p contract.SearchFileTransfersParams, by models.Party) (models.Search, error) {
 	var bad []models.FieldError
 	check := func(field string, err error) {
 		if err != nil {
@@ -62,8 +60,8 @@ func searchOf(p SearchFileTransfersParams, by models.Party) (models.Search, erro
 		}
 	}
 	q := models.Search{
-		Caller: by, ResourceID: models.ResourceID(p.ResourceID), SendersReference: value(p.SendersFileTransferReference),
-		Ascending: value(p.OrderAscending), Limit: models.MaxSearchResults,
+		Caller: by, ResourceID: models.ResourceID(p.ResourceID), SendersReference: web.Value(p.SendersFileTransferReference),
+		Ascending: web.Value(p.OrderAscending), Limit: models.MaxSearchResults,
 	}
 	if q.ResourceID == "" {
 		bad = append(bad, models.FieldError{Field: "resourceId", Message: "The resourceId field is required."})
@@ -86,7 +84,7 @@ func searchOf(p SearchFileTransfersParams, by models.Party) (models.Search, erro
 	check("cursor", err)
 	role, err := optional(p.Role, parseRole)
 	check("role", err)
-	q.Role = value(role)
+	q.Role = web.Value(role)
 	if p.Limit != nil {
 		if q.Limit = *p.Limit; q.Limit < 1 || q.Limit > models.MaxSearchResults {
 			bad = append(bad, models.FieldError{Field: "limit", Message: fmt.Sprintf("The limit must be between 1 and %d.", models.MaxSearchResults)})

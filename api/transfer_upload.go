@@ -11,18 +11,21 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/google/uuid"
 
+	"github.com/formidling/formidling/api/bytepath"
+	"github.com/formidling/formidling/api/contract"
+	"github.com/formidling/formidling/api/web"
 	"github.com/formidling/formidling/models"
 )
 
 // UploadFile streams the bytes of a transfer into storage and answers when they are published
 // (reference 1.3, upload). All that can be refused is refused before the first byte is read.
-func (s *Server) UploadFile(c *gin.Context, id FileTransferID, params UploadFileParams) {
-	status, err := s.upload(c, id, value(params.IdempotencyKey), value(params.FormidlingProof))
+func (s *Server) UploadFile(c *gin.Context, id contract.FileTransferID, params contract.UploadFileParams) {
+	status, err := s.upload(c, id, web.Value(params.IdempotencyKey), web.Value(params.FormidlingProof))
 	if err != nil {
-		s.problem(c, err)
+		web.Problem(c, err)
 		return
 	}
-	c.JSON(http.StatusOK, FileUploaded{FileTransferID: id, FileTransferStatus: FileTransferStatus(status.String())})
+	c.JSON(http.StatusOK, contract.FileUploaded{FileTransferID: id, FileTransferStatus: contract.FileTransferStatus(status.String())})
 }
 
 func (s *Server) upload(c *gin.Context, id uuid.UUID, key, proof string) (models.TransferStatus, error) {
@@ -30,25 +33,25 @@ func (s *Server) upload(c *gin.Context, id uuid.UUID, key, proof string) (models
 	if err := checkUpload(c.Request, key); err != nil {
 		return 0, err
 	}
-	v, err := s.look(ctx, id, actor(c))
+	v, err := s.sight.Look(ctx, id, web.Actor(c))
 	if err != nil {
 		return 0, err
 	}
-	if err := v.MayActAsSender(caller(c)); err != nil {
+	if err := v.MayActAsSender(web.Caller(c)); err != nil {
 		return 0, err
 	}
 	if models.MayUpload(v.EffectiveStatus) == nil {
 		if n := c.Request.ContentLength; n > v.MaxFileSize {
 			return 0, models.ErrFileTooLarge.Exceeded(v.MaxFileSize, n)
 		}
-		q := models.Question{Action: models.ActionUpload, From: v.Sender, By: actor(c)}
+		q := models.Question{Action: models.ActionUpload, From: v.Sender, By: web.Actor(c)}
 		if err := s.Rights.Permit(ctx, v.ResourceID, q); err != nil { // before the body, and again when it is there
 			return 0, err
 		}
-		if err := s.senderProof(ctx, v, actor(c), proof); err != nil {
+		if err := s.SenderProof(ctx, v, web.Actor(c), proof); err != nil {
 			return 0, err
 		}
-		status, err := s.receive(ctx, attempt{transfer: id, key: key, limit: v.MaxFileSize, without: v.LeftOut(), by: actor(c)}, s.patient(c))
+		status, err := s.receive(ctx, attempt{transfer: id, key: key, limit: v.MaxFileSize, without: v.LeftOut(), by: web.Actor(c)}, bytepath.Patient(c, s.UploadPatience))
 		return s.unlessBefore(ctx, v, key, status, err)
 	}
 	return s.uploadedBefore(ctx, v, key)
@@ -80,7 +83,7 @@ func checkUpload(r *http.Request, key string) error {
 }
 
 // uploadedBefore answers a second upload: with the first one's answer when it carries the same key. Bytes
-// that are durable but whose workflow was not told are offered again, so that nobody sends them twice.
+// that are durable but whose workflow was not notified are offered again, so that nobody sends them twice.
 func (s *Server) uploadedBefore(ctx context.Context, v models.TransferView, key string) (models.TransferStatus, error) {
 	staged, err := s.Uploads.StagedAttempt(ctx, v.ID, key)
 	if err != nil {
@@ -111,7 +114,7 @@ type attempt struct {
 
 // receive stores a body for a transfer that awaits one and tells its workflow.
 func (s *Server) receive(ctx context.Context, a attempt, body io.Reader) (models.TransferStatus, error) {
-	release, err := s.uploads.take(a.by.Party)
+	release, err := s.uploads.Take(a.by.Party)
 	if err != nil {
 		return 0, err
 	}

@@ -1,4 +1,4 @@
-package api
+package api_test
 
 import (
 	"bytes"
@@ -19,22 +19,24 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/formidling/formidling/api"
+	"github.com/formidling/formidling/api/apitest"
 	"github.com/formidling/formidling/models"
 )
 
 func TestTransport_CarriesFilesAndRanges(t *testing.T) {
-	onWires(t, func(t *testing.T, b *bundle, _ wire) {
+	apitest.OnWires(t, func(t *testing.T, b *apitest.Bundle, _ apitest.Wire) {
 		file := bytes.Repeat([]byte("0123456789abcde"), 400_000) // 6 MB, more than any window of a stream
-		id := b.initialize(func(d map[string]any) { d["sha256"] = sha256Hex(file) })
-		b.upload(id, file).is(http.StatusOK, "")
+		id := b.Initialize(func(d map[string]any) { d["sha256"] = apitest.SHA256Hex(file) })
+		b.Upload(id, file).Is(http.StatusOK, "")
 		path := "/filetransfer/" + id + "/download"
-		require.True(t, bytes.Equal(file, b.call(bob, "GET", path, "").body))
+		require.True(t, bytes.Equal(file, b.Call(bob, "GET", path, "").Raw))
 		var wg sync.WaitGroup
 		for i := range 20 { // streams of one connection with HTTP/2
 			first, last := i*1234, len(file)-1-i*250_000
 			wg.Go(func() {
-				a := b.call(bob, "GET", path, "", "Range", fmt.Sprintf("bytes=%d-%d", first, last))
-				if a.StatusCode != http.StatusPartialContent || !bytes.Equal(file[first:last+1], a.body) {
+				a := b.Call(bob, "GET", path, "", "Range", fmt.Sprintf("bytes=%d-%d", first, last))
+				if a.StatusCode != http.StatusPartialContent || !bytes.Equal(file[first:last+1], a.Raw) {
 					t.Error(first, last, a.StatusCode)
 				}
 			})
@@ -44,36 +46,36 @@ func TestTransport_CarriesFilesAndRanges(t *testing.T) {
 }
 
 func TestTransport_AnUploadThatStandsStillEnds(t *testing.T) {
-	onWires(t, func(t *testing.T, b *bundle, _ wire) {
-		id := b.initialize()
+	apitest.OnWires(t, func(t *testing.T, b *apitest.Bundle, _ apitest.Wire) {
+		id := b.Initialize()
 		r, w := io.Pipe()
 		go func() { _, _ = w.Write(make([]byte, 100_000)) }() // and never more
-		a := b.do(b.request(alice, "POST", "/filetransfer/"+id+"/upload", r, "Content-Type", "application/octet-stream"))
-		a.is(http.StatusRequestTimeout, "FMD-00019")
+		a := b.Do(b.Request(alice, "POST", "/filetransfer/"+id+"/upload", r, "Content-Type", "application/octet-stream"))
+		a.Is(http.StatusRequestTimeout, "FMD-00019")
 		require.NoError(t, r.Close())
-		require.Empty(t, b.stored())
-		b.upload(id, []byte("again")).is(http.StatusOK, "")
+		require.Empty(t, b.Stored())
+		b.Upload(id, []byte("again")).Is(http.StatusOK, "")
 	}, uploadPatience(shortPatience))
 }
 
 // With HTTP/2 it is the stream that breaks off; its connection goes on.
 func TestTransport_AnUploadThatIsBrokenOffLeavesNothing(t *testing.T) {
-	onWires(t, func(t *testing.T, b *bundle, _ wire) {
-		id := b.initialize()
+	apitest.OnWires(t, func(t *testing.T, b *apitest.Bundle, _ apitest.Wire) {
+		id := b.Initialize()
 		ctx, cancel := context.WithCancel(t.Context())
 		r, w := io.Pipe()
 		gone := errors.New("gone")
 		go func() { _, _ = w.Write(make([]byte, 2<<20)); cancel(); _ = w.CloseWithError(gone) }()
-		_, err := b.client.Do(b.request(alice, "POST", "/filetransfer/"+id+"/upload", r, "Content-Type", "application/octet-stream").WithContext(ctx))
+		_, err := b.Client.Do(b.Request(alice, "POST", "/filetransfer/"+id+"/upload", r, "Content-Type", "application/octet-stream").WithContext(ctx))
 		require.Error(t, err)
-		require.Eventually(t, func() bool { return b.running(alice) == 0 && len(b.stored()) == 0 }, time.Minute, 5*time.Millisecond)
-		b.upload(id, []byte("again")).is(http.StatusOK, "")
+		require.Eventually(t, func() bool { return running(b, alice) == 0 && len(b.Stored()) == 0 }, time.Minute, 5*time.Millisecond)
+		b.Upload(id, []byte("again")).Is(http.StatusOK, "")
 	})
 }
 
 func TestTransport_ASlowUploadLives(t *testing.T) {
-	onWires(t, func(t *testing.T, b *bundle, _ wire) {
-		id := b.initialize()
+	apitest.OnWires(t, func(t *testing.T, b *apitest.Bundle, _ apitest.Wire) {
+		id := b.Initialize()
 		r, w := io.Pipe()
 		go func() {
 			tick := time.NewTicker(longPatience / 6)
@@ -84,52 +86,41 @@ func TestTransport_ASlowUploadLives(t *testing.T) {
 			}
 			_ = w.Close()
 		}()
-		b.do(b.request(alice, "POST", "/filetransfer/"+id+"/upload", r, "Content-Type", "application/octet-stream")).is(http.StatusOK, "")
-		require.Equal(t, strings.Repeat("a drop ", 12), string(b.call(bob, "GET", "/filetransfer/"+id+"/download", "").body))
+		b.Do(b.Request(alice, "POST", "/filetransfer/"+id+"/upload", r, "Content-Type", "application/octet-stream")).Is(http.StatusOK, "")
+		require.Equal(t, strings.Repeat("a drop ", 12), string(b.Call(bob, "GET", "/filetransfer/"+id+"/download", "").Raw))
 	}, uploadPatience(longPatience))
 }
 
 func TestTransport_ARefusedBodyIsNeverSent(t *testing.T) {
-	onWires(t, func(t *testing.T, b *bundle, _ wire) {
-		b.ok(owner, "PUT", "/resource/"+svc, `{"maxFileTransferSize":1000}`)
-		id := b.initialize()
+	apitest.OnWires(t, func(t *testing.T, b *apitest.Bundle, _ apitest.Wire) {
+		b.OK(owner, "PUT", "/resource/"+svc, `{"maxFileTransferSize":1000}`)
+		id := b.Initialize()
 		for by, status := range map[models.Party]int{alice: http.StatusBadRequest, bob: http.StatusUnauthorized, mallory: http.StatusNotFound} {
-			r := b.request(by, "POST", "/filetransfer/"+id+"/upload", mustNotRead{t}, "Content-Type", "application/octet-stream", "Expect", "100-continue")
+			r := b.Request(by, "POST", "/filetransfer/"+id+"/upload", mustNotRead{t}, "Content-Type", "application/octet-stream", "Expect", "100-continue")
 			r.ContentLength = 1 << 30
-			require.Equal(t, status, b.do(r).StatusCode)
+			require.Equal(t, status, b.Do(r).StatusCode)
 		}
-		r := b.request(alice, "POST", "/filetransfer/"+id+"/upload", strings.NewReader("wanted"), "Content-Type", "application/octet-stream", "Expect", "100-continue")
-		b.do(r).is(http.StatusOK, "")
+		r := b.Request(alice, "POST", "/filetransfer/"+id+"/upload", strings.NewReader("wanted"), "Content-Type", "application/octet-stream", "Expect", "100-continue")
+		b.Do(r).Is(http.StatusOK, "")
 	})
 }
 
-// unread holds a download open and takes nothing of it but the first byte.
-func (b *bundle) unread(id string) *http.Response {
-	b.t.Helper()
-	response, err := b.client.Do(b.request(bob, "GET", "/filetransfer/"+id+"/download", nil))
-	require.NoError(b.t, err)
-	require.Equal(b.t, http.StatusOK, response.StatusCode)
-	_, err = io.ReadFull(response.Body, make([]byte, 1))
-	require.NoError(b.t, err)
-	return response
-}
-
 func TestTransport_ADownloadThatStandsStillEnds(t *testing.T) {
-	onWires(t, func(t *testing.T, b *bundle, _ wire) {
-		id := b.publish(strings.Repeat("x", 64<<20)) // more than sockets and windows hold
-		response := b.unread(id)
-		require.Eventually(t, func() bool { return b.ended(id, bob) }, time.Minute, 20*time.Millisecond)
+	apitest.OnWires(t, func(t *testing.T, b *apitest.Bundle, _ apitest.Wire) {
+		id := b.Publish(strings.Repeat("x", 64<<20)) // more than sockets and windows hold
+		response := b.Unread(id)
+		require.Eventually(t, func() bool { return b.Ended(id, bob) }, time.Minute, 20*time.Millisecond)
 		_, err := io.Copy(io.Discard, response.Body)
 		require.Error(t, err, "and its client cannot take it for whole")
 		require.NoError(t, response.Body.Close())
-		b.call(bob, "GET", "/filetransfer/"+id, "").is(http.StatusOK, "")
+		b.Call(bob, "GET", "/filetransfer/"+id, "").Is(http.StatusOK, "")
 	}, downloadPatience(shortPatience))
 }
 
 func TestTransport_ASlowDownloadLives(t *testing.T) {
-	onWires(t, func(t *testing.T, b *bundle, _ wire) {
-		id := b.publish(strings.Repeat("x", 32<<20))
-		response := b.unread(id)
+	apitest.OnWires(t, func(t *testing.T, b *apitest.Bundle, _ apitest.Wire) {
+		id := b.Publish(strings.Repeat("x", 32<<20))
+		response := b.Unread(id)
 		tick := time.NewTicker(longPatience / 12)
 		defer tick.Stop()
 		for range 24 { // twice as long as one window may take
@@ -149,11 +140,11 @@ func TestTransport_ASlowDownloadLives(t *testing.T) {
 func TestTransport_ADownloadThatBecomesSlowLives(t *testing.T) {
 	t.Parallel()
 	const patience = 3500 * time.Millisecond
-	b := setup(t, downloadPatience(patience))
-	b.over(wires[0])
-	content := noise(48 << 20)
-	id := b.publish(string(content))
-	response := b.unread(id)
+	b := apitest.Setup(t, downloadPatience(patience))
+	b.Over(apitest.Wires[0])
+	content := apitest.Noise(48 << 20)
+	id := b.Publish(string(content))
+	response := b.Unread(id)
 	got := sha256.New()
 	_, _ = got.Write(content[:1])
 	_, err := io.CopyN(got, response.Body, 24<<20)
@@ -208,21 +199,21 @@ const sniffed = 512
 
 func TestDownload_FromTheDiskIsSentByTheKernel(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
-	handler, err := b.server.Handler()
+	b := apitest.Setup(t)
+	handler, err := b.Server.Handler()
 	require.NoError(t, err)
 	server := httptest.NewUnstartedServer(nil)
-	server.Config = NewHTTPServer(handler)
+	server.Config = api.NewHTTPServer(handler)
 	listener := countingListener{server.Listener, &atomic.Int64{}, &atomic.Int64{}}
 	server.Listener = listener
 	server.Start()
 	t.Cleanup(server.Close)
-	b.url = server.URL
+	b.URL = server.URL
 	const size = 5<<20 + 3
-	id := b.publish(strings.Repeat("x", size))
-	require.Len(t, b.call(bob, "GET", "/filetransfer/"+id+"/download", "").body, size)
+	id := b.Publish(strings.Repeat("x", size))
+	require.Len(t, b.Call(bob, "GET", "/filetransfer/"+id+"/download", "").Raw, size)
 	require.GreaterOrEqual(t, listener.files.Load(), int64(size-sniffed), "all but what net/http sends with the header")
-	b.call(bob, "GET", "/filetransfer/"+id+"/download", "", "Range", "bytes=1000000-3999999").is(http.StatusPartialContent, "")
+	b.Call(bob, "GET", "/filetransfer/"+id+"/download", "", "Range", "bytes=1000000-3999999").Is(http.StatusPartialContent, "")
 	require.GreaterOrEqual(t, listener.files.Load(), int64(size+3_000_000-2*sniffed))
 	require.Zero(t, listener.others.Load())
 }
@@ -230,22 +221,22 @@ func TestDownload_FromTheDiskIsSentByTheKernel(t *testing.T) {
 // A transfer that is cancelled under an upload is cleaned up, and its directory with it.
 func TestUpload_RacingCancelIsAConflict(t *testing.T) {
 	t.Parallel()
-	b := setup(t, func(s *Server) { s.Contents = goneContents{s.Contents} })
-	id := b.initialize()
+	b := apitest.Setup(t, func(s *apitest.Config) { s.Contents = goneContents{s.Contents} })
+	id := b.Initialize()
 	r, w := io.Pipe()
 	go func() {
 		_, _ = w.Write([]byte("x"))
-		b.call(alice, "POST", "/filetransfer/"+id+"/cancel", "")
+		b.Call(alice, "POST", "/filetransfer/"+id+"/cancel", "")
 		_ = w.Close()
 	}()
-	b.do(b.request(alice, "POST", "/filetransfer/"+id+"/upload", r, "Content-Type", "application/octet-stream")).is(http.StatusConflict, "BRO-00004")
+	b.Do(b.Request(alice, "POST", "/filetransfer/"+id+"/upload", r, "Content-Type", "application/octet-stream")).Is(http.StatusConflict, "BRO-00004")
 
-	still := b.initialize() // the same fault without a cancel stays what it is
-	b.upload(still, []byte("x")).is(http.StatusServiceUnavailable, "FMD-00002")
+	still := b.Initialize() // the same fault without a cancel stays what it is
+	b.Upload(still, []byte("x")).Is(http.StatusServiceUnavailable, "FMD-00002")
 }
 
 // goneContents finds, at the end of a body, that its directory is no more.
-type goneContents struct{ Contents }
+type goneContents struct{ api.Contents }
 
 func (goneContents) Put(_ context.Context, _ string, body io.Reader, _ int64, _ ...models.Hash) (models.Content, error) {
 	_, err := io.Copy(io.Discard, body)

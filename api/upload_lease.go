@@ -1,7 +1,6 @@
 package api
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,22 +9,14 @@ import (
 	"os"
 	"time"
 
-	"github.com/gin-gonic/gin"
 	"github.com/google/uuid"
 
+	"github.com/formidling/formidling/api/bytepath"
 	"github.com/formidling/formidling/models"
 )
 
-// How long an upload may go unheard of before others may take it for lost, and how often it is heard of.
-const (
-	leaseTime    = time.Minute
-	leaseRenewal = leaseTime / 4
-	cleanUpTime  = 10 * time.Second
-	// ReadPatience is how long an upload may stand still, and WritePatience how long a client may take for
-	// one window of a download; both hold for a stall, however long the whole transfer takes.
-	ReadPatience  = time.Minute
-	WritePatience = 2 * time.Minute
-)
+// leaseRenewal is how often an upload is heard of.
+const leaseRenewal = bytepath.LeaseTime / 4
 
 // lease is a running upload attempt: while it lives, its content can be staged.
 type lease struct {
@@ -45,7 +36,7 @@ func (s *Server) begin(ctx context.Context, transfer *uuid.UUID, a attempt) (*le
 	if a.key != "" {
 		row.IdempotencyKey = &a.key
 	}
-	if err := s.Uploads.BeginUpload(ctx, row, leaseTime); err != nil {
+	if err := s.Uploads.BeginUpload(ctx, row, bytepath.LeaseTime); err != nil {
 		return nil, err
 	}
 	return l, nil
@@ -73,7 +64,7 @@ func (l *lease) put(ctx context.Context, body io.Reader, limit int64, without ..
 // discard gives an attempt up: it removes what is stored under prefix, and only then ends the attempt. As long
 // as that has not succeeded, somebody else finds the leftovers when the lease has run out.
 func (l *lease) discard(ctx context.Context, prefix string) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), bytepath.CleanUpTime)
 	defer cancel()
 	err := l.s.Contents.DeleteAll(ctx, prefix)
 	if err == nil {
@@ -88,7 +79,7 @@ func (l *lease) discard(ctx context.Context, prefix string) {
 func (l *lease) renew(ctx context.Context, lose context.CancelCauseFunc) {
 	tick := time.NewTicker(leaseRenewal)
 	defer tick.Stop()
-	until := time.Now().Add(leaseTime)
+	until := time.Now().Add(bytepath.LeaseTime)
 	for {
 		select {
 		case <-ctx.Done():
@@ -96,9 +87,9 @@ func (l *lease) renew(ctx context.Context, lose context.CancelCauseFunc) {
 		case <-tick.C:
 		}
 		asked := time.Now()
-		switch err := l.s.Uploads.RenewLease(ctx, l.id, leaseTime); {
+		switch err := l.s.Uploads.RenewLease(ctx, l.id, bytepath.LeaseTime); {
 		case err == nil:
-			until = asked.Add(leaseTime)
+			until = asked.Add(bytepath.LeaseTime)
 		case errors.Is(err, models.ErrLeaseLost):
 			lose(err)
 			return
@@ -121,41 +112,8 @@ func uploadError(err, cause error) error {
 		return fmt.Errorf("%w: %w", models.ErrStalled, err)
 	case errors.As(err, &size):
 		return models.ErrFileTooLarge.Exceeded(size.Limit, size.Limit+1)
-	case errors.Is(err, errBody):
+	case errors.Is(err, bytepath.ErrBody):
 		return fmt.Errorf("%w: %w", models.ErrUploadIncomplete, err)
 	}
 	return fmt.Errorf("%w: %w", models.ErrUploadFailed, err)
-}
-
-// errBody marks what went wrong between the client and us.
-var errBody = errors.New("read request body")
-
-// patientBody lets a slow client live and ends one that stands still.
-type patientBody struct {
-	body    io.Reader
-	connect *http.ResponseController
-	wait    time.Duration // how long it may stand still
-	until   time.Time
-}
-
-// patient returns the request's body with a deadline that rolls on while bytes arrive.
-func (s *Server) patient(c *gin.Context) io.Reader {
-	return &patientBody{body: c.Request.Body, connect: http.NewResponseController(c.Writer), wait: cmp.Or(s.UploadPatience, ReadPatience)}
-}
-
-// Read implements io.Reader.
-func (p *patientBody) Read(b []byte) (int, error) {
-	// now and then is often enough, and costs nothing on a fast link
-	if now := time.Now(); p.until.Sub(now) < p.wait-p.wait/64 {
-		p.until = now.Add(p.wait)
-		_ = p.connect.SetReadDeadline(p.until) // test recorders have no connection
-	}
-	n, err := p.body.Read(b)
-	switch {
-	case errors.Is(err, io.EOF):
-		_ = p.connect.SetReadDeadline(time.Time{}) // the client may wait for the answer as long as it takes
-	case err != nil:
-		err = fmt.Errorf("%w: %w", errBody, err)
-	}
-	return n, err
 }

@@ -676,7 +676,7 @@ type CloudEvent struct {
 		TimeLeft *string `json:"TimeLeft,omitempty"`
 	} `json:"data"`
 
-	// ID The same for ever, wherever the event is told.
+	// ID The same for ever, wherever the event is read.
 	ID openapi_types.UUID `json:"id"`
 
 	// Resource The service.
@@ -687,7 +687,7 @@ type CloudEvent struct {
 	Source           string                `json:"source"`
 	Specversion      CloudEventSpecversion `json:"specversion"`
 
-	// Subject The organisation that is told.
+	// Subject The organisation that is notified.
 	Subject string    `json:"subject"`
 	Time    time.Time `json:"time"`
 
@@ -1367,7 +1367,7 @@ type ResourceUpdate struct {
 	// ComputeMd5 Additive. Whether an MD5 is computed of each file, which makes uploads slower; true at first. When false, `checksum` is null and cannot be declared. It holds for transfers that are initialized after the change.
 	ComputeMd5 *bool `json:"computeMd5,omitempty"`
 
-	// ConfirmationReminders Additive. How long before expiry whoever has not confirmed is reminded, and the sender told, ISO 8601; empty for never. New transfers only.
+	// ConfirmationReminders Additive. How long before expiry whoever has not confirmed is reminded, and the sender notified, ISO 8601; empty for never. New transfers only.
 	ConfirmationReminders []string `json:"confirmationReminders,omitempty"`
 
 	// ExternalServiceCodeLegacy Kept for clients that send it; has no effect.
@@ -1439,12 +1439,12 @@ type StorageProviderType string
 
 // Subscription defines model for Subscription.
 type Subscription struct {
-	// Consumer whose events are told
+	// Consumer whose events these are
 	Consumer  string    `json:"consumer"`
 	Created   time.Time `json:"created"`
 	CreatedBy string    `json:"createdBy"`
 
-	// Cursor additive; how many of the organisation's events were told or passed over by a filter
+	// Cursor additive; how many of the organisation's events were delivered or passed over by a filter
 	Cursor   int64  `json:"cursor"`
 	EndPoint string `json:"endPoint"`
 
@@ -1514,7 +1514,7 @@ type SubscriptionRequest struct {
 	// SourceFilter the source of this broker's events, which is one
 	SourceFilter *string `json:"sourceFilter,omitempty"`
 
-	// SubjectFilter the caller itself: an organisation is told of its own events only
+	// SubjectFilter the caller itself: an organisation is notified of its own events only
 	SubjectFilter *string `json:"subjectFilter,omitempty"`
 
 	// TypeFilter events of this type only; several are separated by commas (additive)
@@ -1582,7 +1582,7 @@ type TimelineEntry struct {
 	Cause string            `json:"cause"`
 	Kind  TimelineEntryKind `json:"kind"`
 
-	// Login How that credential logged in: `certificate`, `certificate-token`, `key-token` or `external-token`. The sender is told of
+	// Login How that credential logged in: `certificate`, `certificate-token`, `key-token` or `external-token`. The sender learns of
 	// every credential, a recipient of its own, the service owner of suppliers alone.
 	Login *string `json:"login,omitempty"`
 
@@ -1841,7 +1841,7 @@ type ListOwnAccessRequestsParams struct {
 	// State Only those in this state.
 	State *RequestStateFilter `form:"state,omitempty" json:"state,omitempty"`
 
-	// Cursor Where the next page begins, as the page before told it.
+	// Cursor Where the next page begins, as the page before gave it.
 	Cursor *PageCursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
 	// Limit Entries of a page, 1 to 1000; 100 by default.
@@ -2075,7 +2075,7 @@ type ListReceiptsParams struct {
 
 // ListResourcesParams defines parameters for ListResources.
 type ListResourcesParams struct {
-	// Cursor Where the next page begins, as the page before told it.
+	// Cursor Where the next page begins, as the page before gave it.
 	Cursor *PageCursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
 	// Limit Entries of a page, 1 to 1000; 100 by default.
@@ -2105,7 +2105,7 @@ type ListAccessRequestsParams struct {
 	// State Only those in this state.
 	State *RequestStateFilter `form:"state,omitempty" json:"state,omitempty"`
 
-	// Cursor Where the next page begins, as the page before told it.
+	// Cursor Where the next page begins, as the page before gave it.
 	Cursor *PageCursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
 	// Limit Entries of a page, 1 to 1000; 100 by default.
@@ -2147,7 +2147,7 @@ type ExplainDecisionParamsLoginMethod string
 
 // ListGrantsParams defines parameters for ListGrants.
 type ListGrantsParams struct {
-	// Cursor Where the next page begins, as the page before told it.
+	// Cursor Where the next page begins, as the page before gave it.
 	Cursor *PageCursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
 	// Limit Entries of a page, 1 to 1000; 100 by default.
@@ -2186,7 +2186,7 @@ type ListEventsParams struct {
 	// Resource Only events of this service: its id, or `urn:altinn:resource:` and the id.
 	Resource *string `form:"resource,omitempty" json:"resource,omitempty"`
 
-	// Subject The organisation that is told. It can only be the caller's own.
+	// Subject The organisation that is notified. It can only be the caller's own.
 	Subject *string `form:"subject,omitempty" json:"subject,omitempty"`
 
 	// Wait Additive. Seconds to wait for an event when there is none.
@@ -2198,7 +2198,7 @@ type ListEventsParams struct {
 
 // ListSubscriptionsParams defines parameters for ListSubscriptions.
 type ListSubscriptionsParams struct {
-	// Cursor Where the next page begins, as the page before told it.
+	// Cursor Where the next page begins, as the page before gave it.
 	Cursor *PageCursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
 	// Limit Entries of a page, 1 to 1000; 100 by default.
@@ -2353,7 +2353,7 @@ type GetLogTileParams struct {
 
 // ListAccessListsParams defines parameters for ListAccessLists.
 type ListAccessListsParams struct {
-	// Cursor Where the next page begins, as the page before told it.
+	// Cursor Where the next page begins, as the page before gave it.
 	Cursor *PageCursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
 	// Limit Entries of a page, 1 to 1000; 100 by default.
@@ -2389,7 +2389,7 @@ type RemoveMembersParams struct {
 
 // ListMembersParams defines parameters for ListMembers.
 type ListMembersParams struct {
-	// Cursor Where the next page begins, as the page before told it.
+	// Cursor Where the next page begins, as the page before gave it.
 	Cursor *PageCursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 
 	// Limit Entries of a page, 1 to 1000; 100 by default.
@@ -3042,7 +3042,7 @@ type ClientInterface interface {
 	//
 	// Additive. What the broker certifies to have happened, each a compact JWS, oldest first (docs/receipts.md). The sender
 	// sees all, a recipient those that concern it. With `Accept: text/html` the answer is a page for people, to read and
-	// print. A submission that was refused has receipts too; its id is told by `GET /broker/api/v1/receipts`.
+	// print. A submission that was refused has receipts too; its id is in `GET /broker/api/v1/receipts`.
 	//
 	// | code | status | when |
 	// |---|---|---|
@@ -3343,7 +3343,7 @@ type ClientInterface interface {
 
 	// ListEvents Read what has happened
 	//
-	// What has happened that the caller's organisation is told of, oldest first, in the shape of Altinn Events: an array of
+	// What has happened that concerns the caller's organisation, oldest first, in the shape of Altinn Events: an array of
 	// CloudEvents 1.0. An organisation reads its own events only; a supplier those of its principal, in the services
 	// that were delegated to it.
 	//
@@ -3360,7 +3360,7 @@ type ClientInterface interface {
 	//
 	// | code | status | when |
 	// |---|---|---|
-	// | FMD-00070 | 400 | the caller was told of no event with the id in `after` or `Last-Event-ID` |
+	// | FMD-00070 | 400 | the caller has no event with the id in `after` or `Last-Event-ID` |
 	// | FMD-00071 | 503 | too many clients wait or stream already; without `wait` there is always an answer |
 	// | BRO-00006 | 401 | a supplier names a `resource` in which nothing was delegated to it, or that is unknown |
 	// | FMD-00029 | 403 | a supplier names a `resource` that does not accept it |
@@ -3388,7 +3388,7 @@ type ClientInterface interface {
 	// The endpoint is sent the caller's events from now on, one after the other, each as a CloudEvent with the headers of
 	// Standard Webhooks. Before that it must answer the event `platform.events.validatesubscription` with 2xx; until then
 	// `status` is `unvalidated`. `secrets` is in this answer only: a repeat with the same `Idempotency-Key` answers without, and
-	// whoever lost the first answer has a new secret made (`rotate`). Without filters the endpoint is told of everything.
+	// whoever lost the first answer has a new secret made (`rotate`). Without filters the endpoint is notified of everything.
 	// No supplier may subscribe for an organisation.
 	//
 	// Takes any type of body and a specified content type.
@@ -3401,7 +3401,7 @@ type ClientInterface interface {
 	// The endpoint is sent the caller's events from now on, one after the other, each as a CloudEvent with the headers of
 	// Standard Webhooks. Before that it must answer the event `platform.events.validatesubscription` with 2xx; until then
 	// `status` is `unvalidated`. `secrets` is in this answer only: a repeat with the same `Idempotency-Key` answers without, and
-	// whoever lost the first answer has a new secret made (`rotate`). Without filters the endpoint is told of everything.
+	// whoever lost the first answer has a new secret made (`rotate`). Without filters the endpoint is notified of everything.
 	// No supplier may subscribe for an organisation.
 	//
 	// Takes a body of the `application/json` content type.
@@ -3433,7 +3433,7 @@ type ClientInterface interface {
 
 	// ReplaySubscriptionWithBody Send events again
 	//
-	// Additive. The endpoint is told again of the event `from` and of all that followed it, each with the `webhook-id` that it
+	// Additive. The endpoint is notified again of the event `from` and of all that followed it, each with the `webhook-id` that it
 	// had the first time. `If-Match` is optional.
 	//
 	// Takes any type of body and a specified content type.
@@ -3443,7 +3443,7 @@ type ClientInterface interface {
 
 	// ReplaySubscription Send events again
 	//
-	// Additive. The endpoint is told again of the event `from` and of all that followed it, each with the `webhook-id` that it
+	// Additive. The endpoint is notified again of the event `from` and of all that followed it, each with the `webhook-id` that it
 	// had the first time. `If-Match` is optional.
 	//
 	// Takes a body of the `application/json` content type.
@@ -4666,7 +4666,7 @@ func (c *API) HeadFile(ctx context.Context, fileTransferID FileTransferID, param
 //
 // Additive. What the broker certifies to have happened, each a compact JWS, oldest first (docs/receipts.md). The sender
 // sees all, a recipient those that concern it. With `Accept: text/html` the answer is a page for people, to read and
-// print. A submission that was refused has receipts too; its id is told by `GET /broker/api/v1/receipts`.
+// print. A submission that was refused has receipts too; its id is in `GET /broker/api/v1/receipts`.
 //
 // | code | status | when |
 // |---|---|---|
@@ -5217,7 +5217,7 @@ func (c *API) CreateServiceOwner(ctx context.Context, body CreateServiceOwnerJSO
 
 // ListEvents Read what has happened
 //
-// What has happened that the caller's organisation is told of, oldest first, in the shape of Altinn Events: an array of
+// What has happened that concerns the caller's organisation, oldest first, in the shape of Altinn Events: an array of
 // CloudEvents 1.0. An organisation reads its own events only; a supplier those of its principal, in the services
 // that were delegated to it.
 //
@@ -5234,7 +5234,7 @@ func (c *API) CreateServiceOwner(ctx context.Context, body CreateServiceOwnerJSO
 //
 // | code | status | when |
 // |---|---|---|
-// | FMD-00070 | 400 | the caller was told of no event with the id in `after` or `Last-Event-ID` |
+// | FMD-00070 | 400 | the caller has no event with the id in `after` or `Last-Event-ID` |
 // | FMD-00071 | 503 | too many clients wait or stream already; without `wait` there is always an answer |
 // | BRO-00006 | 401 | a supplier names a `resource` in which nothing was delegated to it, or that is unknown |
 // | FMD-00029 | 403 | a supplier names a `resource` that does not accept it |
@@ -5292,7 +5292,7 @@ func (c *API) ListSubscriptions(ctx context.Context, params *ListSubscriptionsPa
 // The endpoint is sent the caller's events from now on, one after the other, each as a CloudEvent with the headers of
 // Standard Webhooks. Before that it must answer the event `platform.events.validatesubscription` with 2xx; until then
 // `status` is `unvalidated`. `secrets` is in this answer only: a repeat with the same `Idempotency-Key` answers without, and
-// whoever lost the first answer has a new secret made (`rotate`). Without filters the endpoint is told of everything.
+// whoever lost the first answer has a new secret made (`rotate`). Without filters the endpoint is notified of everything.
 // No supplier may subscribe for an organisation.
 //
 // Takes any type of body and a specified content type.
@@ -5315,7 +5315,7 @@ func (c *API) CreateSubscriptionWithBody(ctx context.Context, params *CreateSubs
 // The endpoint is sent the caller's events from now on, one after the other, each as a CloudEvent with the headers of
 // Standard Webhooks. Before that it must answer the event `platform.events.validatesubscription` with 2xx; until then
 // `status` is `unvalidated`. `secrets` is in this answer only: a repeat with the same `Idempotency-Key` answers without, and
-// whoever lost the first answer has a new secret made (`rotate`). Without filters the endpoint is told of everything.
+// whoever lost the first answer has a new secret made (`rotate`). Without filters the endpoint is notified of everything.
 // No supplier may subscribe for an organisation.
 //
 // Takes a body of the `application/json` content type.
@@ -5387,7 +5387,7 @@ func (c *API) EnableSubscription(ctx context.Context, subscriptionID Subscriptio
 
 // ReplaySubscriptionWithBody Send events again
 //
-// Additive. The endpoint is told again of the event `from` and of all that followed it, each with the `webhook-id` that it
+// Additive. The endpoint is notified again of the event `from` and of all that followed it, each with the `webhook-id` that it
 // had the first time. `If-Match` is optional.
 //
 // Takes any type of body and a specified content type.
@@ -5407,7 +5407,7 @@ func (c *API) ReplaySubscriptionWithBody(ctx context.Context, subscriptionID Sub
 
 // ReplaySubscription Send events again
 //
-// Additive. The endpoint is told again of the event `from` and of all that followed it, each with the `webhook-id` that it
+// Additive. The endpoint is notified again of the event `from` and of all that followed it, each with the `webhook-id` that it
 // had the first time. `If-Match` is optional.
 //
 // Takes a body of the `application/json` content type.

@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// Kind says what sort of failure an Error is; api/problem.go turns it into an HTTP status.
+// Kind says what sort of failure an Error is; api/web/problem.go turns it into an HTTP status.
 type Kind int
 
 // The kinds of failure. Their order is of no meaning; they are never stored.

@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
@@ -17,6 +18,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/formidling/formidling/internal/places"
 	"github.com/formidling/formidling/models"
 )
 
@@ -47,14 +49,17 @@ type Options struct {
 type Sender struct {
 	keys          *Keys
 	secure, plain *http.Client
-	hosts         *limiter
-	parties       *limiter
+	hosts         *places.Places[string]
+	parties       *places.Places[models.Party]
 	now           func() time.Time
 }
 
 // NewSender makes a sender that goes only where the guard lets it.
 func NewSender(k *Keys, g *Guard, o Options) *Sender {
-	s := &Sender{keys: k, hosts: newLimiter(o.PerHost, 4), parties: newLimiter(o.PerParty, 8), now: o.Now}
+	s := &Sender{
+		keys: k, now: o.Now,
+		hosts: places.New[string](0, cmp.Or(o.PerHost, 4)), parties: places.New[models.Party](0, cmp.Or(o.PerParty, 8)),
+	}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -84,7 +89,7 @@ func (s *Sender) Send(ctx context.Context, m models.Message) (models.Answer, err
 	if u.Scheme == "http" {
 		client = s.plain
 	}
-	leave, free := both(s.hosts, hostOf(u), s.parties, string(m.Party))
+	leave, free := places.Both(s.hosts, hostOf(u), s.parties, m.Party)
 	if !free {
 		return models.Answer{Busy: true}, nil
 	}

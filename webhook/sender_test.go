@@ -262,6 +262,6 @@ func TestSender_BoundsWhatOneHostAndOneOrganisationHold(t *testing.T) {
 	close(finish)
 	require.True(t, (<-results).Delivered())
 	require.True(t, (<-results).Delivered())
-	require.Empty(t, s.hosts.taken)
-	require.Empty(t, s.parties.taken)
+	require.Zero(t, s.hosts.Keys())
+	require.Zero(t, s.parties.Keys())
 }

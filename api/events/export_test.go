@@ -1,0 +1,4 @@
+package events
+
+// EventForm is the form that an Accept header asks for.
+var EventForm = eventForm

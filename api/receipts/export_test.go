@@ -1,0 +1,4 @@
+package receipts
+
+// TimelineCursor writes a place in a timeline.
+var TimelineCursor = timelineCursor

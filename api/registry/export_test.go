@@ -1,0 +1,8 @@
+package registry
+
+// Bounds of requests.
+const (
+	MaxAsked     = maxAsked
+	MaxGrantRows = maxGrantRows
+	MaxMembers   = maxMembers
+)
