@@ -166,7 +166,7 @@ func TestInitialize_WithOneKeyMakesOneTransfer(t *testing.T) {
 
 func TestInitialize_RecognisesARetryOfWhatAnEarlierVersionTook(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
+	b := apitest.Setup(t)
 	d := models.Draft{
 		FileName: "a.zip", ResourceID: svc, SendersReference: "ref-1", Sender: string(alice), Recipients: []string{string(bob), string(carol)},
 		PropertyList: map[string]string{"k": "v"},
@@ -175,12 +175,12 @@ func TestInitialize_RecognisesARetryOfWhatAnEarlierVersionTook(t *testing.T) {
 	require.NoError(t, err)
 	before.ID, before.IdempotencyKey, before.RequestHash = models.IdempotentID(alice, "k-1"), "k-1", before.EarlierHash
 	before.By = models.Caller{Party: alice}
-	_, err = b.store.AcceptTransfer(t.Context(), before, "run", time.Hour)
+	_, err = b.Store.AcceptTransfer(t.Context(), before, "run", time.Hour)
 	require.NoError(t, err)
-	var again FileTransferInitialized
-	b.call(alice, "POST", "/filetransfer", toJSON(t, draft()), "Idempotency-Key", "k-1").is(http.StatusOK, "").json(&again)
+	var again contract.FileTransferInitialized
+	b.Call(alice, "POST", "/filetransfer", apitest.ToJSON(t, apitest.Draft()), "Idempotency-Key", "k-1").Is(http.StatusOK, "").JSON(&again)
 	require.Equal(t, before.ID, again.FileTransferID)
-	b.call(alice, "POST", "/filetransfer", toJSON(t, with(draft(), "fileName", "b.zip")), "Idempotency-Key", "k-1").is(http.StatusUnprocessableEntity, "FMD-00004")
+	b.Call(alice, "POST", "/filetransfer", apitest.ToJSON(t, with(apitest.Draft(), "fileName", "b.zip")), "Idempotency-Key", "k-1").Is(http.StatusUnprocessableEntity, "FMD-00004")
 }
 
 func with(d map[string]any, field string, value any) map[string]any {

@@ -1,4 +1,4 @@
-package api
+package web
 
 import (
 	"os"
@@ -15,7 +15,7 @@ var codeRow = regexp.MustCompile(`(?m)^\s*\| ((?:BRO|FMD)-\d{5}) \| (\d{3}) \|`)
 
 func TestContract_GivesEachCodeTheStatusThatItIsAnsweredWith(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile("openapi.yaml")
+	text, err := os.ReadFile("../openapi.yaml")
 	require.NoError(t, err)
 	status := map[string]string{}
 	for _, e := range models.Catalogue() {
