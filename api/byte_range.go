@@ -25,7 +25,7 @@ func (s byteRange) status() int {
 	return http.StatusOK
 }
 
-// wanted reads a Range header as the reference does: one range is served, several or a malformed one are
+// wanted reads a Range header (docs/reference/altinn-broker.md 1.3, download): one range is served, several or a malformed one are
 // ignored, one behind the end is models.ErrRange. An If-Range that is not the file's ETag asks for all.
 func wanted(header, ifRange, etag string, size int64) (byteRange, error) {
 	whole := byteRange{length: size}

@@ -31,7 +31,7 @@ func (s *Server) Readyz(c *gin.Context) {
 	c.JSON(status, report)
 }
 
-// Health is the reference's probe (section 1.8).
+// Health answers as Altinn's probe does (docs/reference/altinn-broker.md 1.8).
 func (s *Server) Health(c *gin.Context) {
 	report := s.check(c.Request.Context())
 	for _, failing := range report.Checks {

@@ -59,7 +59,7 @@ func (s *Server) logRequest(c *gin.Context, trace string, took time.Duration) {
 	s.Log.LogAttrs(context.WithoutCancel(c.Request.Context()), level, "request answered", attrs...)
 }
 
-// headers are the reference's, on every response (section 1.1).
+// headers sets what every response carries (docs/reference/altinn-broker.md 1.1).
 func headers(c *gin.Context) {
 	h := c.Writer.Header()
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -109,7 +109,7 @@ func (s *Server) authenticate(c *gin.Context) {
 	}
 }
 
-// acceptable refuses an Accept header that leaves out JSON, where JSON is all there is (reference 1.1).
+// acceptable refuses an Accept header that leaves out JSON, where JSON is all there is (docs/reference/altinn-broker.md 1.1).
 func acceptable(c *gin.Context) {
 	accept, rule := c.GetHeader("Accept"), web.RuleOf(c)
 	if accept == "" || rule.Operation == "" || rule.Public || rule.AnyAccept {

@@ -25,7 +25,7 @@ var transferRoutes = []struct{ method, path string }{
 	{"POST", "/cancel"},
 }
 
-// Reference weakness 11: an answer told whether an id exists.
+// Weakness 11 (docs/reference/altinn-broker.md 3): an answer told whether an id exists.
 func TestWeakness11_ATransferOfOthersIsLikeNone(t *testing.T) {
 	t.Parallel()
 	b := apitest.Setup(t)
@@ -53,7 +53,7 @@ func TestTransferRoutes_RefuseWhatIsNoUUID(t *testing.T) {
 	}
 }
 
-// Reference weaknesses 5 and 6: confirming twice failed, and a caller that is no recipient got 500 or became one.
+// Weaknesses 5 and 6 (docs/reference/altinn-broker.md 3): confirming twice failed, and a caller that is no recipient got 500 or became one.
 func TestWeakness5And6_ConfirmIsForRecipientsAndForEver(t *testing.T) {
 	t.Parallel()
 	b := apitest.Setup(t)
@@ -102,7 +102,7 @@ func TestOverview_ShowsARecipientOnlyItself(t *testing.T) {
 	require.Len(t, details.RecipientFileTransferStatusHistory, 1)
 }
 
-// Reference weakness 17: there was no cancel and no cursor.
+// Weakness 17 (docs/reference/altinn-broker.md 3): there was no cancel and no cursor.
 func TestWeakness17_TheSenderMayCancelUntilTheFirstDownload(t *testing.T) {
 	t.Parallel()
 	b := apitest.Setup(t)

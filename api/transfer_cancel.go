@@ -10,7 +10,7 @@ import (
 	"github.com/formidling/formidling/models"
 )
 
-// CancelFileTransfer takes a transfer back, until the first download (not in the reference).
+// CancelFileTransfer takes a transfer back, until the first download (Altinn has no such operation).
 func (s *Server) CancelFileTransfer(c *gin.Context, id contract.FileTransferID) {
 	v, err := s.sight.Look(c.Request.Context(), id, web.Actor(c))
 	again := false

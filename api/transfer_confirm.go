@@ -14,7 +14,7 @@ import (
 	"github.com/formidling/formidling/models"
 )
 
-// ConfirmDownload records that the calling recipient has the file (reference 1.3, confirm download).
+// ConfirmDownload records that the calling recipient has the file (docs/reference/altinn-broker.md 1.3, confirm download).
 func (s *Server) ConfirmDownload(c *gin.Context, id contract.FileTransferID) {
 	found, err := receipts.ReadConfirmation(c)
 	if err == nil {

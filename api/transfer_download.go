@@ -19,7 +19,7 @@ import (
 	"github.com/formidling/formidling/models"
 )
 
-// DownloadFile serves the file, or one range of it, to a recipient (reference 1.3, download).
+// DownloadFile serves the file, or one range of it, to a recipient (docs/reference/altinn-broker.md 1.3, download).
 func (s *Server) DownloadFile(c *gin.Context, id contract.FileTransferID, params contract.DownloadFileParams) {
 	v, at, err := s.prepare(c, id, contract.HeadFileParams(params))
 	if err != nil {

@@ -138,7 +138,7 @@ func TestDownload_IsRecordedAndHEADIsNot(t *testing.T) {
 	require.Equal(t, contract.RecipientFileTransferStatusDownloadStarted, status())
 }
 
-// Reference weakness 10: a download after the confirmation made the search and the overview disagree.
+// Weakness 10 (docs/reference/altinn-broker.md 3): a download after the confirmation made the search and the overview disagree.
 func TestWeakness10_ADownloadAfterTheConfirmationChangesNothing(t *testing.T) {
 	t.Parallel()
 	b := apitest.Setup(t)

@@ -14,7 +14,7 @@ import (
 	"github.com/formidling/formidling/models"
 )
 
-// InitializeFileTransfer registers a transfer of the caller (reference 1.3, initialize).
+// InitializeFileTransfer registers a transfer of the caller (docs/reference/altinn-broker.md 1.3, initialize).
 func (s *Server) InitializeFileTransfer(c *gin.Context, params contract.InitializeFileTransferParams) {
 	var body contract.FileTransferInitialize
 	id, err := transferID(web.Caller(c), params.IdempotencyKey)

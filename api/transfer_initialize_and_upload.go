@@ -20,7 +20,7 @@ import (
 	"github.com/formidling/formidling/models"
 )
 
-// Limits of the form (reference 2.6, and ours for what is not the file), in bytes and parts.
+// Limits of the form (docs/reference/altinn-broker.md 2.6, and ours for what is not the file), in bytes and parts.
 const (
 	maxForm      = 2_147_483_647
 	maxFormField = 64 << 10
@@ -29,7 +29,7 @@ const (
 	filePart     = "FileTransfer"
 )
 
-// InitializeAndUpload takes metadata and file in one form (reference 1.3). The parts come in any order and
+// InitializeAndUpload takes metadata and file in one form (docs/reference/altinn-broker.md 1.3). The parts come in any order and
 // none is buffered: a file that comes before its metadata is stored under an attempt that the transfer,
 // once it is accepted, adopts.
 func (s *Server) InitializeAndUpload(c *gin.Context, params contract.InitializeAndUploadParams) {

@@ -99,7 +99,7 @@ func TestInitialize_TakesWhatAltinnClientsSend(t *testing.T) {
 	require.Nil(t, o.Published)
 }
 
-// Reference weakness 8: a sender given as URN was not found by the search.
+// Weakness 8 (docs/reference/altinn-broker.md 3): a sender given as URN was not found by the search.
 func TestWeakness8_ASenderGivenAsURNIsFound(t *testing.T) {
 	t.Parallel()
 	b := apitest.Setup(t)
@@ -109,7 +109,7 @@ func TestWeakness8_ASenderGivenAsURNIsFound(t *testing.T) {
 	require.Empty(t, b.Found(bob, "&role=Sender"))
 }
 
-// Reference weakness 12: references over 500 characters failed in the database.
+// Weakness 12 (docs/reference/altinn-broker.md 3): references over 500 characters failed in the database.
 func TestWeakness12_ALongReferenceIsStored(t *testing.T) {
 	t.Parallel()
 	b := apitest.Setup(t)
@@ -137,7 +137,7 @@ func TestInitialize_NamesSomeOfAMillionFaults(t *testing.T) {
 	require.Less(t, len(a.Raw), 64<<10)
 }
 
-// Reference weakness 7: a recipient named twice became two.
+// Weakness 7 (docs/reference/altinn-broker.md 3): a recipient named twice became two.
 func TestWeakness7_ARecipientNamedTwiceIsOne(t *testing.T) {
 	t.Parallel()
 	b := apitest.Setup(t)

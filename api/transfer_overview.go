@@ -10,7 +10,7 @@ import (
 	"github.com/formidling/formidling/models"
 )
 
-// GetFileTransfer answers with the state of a transfer (reference 1.3, overview).
+// GetFileTransfer answers with the state of a transfer (docs/reference/altinn-broker.md 1.3, overview).
 func (s *Server) GetFileTransfer(c *gin.Context, id contract.FileTransferID) {
 	v, err := s.Views.TransferDetails(c.Request.Context(), id, web.Caller(c))
 	v, err = s.sight.show(c.Request.Context(), v, web.Actor(c), err)
@@ -21,7 +21,7 @@ func (s *Server) GetFileTransfer(c *gin.Context, id contract.FileTransferID) {
 	c.JSON(http.StatusOK, contract.FileTransferOverview{FileTransferState: stateOf(v), Published: web.UTC(v.Published)})
 }
 
-// GetFileTransferDetails answers with the state and its history, oldest first (reference 1.3, details).
+// GetFileTransferDetails answers with the state and its history, oldest first (docs/reference/altinn-broker.md 1.3, details).
 func (s *Server) GetFileTransferDetails(c *gin.Context, id contract.FileTransferID) {
 	v, err := s.Views.TransferDetails(c.Request.Context(), id, web.Caller(c))
 	v, err = s.sight.show(c.Request.Context(), v, web.Actor(c), err)

@@ -15,7 +15,7 @@ import (
 	"github.com/formidling/formidling/models"
 )
 
-// SearchFileTransfers lists ids of the caller's transfers in a service (reference 1.3, search).
+// SearchFileTransfers lists ids of the caller's transfers in a service (docs/reference/altinn-broker.md 1.3, search).
 func (s *Server) SearchFileTransfers(c *gin.Context, params contract.SearchFileTransfersParams) {
 	q, err := searchOf(params, web.Caller(c))
 	if err != nil {
@@ -111,7 +111,7 @@ func parseRole(s string) (models.Role, error) {
 	return "", fmt.Errorf("it is neither Sender nor Recipient")
 }
 
-// timeForms are what the reference's clients send; a time without offset is UTC.
+// timeForms are what Altinn's clients send (docs/reference/altinn-broker.md 1.3, search); a time without offset is UTC.
 var timeForms = []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999", "2006-01-02 15:04:05.999999999", "2006-01-02"}
 
 func parseTime(s string) (time.Time, error) {

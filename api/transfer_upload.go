@@ -18,7 +18,7 @@ import (
 )
 
 // UploadFile streams the bytes of a transfer into storage and answers when they are published
-// (reference 1.3, upload). All that can be refused is refused before the first byte is read.
+// (docs/reference/altinn-broker.md 1.3, upload). All that can be refused is refused before the first byte is read.
 func (s *Server) UploadFile(c *gin.Context, id contract.FileTransferID, params contract.UploadFileParams) {
 	status, err := s.upload(c, id, web.Value(params.IdempotencyKey), web.Value(params.FormidlingProof))
 	if err != nil {

@@ -54,7 +54,7 @@ func TestUpload_TakesABodyOfUnknownLength(t *testing.T) {
 	require.Equal(t, "hello, world", string(b.Call(bob, "GET", "/filetransfer/"+id+"/download", "").Raw))
 }
 
-// Reference weakness 12: the size limit held for Content-Length only.
+// Weakness 12 (docs/reference/altinn-broker.md 3): the size limit held for Content-Length only.
 func TestWeakness12_TheSizeLimitHoldsForWhatArrives(t *testing.T) {
 	t.Parallel()
 	b := apitest.Setup(t)
@@ -71,7 +71,7 @@ func TestWeakness12_TheSizeLimitHoldsForWhatArrives(t *testing.T) {
 	b.Upload(id, make([]byte, 1000)).Is(http.StatusOK, "")
 }
 
-// Reference weakness 14, and 2.2: a mismatch fails the transfer, removes the file and tells the sender.
+// Weakness 14 (docs/reference/altinn-broker.md 3; also 2.2): a mismatch fails the transfer, removes the file and tells the sender.
 func TestUpload_OfOtherContentThanDeclaredFailsTheTransfer(t *testing.T) {
 	t.Parallel()
 	b := apitest.Setup(t)
@@ -114,7 +114,7 @@ func TestUpload_ByAClientThatVanishesMayBeRepeated(t *testing.T) {
 	require.Eventually(t, func() bool { return len(b.Stored()) == 1 }, 5*time.Second, 10*time.Millisecond, "of the halves nothing stays")
 }
 
-// Reference weakness 4, at the border: both uploads end before the other is known.
+// Weakness 4 (docs/reference/altinn-broker.md 3), at the border: both uploads end before the other is known.
 func TestWeakness4_OfManyUploadsAtOnceOneWins(t *testing.T) {
 	t.Parallel()
 	b := apitest.Setup(t)

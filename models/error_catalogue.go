@@ -25,7 +25,7 @@ func Catalogue() []Error {
 	return out
 }
 
-// The catalogue. Codes, messages and kinds of BRO entries are the reference's (section 1.2). A number is never used for
+// The catalogue. Codes, messages and kinds of BRO entries are Altinn's (docs/reference/altinn-broker.md 1.2). A number is never used for
 // another error again; those that are not used stand in the test of the catalogue, each with why.
 var (
 	errInvalid = newError(KindInvalid, "FMD-00001", "One or more validation errors occurred.")

@@ -225,7 +225,7 @@ var notOurs = map[string]string{
 	"BRO-00020": "nobody must approve that a service does without scans",
 	"BRO-00021": "storage is always there",
 	"BRO-00030": "of a webhook that its scanner calls",
-	"BRO-06001": "of reports, which the reference has for its operators",
+	"BRO-06001": "of reports, which Altinn has for its operators",
 	"BRO-06002": "likewise", "BRO-06003": "likewise", "BRO-06004": "likewise", "BRO-06005": "likewise",
 	"BRO-07001": "a caller always is an organisation",
 	"BRO-07003": "nothing has to be set up for a service owner",
@@ -245,7 +245,7 @@ func TestCatalogue_AccountsForEachCodeOfTheReference(t *testing.T) {
 		}
 	}
 	for code := range ours {
-		require.True(t, strings.HasPrefix(code, "FMD-"), "%s is no code of the reference", code)
+		require.True(t, strings.HasPrefix(code, "FMD-"), "%s is no code of Altinn", code)
 	}
 }
 

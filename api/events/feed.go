@@ -27,7 +27,7 @@ const (
 )
 
 // ListEvents answers with what happened that concerns the caller, at once or when there is something, or as a
-// stream (reference 2.4).
+// stream (docs/reference/altinn-broker.md 2.4).
 func (h *Handler) ListEvents(c *gin.Context, params contract.ListEventsParams) {
 	form := eventForm(c.GetHeader("Accept"))
 	if form == "" {

@@ -98,7 +98,7 @@ func (h *Handler) wake(c *gin.Context, id int64) {
 	}
 }
 
-// optionalMatch is a condition on the reference's paths, whose clients know none.
+// optionalMatch is a condition on Altinn's paths, whose clients know none.
 func optionalMatch(match *string) (models.Condition, error) {
 	cond, err := web.Condition(match, nil)
 	cond.Unconditional = true

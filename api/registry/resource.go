@@ -10,7 +10,7 @@ import (
 	"github.com/formidling/formidling/models"
 )
 
-// GetResource answers with the policy of a service of the caller (reference 1.5).
+// GetResource answers with the policy of a service of the caller (docs/reference/altinn-broker.md 1.5).
 func (h *Handler) GetResource(c *gin.Context, id contract.ResourceID) {
 	err := models.CheckResourceID(id)
 	var r models.Resource
@@ -27,7 +27,7 @@ func (h *Handler) GetResource(c *gin.Context, id contract.ResourceID) {
 	web.Entry(c, http.StatusOK, r.Version, resourceOf(r))
 }
 
-// PutResource makes a service of the caller, or changes the fields that are given (reference 1.5). Altinn's clients
+// PutResource makes a service of the caller, or changes the fields that are given (docs/reference/altinn-broker.md 1.5). Altinn's clients
 // know no conditions: the fields that they know may be changed without one. Who sends one is heeded.
 func (h *Handler) PutResource(c *gin.Context, id contract.ResourceID, params contract.PutResourceParams) {
 	var body contract.ResourceUpdate

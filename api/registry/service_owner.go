@@ -11,7 +11,7 @@ import (
 	"github.com/formidling/formidling/models"
 )
 
-// CreateServiceOwner registers the caller as a service owner (reference 1.6). Nobody at the operator is asked.
+// CreateServiceOwner registers the caller as a service owner (docs/reference/altinn-broker.md 1.6). Nobody at the operator is asked.
 func (h *Handler) CreateServiceOwner(c *gin.Context) {
 	var body contract.ServiceOwnerInitialize
 	err := web.ReadJSON(c, &body, false)
@@ -31,7 +31,7 @@ func (h *Handler) CreateServiceOwner(c *gin.Context) {
 	c.Status(http.StatusOK)
 }
 
-// GetServiceOwner answers with the caller as a service owner (reference 1.6). Storage is shared and always
+// GetServiceOwner answers with the caller as a service owner (docs/reference/altinn-broker.md 1.6). Storage is shared and always
 // ready here; the two kinds are listed because clients wait until theirs is.
 func (h *Handler) GetServiceOwner(c *gin.Context) {
 	o, err := h.Services.ServiceOwner(c.Request.Context(), web.Caller(c))

@@ -44,7 +44,7 @@ func TestTusParts_AreJoinedInTheOrderListed(t *testing.T) {
 		all.Wait()
 		listed := slices.Clone(paths)
 		listed[1] = b.URL + paths[1]                               // tus-js-client sends absolute URLs
-		listed[2] = strings.Replace(paths[2], "/partial/", "/", 1) // the reference's older form
+		listed[2] = strings.Replace(paths[2], "/partial/", "/", 1) // the older form (docs/reference/altinn-broker.md 1.4)
 		r := b.Join(id, listed...).Is(http.StatusCreated, "")
 		require.Equal(t, tus.Path+id, r.Header.Get("Location"), name)
 		b.Arrives(id, content)

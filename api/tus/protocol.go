@@ -80,7 +80,7 @@ func WithForms(next http.Handler) http.Handler {
 	})
 }
 
-// location is where an upload goes on. It is relative, as the reference's: the client knows the host it spoke to,
+// location is where an upload goes on. It is relative (docs/reference/altinn-broker.md 1.4): the client knows the host it spoke to,
 // a broker behind a proxy does not.
 func location(u models.TusUpload) string {
 	if u.Part {

@@ -39,7 +39,7 @@ func (i *instant) Scan(v any) (err error) {
 // Value implements driver.Valuer; GORM wants it beside Scan.
 func (i instant) Value() (driver.Value, error) { return i.Time, nil }
 
-// SearchTransfers finds transfers that the caller sent or received (reference 1.3, search), one page
+// SearchTransfers finds transfers that the caller sent or received (docs/reference/altinn-broker.md 1.3, search), one page
 // at a time. Sent and received are two index scans of at most one page each, merged here.
 func (s *Reads) SearchTransfers(ctx context.Context, q models.Search) (models.SearchPage, error) {
 	ctx, cancel := db.Bounded(ctx)
@@ -154,7 +154,7 @@ func restrict(g *gorm.DB, q models.Search, c columns) *gorm.DB {
 	return order(within(g, q, timeline), q, timeline, c.id)
 }
 
-// within keeps what lies in the time asked for: both ends inclusive, a lone end exclusive, as the reference has it.
+// within keeps what lies in the time asked for: both ends inclusive, a lone end exclusive (docs/reference/altinn-broker.md 1.3, search).
 func within(g *gorm.DB, q models.Search, timeline string) *gorm.DB {
 	switch {
 	case q.From != nil && q.To != nil:

@@ -152,7 +152,7 @@ func drawQuestion(t *rapid.T) models.Question {
 	return q
 }
 
-// DESIGN 8: one decision, in the model and in the SQL that enforces it.
+// Invariant 24: one decision, in the model and in the SQL that enforces it.
 func TestDecide_TheDatabaseAgreesWithTheModel(t *testing.T) {
 	storetest.OnBoth(t, func(t *testing.T, b *storetest.Bundle) {
 		b.Quota(t, func(q *models.Quotas) { q.Services, q.Lists = 1e6, 1e6 })
@@ -188,7 +188,7 @@ func errorsOf(err error) string {
 	return fmt.Sprint(e.Code, e.Fields)
 }
 
-// DESIGN 8: what is accepted after a revocation was answered was accepted without right.
+// Invariant 17: what is accepted after a revocation was answered was accepted without right.
 func TestAcceptTransfer_IsNeverLateAfterARevocation(t *testing.T) {
 	t.Parallel()
 	s, err := store.Open(testenv.Postgres(t), store.Options{})

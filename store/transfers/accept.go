@@ -20,7 +20,7 @@ func (s *Transfers) AcceptTransfer(ctx context.Context, sub models.Submission, r
 		q := sub.Question()
 		resource, err := s.registry.LockForDecision(tx, sub.ResourceID, q.By)
 		if errors.Is(err, models.ErrResourceNotConfigured) {
-			return models.ErrNoAccess // the reference does not tell an unknown service from a closed one
+			return models.ErrNoAccess // as for a closed service (docs/reference/altinn-broker.md 1.2)
 		} else if err != nil {
 			return err
 		}

@@ -48,7 +48,7 @@ func TestStore_KeepsAWholeLifeInOrder(t *testing.T) {
 	})
 }
 
-// Reference weakness 9: initialize was several transactions.
+// Weakness 9 (docs/reference/altinn-broker.md 3): initialize was several transactions.
 func TestWeakness9_InitializeIsOneTransaction(t *testing.T) {
 	storetest.OnBoth(t, func(t *testing.T, b *storetest.Bundle) {
 		s := storetest.Submission(storetest.Bob, storetest.Bob) // the second recipient breaks the primary key in the middle
@@ -60,7 +60,7 @@ func TestWeakness9_InitializeIsOneTransaction(t *testing.T) {
 	})
 }
 
-// Reference weakness 12: PostgreSQL refused what does not fit into an index row, and repetitive text does.
+// Weakness 12 (docs/reference/altinn-broker.md 3): PostgreSQL refused what does not fit into an index row, and repetitive text does.
 func TestWeakness12_AReferenceOfRandomTextIsStoredAndFound(t *testing.T) {
 	storetest.OnBoth(t, func(t *testing.T, b *storetest.Bundle) {
 		long := make([]rune, models.MaxReference)
@@ -114,7 +114,7 @@ func TestAcceptTransfer_MayBeRepeatedByItsRunOnly(t *testing.T) {
 	})
 }
 
-// Reference weakness 3: two recipients confirming at once could each see the other unconfirmed.
+// Weakness 3 (docs/reference/altinn-broker.md 3): two recipients confirming at once could each see the other unconfirmed.
 func TestWeakness3_TwoLastConfirmationsAtOnceEndTheTransfer(t *testing.T) {
 	storetest.OnBoth(t, func(t *testing.T, b *storetest.Bundle) {
 		for range 20 {
@@ -135,7 +135,7 @@ func TestWeakness3_TwoLastConfirmationsAtOnceEndTheTransfer(t *testing.T) {
 	})
 }
 
-// Reference weakness 4: the loser of two uploads failed the transfer and removed the winner's file.
+// Weakness 4 (docs/reference/altinn-broker.md 3): the loser of two uploads failed the transfer and removed the winner's file.
 func TestWeakness4_OfTwoUploadsTheFirstStays(t *testing.T) {
 	storetest.OnBoth(t, func(t *testing.T, b *storetest.Bundle) {
 		id := b.Accept(t, storetest.Bob)
@@ -167,7 +167,7 @@ func TestWeakness4_OfTwoUploadsTheFirstStays(t *testing.T) {
 	})
 }
 
-// Reference weakness 7: a party could be there twice.
+// Weakness 7 (docs/reference/altinn-broker.md 3): a party could be there twice.
 func TestWeakness7_ARecipientIsThereOnce(t *testing.T) {
 	storetest.OnBoth(t, func(t *testing.T, b *storetest.Bundle) {
 		id := b.Accept(t, storetest.Bob)
@@ -176,7 +176,7 @@ func TestWeakness7_ARecipientIsThereOnce(t *testing.T) {
 	})
 }
 
-// Reference weakness 13: recipients were told of files they had never been offered.
+// Weakness 13 (docs/reference/altinn-broker.md 3): recipients were told of files they had never been offered.
 func TestWeakness13_OnlyWhoWasOfferedTheFileIsToldOfItsEnd(t *testing.T) {
 	storetest.OnBoth(t, func(t *testing.T, b *storetest.Bundle) {
 		failed := b.Accept(t, storetest.Bob)

@@ -40,7 +40,7 @@ func TestRemindOfTransfer_TellsWhoHasNotConfirmedAndTheSenderOnce(t *testing.T) 
 	})
 }
 
-// Reference weakness 13, for reminders: who was not offered the file hears of none.
+// Weakness 13 (docs/reference/altinn-broker.md 3), for reminders: who was not offered the file hears of none.
 func TestWeakness13_OnlyWhoWasOfferedTheFileIsReminded(t *testing.T) {
 	storetest.OnBoth(t, func(t *testing.T, b *storetest.Bundle) {
 		many := []models.Party{storetest.Bob}
