@@ -251,7 +251,7 @@ import (
 )
 
 func plantedSleep(ctx workflow.Context, n int) {
-	if os.Getenv("FORMIDLING_PLANT") == strconv.Itoa(n) {
+	if os.Getenv("REPLAY_PLANT") == strconv.Itoa(n) {
 		_ = workflow.Sleep(ctx, time.Second)
 	}
 }

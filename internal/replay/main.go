@@ -4,7 +4,7 @@
 //	replay -plants N FILE...   prints the number of each planted sleep, 0 to N-1, that every history replays with
 //
 // The tests of workflows build it twice. With -cover it shows which lines no history runs. Over a copy of the sources
-// in which a sleep stands at the head of each block (FORMIDLING_PLANT names the one that is awake) it shows which
+// in which a sleep stands at the head of each block (REPLAY_PLANT names the one that is awake) it shows which
 // careless edits no history notices. It is a program of its own, because it links in a fraction of the time that the
 // tests take, and because a planted sleep must not reach other tests.
 package main
@@ -28,7 +28,7 @@ import (
 )
 
 // plantVariable names the planted sleep that is awake.
-const plantVariable = "FORMIDLING_PLANT"
+const plantVariable = "REPLAY_PLANT"
 
 type recording struct {
 	file    string
