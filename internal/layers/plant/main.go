@@ -202,7 +202,8 @@ func packageName(dir string) (string, error) {
 
 // lint runs depguard over the copy and returns what it complained of.
 func lint(linter, dir string) (map[place]string, error) {
-	cmd := exec.Command(linter, "run", "--enable-only", "depguard", "--issues-exit-code", "0", "--output.json.path", "stdout", "--show-stats=false", "./...")
+	cmd := exec.Command(linter, "run", "--enable-only", "depguard", "--issues-exit-code", "0",
+		"--output.json.path", "stdout", "--show-stats=false", "--allow-parallel-runners", "./...")
 	cmd.Dir = dir
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
