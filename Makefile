@@ -1,7 +1,7 @@
 # Formidling. `make` alone prints this help.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo run build test race cover bench bench-large check fmt generate replay-record tidy-check generate-check vet lint workflowcheck clean
+.PHONY: help demo run build test race cover bench bench-large check fmt generate replay-record tidy-check generate-check vet lint layers workflowcheck clean
 
 # The gRPC modules of the Cloud Storage client are not used: half the packages, two thirds of the binary.
 export GOFLAGS := -tags=disable_grpc_modules -trimpath
@@ -73,7 +73,7 @@ $(BIN)/minio:
 	@echo "building MinIO, which the benchmarks compare with (once; some minutes)"
 	GOFLAGS= GOBIN=$(BIN) go install $(MINIO)
 
-check: tidy-check generate-check vet lint workflowcheck test ## everything that CI runs
+check: tidy-check generate-check vet lint layers workflowcheck test ## everything that CI runs
 
 tidy-check:
 	go mod tidy -diff
@@ -81,7 +81,7 @@ tidy-check:
 
 generate: ## write generated code and rendered documents anew
 	go generate ./...
-	go test ./models ./cmd/formidling ./internal/cli -run 'Rendered' -update
+	go test ./models ./cmd/formidling ./internal/cli ./internal/layers -run 'Rendered' -update
 
 generate-check:
 	@cp api/contract/openapi.gen.go $(BIN)/openapi.gen.go.before
@@ -101,6 +101,9 @@ lint: $(BIN)/golangci-lint
 
 $(BIN)/golangci-lint:
 	GOFLAGS= GOBIN=$(BIN) go install $(GOLANGCI_LINT)
+
+layers: $(BIN)/golangci-lint ## plant every import that internal/layers forbids, and see the linter name it
+	go run ./internal/layers/plant $(BIN)/golangci-lint
 
 workflowcheck: $(BIN)/workflowcheck
 	$(BIN)/workflowcheck ./workflows/

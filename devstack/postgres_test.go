@@ -78,7 +78,7 @@ func startPostgres(t *testing.T) *url.URL {
 	return u
 }
 
-// postgresBinaries finds the directory with initdb and postgres, or skips the test.
+// postgresBinaries finds the directory with initdb and postgres; without them the test fails.
 func postgresBinaries(t *testing.T) string {
 	t.Helper()
 	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
@@ -86,9 +86,7 @@ func postgresBinaries(t *testing.T) string {
 	if path, err := exec.LookPath("initdb"); err == nil {
 		found = append(found, path)
 	}
-	if len(found) == 0 {
-		t.Skip("PostgreSQL is not installed")
-	}
+	require.NotEmpty(t, found, "PostgreSQL is not installed, on Debian: apt-get install postgresql")
 	return filepath.Dir(found[len(found)-1])
 }
 
@@ -100,9 +98,7 @@ func unprivileged(t *testing.T, dir string) *syscall.SysProcAttr {
 		return nil
 	}
 	u, err := user.Lookup("postgres")
-	if err != nil {
-		t.Skip("PostgreSQL does not run as root, and there is no user postgres")
-	}
+	require.NoError(t, err, "PostgreSQL does not run as root, and needs the user that its package makes")
 	uid, err := strconv.ParseUint(u.Uid, 10, 32)
 	require.NoError(t, err)
 	gid, err := strconv.ParseUint(u.Gid, 10, 32)

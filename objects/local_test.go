@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -115,19 +114,6 @@ func TestLocal_FailedFlushIsUnavailableAndLeavesNothing(t *testing.T) {
 		gone(t, b, "ft/a/b")
 		require.Empty(t, filesBelow(t, l, "ft"))
 	}
-}
-
-func TestLocal_ReserveStaysFree(t *testing.T) {
-	t.Parallel()
-	if runtime.GOOS != "linux" {
-		t.Skip("the reserve is kept on Linux only, as its documentation says")
-	}
-	l, b := newLocal(t, false)
-	l.reserve = 1 << 60
-	_, err := l.Put(t.Context(), "ft/a/b", newPattern(10), noLimit)
-	require.ErrorIs(t, err, models.ErrStorageFull)
-	gone(t, b, "ft/a/b")
-	require.ErrorIs(t, l.Ready(t.Context()), models.ErrStorageFull)
 }
 
 func TestLocal_MissingDirectoryIsUnavailable(t *testing.T) {

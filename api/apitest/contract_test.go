@@ -85,8 +85,33 @@ func problemBody(change string) string {
 		`"detail":"The requested file transfer was not found","code":"BRO-00001","retryable":false` + change + `}`
 }
 
+// judged is an answer and what the contract says of it.
+type judged struct {
+	method, path string
+	answer       answer
+	want         string // part of the message; empty when allowed
+}
+
 func TestContract_AllowsWhatTheDescriptionSaysAndNothingElse(t *testing.T) {
 	t.Parallel()
+	for name, c := range answers(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			v := &verdict{TB: t}
+			Validated(v, c.answer).ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), c.method, c.path, nil))
+			if c.want == "" {
+				require.Empty(t, v.text)
+				return
+			}
+			require.Contains(t, v.text, c.want)
+			t.Log(v.text)
+		})
+	}
+}
+
+// answers are such as a server gives, good ones and bad ones.
+func answers(t *testing.T) map[string]judged {
+	t.Helper()
 	const jsonType, problemType = "application/json; charset=utf-8", "application/problem+json"
 	file := map[string]string{
 		"Accept-Ranges": "bytes", "Content-Disposition": `attachment; filename="a"`, "ETag": `"x"`,
@@ -97,11 +122,7 @@ func TestContract_AllowsWhatTheDescriptionSaysAndNothingElse(t *testing.T) {
 		"Repr-Digest": "sha-256=:uU0nuZNNPgilLlLX2n2r+sSE7+N6U4DukIj3rOLvzek=:",
 	}
 	retry := map[string]string{"Retry-After": "5"}
-	for name, c := range map[string]struct {
-		method, path string
-		answer       answer
-		want         string // part of the message; empty when allowed
-	}{
+	return map[string]judged{
 		"good overview":          {"GET", SomeTransfer, answer{200, jsonType, nil, overview(t, nil)}, ""},
 		"wrong type":             {"GET", SomeTransfer, answer{200, jsonType, nil, overview(t, func(m map[string]any) { m["fileTransferSize"] = "12" })}, "fileTransferSize"},
 		"unknown field":          {"GET", SomeTransfer, answer{200, jsonType, nil, overview(t, func(m map[string]any) { m["fileSize"] = 12 })}, "fileSize"},
@@ -147,18 +168,6 @@ func TestContract_AllowsWhatTheDescriptionSaysAndNothingElse(t *testing.T) {
 		"health":                 {"GET", "/health", answer{200, "text/plain; charset=utf-8", nil, "Environment properly configured"}, ""},
 		"time span":              {"GET", "/broker/api/v1/resource/r", answer{200, jsonType, nil, resourceBody("30.00:00:00")}, ""},
 		"ISO time span":          {"GET", "/broker/api/v1/resource/r", answer{200, jsonType, nil, resourceBody("P30D")}, "pattern"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			v := &verdict{TB: t}
-			Validated(v, c.answer).ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), c.method, c.path, nil))
-			if c.want == "" {
-				require.Empty(t, v.text)
-				return
-			}
-			require.Contains(t, v.text, c.want)
-			t.Log(v.text)
-		})
 	}
 }
 

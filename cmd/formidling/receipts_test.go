@@ -179,14 +179,7 @@ func TestReceiptVerify_FailsForACutBundleAndAuditVerifyForACutDatabase(t *testin
 	require.Contains(t, whole.Out.String(), "All of it is consistent.")
 	require.NotContains(t, whole.Out.String(), "valid")
 
-	raw, err := os.ReadFile(file)
-	require.NoError(t, err)
-	var b map[string]any
-	require.NoError(t, json.Unmarshal(raw, &b))
-	b["receipts"] = b["receipts"].([]any)[:8]
-	raw, err = json.Marshal(b)
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(file, raw, 0o600))
+	cutTo(t, file, 8)
 	verify := testenv.Run(t, "formidling", nil, "receipt", "verify", file)
 	require.Equal(t, 1, verify.Wait())
 	require.Contains(t, verify.Out.String(), "8 receipts are here, and 9 were stated")
@@ -209,11 +202,33 @@ func TestReceiptVerify_FailsForACutBundleAndAuditVerifyForACutDatabase(t *testin
 	require.Zero(t, code, said)
 	require.Contains(t, said, "The log is whole")
 	i.api.Kill()
+	takeNewestLeafBack(t, db)
+	code, said = audit("--checkpoint", kept)
+	require.Equal(t, 1, code, said)
+	require.Contains(t, said, "the log was cut")
+}
+
+// cutTo leaves the first receipts of a bundle in its file.
+func cutTo(t *testing.T, file string, receipts int) {
+	t.Helper()
+	raw, err := os.ReadFile(file)
+	require.NoError(t, err)
+	var b map[string]any
+	require.NoError(t, json.Unmarshal(raw, &b))
+	b["receipts"] = b["receipts"].([]any)[:receipts]
+	raw, err = json.Marshal(b)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(file, raw, 0o600))
+}
+
+// takeNewestLeafBack does what the owner of the database can: it deletes the newest leaf of the log, and everything that
+// tells of it.
+func takeNewestLeafBack(t *testing.T, db *sql.DB) {
+	t.Helper()
 	for _, table := range []string{"log_leaves", "log_checkpoints", "signed_receipts", "audit_entries"} {
-		_, err = db.ExecContext(t.Context(), "ALTER TABLE "+table+" DISABLE TRIGGER ALL")
+		_, err := db.ExecContext(t.Context(), "ALTER TABLE "+table+" DISABLE TRIGGER ALL")
 		require.NoError(t, err)
 	}
-	// the owner of the database takes the newest leaf back, and everything that tells of it
 	for _, cut := range []string{
 		"DELETE FROM log_checkpoints WHERE size = (SELECT size FROM log_states)",
 		"UPDATE log_states SET size = size - 1",
@@ -222,10 +237,7 @@ func TestReceiptVerify_FailsForACutBundleAndAuditVerifyForACutDatabase(t *testin
 			" FROM log_leaves l WHERE l.idx = (SELECT max(idx) FROM log_leaves) AND l.subject = c.transfer_id::text",
 		"DELETE FROM log_leaves WHERE idx = (SELECT max(idx) FROM log_leaves)",
 	} {
-		_, err = db.ExecContext(t.Context(), cut)
+		_, err := db.ExecContext(t.Context(), cut)
 		require.NoError(t, err, cut)
 	}
-	code, said = audit("--checkpoint", kept)
-	require.Equal(t, 1, code, said)
-	require.Contains(t, said, "the log was cut")
 }

@@ -5,10 +5,13 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -100,4 +103,97 @@ func (c minioClient) do(ctx context.Context, method, path string, from io.Reader
 	r.Header.Set("X-Amz-Content-Sha256", payload)
 	r.Header.Set("Authorization", fmt.Sprintf("AWS4-HMAC-SHA256 Credential=%s/%s,SignedHeaders=%s,Signature=%x", minioUser, scope, signed, key))
 	return send(wire, r)
+}
+
+// nginxConfig stores by PUT and serves static files, in one process, so that its CPU and memory are all of it.
+const nginxConfig = `daemon off; master_process off; pid %[1]s/pid; error_log %[1]s/error.log;
+events { worker_connections 64; }
+http {
+  access_log off; sendfile on; tcp_nopush on; client_max_body_size 0; client_body_buffer_size 1m;
+  client_body_temp_path %[1]s/body; proxy_temp_path %[1]s/t1; fastcgi_temp_path %[1]s/t2; uwsgi_temp_path %[1]s/t3; scgi_temp_path %[1]s/t4;
+  server { listen 127.0.0.1:%[2]d; root %[1]s/files; location / { dav_methods PUT DELETE; } }
+}
+`
+
+// startNginx runs Debian's nginx. It neither hashes nor syncs.
+func (l *lab) startNginx(ctx context.Context, part string) (*byteServer, error) {
+	program, err := exec.LookPath("nginx")
+	if err != nil {
+		if program = "/usr/sbin/nginx"; !exists(program) {
+			return nil, errors.New("start nginx: it is not installed; run scripts/ensure-bench-peers")
+		}
+	}
+	port, err := testenv.FreePort()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := l.freshDir(part + "-nginx")
+	if err != nil {
+		return nil, err
+	}
+	config := filepath.Join(dir, "nginx.conf")
+	err = errors.Join(os.Mkdir(filepath.Join(dir, "files"), 0o700), os.WriteFile(config, fmt.Appendf(nil, nginxConfig, dir, port), 0o600))
+	if err != nil {
+		return nil, err
+	}
+	base := "http://127.0.0.1:" + strconv.Itoa(port)
+	p, err := l.startProgram(ctx, part+"-nginx", base, exec.Command(program, "-p", dir, "-c", config, "-e", filepath.Join(dir, "error.log")))
+	if err != nil {
+		return nil, err
+	}
+	c := fileClient{base, "PUT"}
+	return &byteServer{
+		name: "nginx, and fsync", process: p, unsynced: filepath.Join(dir, "files"),
+		upload: c.upload, fetch: c.download, discard: c.discard,
+	}, nil
+}
+
+func exists(file string) bool {
+	_, err := os.Stat(file)
+	return err == nil
+}
+
+// startTusd runs the reference server of tus on a directory. It neither hashes nor syncs.
+func (l *lab) startTusd(ctx context.Context, part string) (*byteServer, error) {
+	program, err := testenv.Program("tusd")
+	if err != nil {
+		return nil, fmt.Errorf("%w, or make bin/tusd", err)
+	}
+	port, err := testenv.FreePort()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := l.freshDir(part + "-tusd")
+	if err != nil {
+		return nil, err
+	}
+	base := "http://127.0.0.1:" + strconv.Itoa(port) + "/files/"
+	p, err := l.startProgram(ctx, part+"-tusd", base, exec.Command(program, "-upload-dir", dir, "-host", "127.0.0.1", "-port", strconv.Itoa(port)))
+	if err != nil {
+		return nil, err
+	}
+	c, file := tusClient{http: wire}, ""
+	return &byteServer{
+		name: "tusd, and fsync", process: p, unsynced: dir,
+		upload: func(ctx context.Context, size int64) (err error) {
+			file, err = c.single(ctx, base, size)
+			return err
+		},
+		fetch:   func(ctx context.Context, size int64) error { return fetchURL(ctx, file, size) },
+		discard: func(ctx context.Context) error { _, err := c.do(ctx, http.MethodDelete, file, nil, 0); return err },
+	}, nil
+}
+
+// fetchURL reads a file that needs no login, and fails when its size is another.
+func fetchURL(ctx context.Context, url string, size int64) error {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	response, err := send(wire, r)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = response.Body.Close() }()
+	return drain(response.Body, size)
 }
