@@ -22,8 +22,8 @@ const (
 	hooksLate = 30 * time.Second
 )
 
-// told measures how soon a recipient's endpoint is told of a file, while transfers come at a steady rate.
-func told(ctx context.Context, l *lab) (result, error) {
+// notified measures how soon a recipient's endpoint is told of a file, while transfers come at a steady rate.
+func notified(ctx context.Context, l *lab) (result, error) {
 	r := result{Tables: []table{{
 		title:   fmt.Sprintf("last byte accepted → webhook at the recipient, %d transfers/s", hooksRate),
 		columns: []string{"", "transfers", "p50 ms", "p99 ms", "max ms", "of it after the event p50", "p99 ms", "told twice"},

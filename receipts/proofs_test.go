@@ -45,7 +45,7 @@ func (p prover) sign(t testing.TB, of models.Party, id uuid.UUID, sha256 string)
 func (b *bundle) state(id uuid.UUID, kind models.StatementKind, p models.BundledProof) {
 	b.t.Helper()
 	st := models.Statement{TransferID: id, Party: p.Party, Kind: kind, SHA256: p.SHA256, Proof: p.JWS, Actor: models.ReceiptActor{Organisation: p.Party}}
-	require.NoError(b.t, b.State(b.t.Context(), st))
+	require.NoError(b.t, b.AppendStatement(b.t.Context(), st))
 }
 
 func (b *bundle) settle(id uuid.UUID) {

@@ -90,7 +90,7 @@ func TestSettle_SignsWhatWaitsLongestFirst(t *testing.T) {
 		require.NoError(t, err)
 		require.Empty(t, none)
 		for n, id := range []uuid.UUID{newer, older} {
-			require.NoError(t, b.State(ctx, models.Statement{TransferID: id, Party: bob, Kind: models.StatementAcknowledgement, Text: string(rune('a' + n))}))
+			require.NoError(t, b.AppendStatement(ctx, models.Statement{TransferID: id, Party: bob, Kind: models.StatementAcknowledgement, Text: string(rune('a' + n))}))
 		}
 		with, err := b.TransfersWithFacts(ctx, nil, 10)
 		require.NoError(t, err)

@@ -18,7 +18,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/formidling/formidling/internal/places"
+	"github.com/formidling/formidling/internal/semaphore"
 	"github.com/formidling/formidling/models"
 )
 
@@ -49,8 +49,8 @@ type Options struct {
 type Sender struct {
 	keys          *Keys
 	secure, plain *http.Client
-	hosts         *places.Places[string]
-	parties       *places.Places[models.Party]
+	hosts         *semaphore.Keyed[string]
+	parties       *semaphore.Keyed[models.Party]
 	now           func() time.Time
 }
 
@@ -58,7 +58,7 @@ type Sender struct {
 func NewSender(k *Keys, g *Guard, o Options) *Sender {
 	s := &Sender{
 		keys: k, now: o.Now,
-		hosts: places.New[string](0, cmp.Or(o.PerHost, 4)), parties: places.New[models.Party](0, cmp.Or(o.PerParty, 8)),
+		hosts: semaphore.New[string](0, cmp.Or(o.PerHost, 4)), parties: semaphore.New[models.Party](0, cmp.Or(o.PerParty, 8)),
 	}
 	if s.now == nil {
 		s.now = time.Now
@@ -89,7 +89,7 @@ func (s *Sender) Send(ctx context.Context, m models.Message) (models.Answer, err
 	if u.Scheme == "http" {
 		client = s.plain
 	}
-	leave, free := places.Both(s.hosts, hostOf(u), s.parties, m.Party)
+	leave, free := semaphore.Both(s.hosts, hostOf(u), s.parties, m.Party)
 	if !free {
 		return models.Answer{Busy: true}, nil
 	}

@@ -126,7 +126,7 @@ func TestReceiptLog_MakesReceiptsOfFactsThatNoWorkflowActsOn(t *testing.T) {
 	require.NoError(t, r.confirm(t, s, bob))
 	r.ended(t, workflows.TransferID(s.ID))
 	st := models.Statement{TransferID: s.ID, Party: bob, Kind: models.StatementAcknowledgement, Text: "afterwards"}
-	require.NoError(t, r.State(t.Context(), st))
+	require.NoError(t, r.AppendStatement(t.Context(), st))
 	require.Eventually(t, func() bool {
 		names := r.eventsOf(t, s)
 		return names[len(names)-1] == "BusinessAcknowledgement"

@@ -14,7 +14,7 @@ import (
 
 	"github.com/formidling/formidling/api/contract"
 	"github.com/formidling/formidling/api/web"
-	"github.com/formidling/formidling/internal/places"
+	"github.com/formidling/formidling/internal/semaphore"
 	"github.com/formidling/formidling/models"
 )
 
@@ -224,8 +224,8 @@ func (h *Handler) Listening(p models.Party) int {
 // listenForEvents takes a place among those who wait: models.ErrTooManyListeners when all are taken, or too many of them
 // by one organisation.
 func (h *Handler) listenForEvents(p models.Party) (wake <-chan struct{}, leave func(), err error) {
-	release, room := h.listeners.Take(p)
-	if room != places.Free || h.EventListeners <= 0 {
+	release, outcome := h.listeners.Acquire(p)
+	if outcome != semaphore.Free || h.EventListeners <= 0 {
 		return nil, nil, models.ErrTooManyListeners
 	}
 	wake, stop := h.Feed.WatchEvents(p)

@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/formidling/formidling/internal/places"
+	"github.com/formidling/formidling/internal/semaphore"
 	"github.com/formidling/formidling/models"
 )
 
@@ -78,7 +78,7 @@ type Settings struct {
 type Handler struct {
 	Ports
 	Settings
-	listeners *places.Places[models.Party] // who waits for events
+	listeners *semaphore.Keyed[models.Party] // who waits for events
 }
 
 // listenersShare is the part of all listeners that one organisation may have.
@@ -87,5 +87,5 @@ const listenersShare = 4
 // New makes the handlers of events.
 func New(p Ports, s Settings) *Handler {
 	each := max(1, s.EventListeners/listenersShare)
-	return &Handler{Ports: p, Settings: s, listeners: places.New[models.Party](s.EventListeners, each)}
+	return &Handler{Ports: p, Settings: s, listeners: semaphore.New[models.Party](s.EventListeners, each)}
 }

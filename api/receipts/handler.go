@@ -11,7 +11,7 @@ import (
 
 // Store is what was receipted and what happened, and takes what parties say.
 type Store interface {
-	State(ctx context.Context, st models.Statement) error
+	AppendStatement(ctx context.Context, st models.Statement) error
 	ReceiptsOf(ctx context.Context, transfer uuid.UUID, viewer models.Party, after, limit int) (models.ReceiptChain, []models.IssuedReceipt, error)
 	ListReceipts(ctx context.Context, q models.ReceiptQuery) ([]models.IssuedReceipt, error)
 	ReceivedReceipts(ctx context.Context, transfer uuid.UUID, viewer models.Party, after, limit int) ([]models.IssuedReceipt, error)

@@ -97,7 +97,7 @@ func (h *Handler) state(ctx context.Context, v models.TransferView, by models.Ca
 	}
 	if claim.SHA256 != "" && claim.SHA256 != content {
 		st.Kind, st.Proof = models.StatementMismatch, "" // whatever it signs is not this content
-		if err := h.Receipts.State(ctx, st); err != nil && !errors.Is(err, models.ErrSaidEnough) {
+		if err := h.Receipts.AppendStatement(ctx, st); err != nil && !errors.Is(err, models.ErrSaidEnough) {
 			return err
 		}
 		return models.ErrOtherContent // however often it was said: this confirms nothing
@@ -111,7 +111,7 @@ func (h *Handler) state(ctx context.Context, v models.TransferView, by models.Ca
 		}
 		st.SHA256 = content
 	}
-	return h.Receipts.State(ctx, st)
+	return h.Receipts.AppendStatement(ctx, st)
 }
 
 // CheckSubmission checks what a sender signed with its own certificate for a submission.

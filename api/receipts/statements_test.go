@@ -24,7 +24,7 @@ func TestConfirm_OfOtherContentIsRefusedHoweverOften(t *testing.T) {
 	for n := 0; said == nil; n++ {
 		require.LessOrEqual(t, n, 100)
 		st.SHA256 = apitest.SHA256Hex([]byte(jsonNumber(int64(n))))
-		said = r.Store.State(t.Context(), st)
+		said = r.Store.AppendStatement(t.Context(), st)
 	}
 	require.ErrorIs(t, said, models.ErrSaidEnough)
 	body := apitest.ToJSON(t, map[string]any{"sha256": apitest.SHA256Hex([]byte("one more"))})

@@ -50,7 +50,7 @@ var outside = []string{"database/sql", "net", "net/http", "os", "os/exec", "os/s
 var Rooms = []Room{
 	{Dir: "models", Foreign: []string{uuid}, NotStd: outside},
 	{Dir: "internal/crc32c"},
-	{Dir: "internal/places"},
+	{Dir: "internal/semaphore"},
 	{Dir: "internal/settings", Ours: []string{"models"}},
 	{Dir: "internal/docs"},
 	{Dir: "internal/layers"},
@@ -68,7 +68,7 @@ var Rooms = []Room{
 		Dir: "objects", Ours: []string{"models", "internal/crc32c"}, Foreign: []string{cloud, googleAPI, gax, xsync, xsys},
 		TestsOurs: []string{"internal/gcsemu"}, TestsForeign: []string{"github.com/fsouza/fake-gcs-server"},
 	},
-	{Dir: "webhook", Ours: []string{"models", "internal/places"}, Foreign: []string{"code.dny.dev/ssrf"}, TestsForeign: []string{uuid}},
+	{Dir: "webhook", Ours: []string{"models", "internal/semaphore"}, Foreign: []string{"code.dny.dev/ssrf"}, TestsForeign: []string{uuid}},
 	{
 		Dir: "receipts", Ours: []string{"models", "identity"}, Foreign: []string{jose, uuid, tlog},
 		TestsOurs: []string{"identity/testpki", "internal/testenv", "objects", "store"},
@@ -114,13 +114,13 @@ var Rooms = []Room{
 	{Dir: "api/contract", Foreign: []string{gin, runtime}},
 	{Dir: "api/contract/accessgen", Foreign: []string{openapi}},
 	{Dir: "api/web", Ours: []string{"models", "api/contract"}, Foreign: []string{gin, runtime}},
-	{Dir: "api/bytepath", Ours: []string{"models", "internal/places"}, Foreign: []string{gin}},
+	{Dir: "api/bytepath", Ours: []string{"models", "internal/semaphore"}, Foreign: []string{gin}},
 	{
 		Dir: "api/registry", Ours: []string{"models", "identity", "api/contract", "api/web"}, Foreign: []string{gin, uuid},
 		TestsOurs: []string{"api/apitest"},
 	},
 	{
-		Dir: "api/events", Ours: []string{"models", "internal/places", "api/contract", "api/web", "api/bytepath"}, Foreign: []string{gin, uuid},
+		Dir: "api/events", Ours: []string{"models", "internal/semaphore", "api/contract", "api/web", "api/bytepath"}, Foreign: []string{gin, uuid},
 		TestsOurs: []string{"api/apitest"},
 	},
 	{

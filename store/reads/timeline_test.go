@@ -78,7 +78,7 @@ func (l *life) steps(rt *rapid.T) map[string]func() {
 		},
 		"say": func() {
 			st := models.Statement{TransferID: l.id, Party: who, Kind: models.StatementAcknowledgement, Text: uuid.NewString()}
-			if l.State(context.Background(), st) == nil {
+			if l.AppendStatement(context.Background(), st) == nil {
 				l.count(0, 0, models.TimelineStatement)
 			}
 		},

@@ -17,9 +17,9 @@ import (
 // maxStatements bounds what is kept of one party's words about one transfer.
 const maxStatements = 100
 
-// State appends the fact that a party said something about a transfer. Who says the same again has said it once.
+// AppendStatement appends the fact that a party said something about a transfer. Who says the same again has said it once.
 // models.ErrSaidEnough when it has said too much already.
-func (s *Receipts) State(ctx context.Context, st models.Statement) error {
+func (s *Receipts) AppendStatement(ctx context.Context, st models.Statement) error {
 	id, err := uuid.NewV7()
 	if err != nil {
 		return err

@@ -49,7 +49,7 @@ func TestLogDue_TellsWhateverIsLeftToDo(t *testing.T) {
 		require.True(t, due(false), "what was handed over has no receipt, with keys or without")
 		require.NoError(t, b.ReceiptFacts(ctx, id))
 		require.False(t, due(false))
-		require.NoError(t, b.State(ctx, models.Statement{TransferID: id, Party: storetest.Bob, Kind: models.StatementAcknowledgement, Text: "x"}))
+		require.NoError(t, b.AppendStatement(ctx, models.Statement{TransferID: id, Party: storetest.Bob, Kind: models.StatementAcknowledgement, Text: "x"}))
 		require.True(t, due(false))
 		require.NoError(t, b.ReceiptFacts(ctx, id))
 		require.NoError(t, b.Note(ctx, models.Notification{TransferID: id, Party: storetest.Bob, Channel: "webhook"}))

@@ -31,7 +31,7 @@ func TestReceipts_TellAWholeLife(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, b.EndAccess(ctx, access, 3))
 		st := models.Statement{TransferID: id, Party: storetest.Bob, Kind: models.StatementConfirmation, Status: "ok", Text: "thanks", Actor: *models.NewReceiptActor(storetest.By(storetest.Bob, "bob's"))}
-		require.NoError(t, b.State(ctx, st))
+		require.NoError(t, b.AppendStatement(ctx, st))
 		_, err = b.ConfirmDelivery(ctx, id, storetest.Bob)
 		require.NoError(t, err)
 		_, err = b.ConfirmDelivery(ctx, id, storetest.Bob)
@@ -95,7 +95,7 @@ func TestReceipts_TellOfRefusalCancellationAndFailure(t *testing.T) {
 
 		cancelled := b.Publish(t, storetest.Bob)
 		st := models.Statement{TransferID: cancelled, Party: storetest.Alice, Kind: models.StatementCancellation, Actor: *models.NewReceiptActor(storetest.By(storetest.Alice, "a"))}
-		require.NoError(t, b.State(ctx, st))
+		require.NoError(t, b.AppendStatement(ctx, st))
 		require.NoError(t, b.CancelTransfer(ctx, cancelled))
 		got := b.Entries(t, cancelled)
 		require.Equal(t, "TransferCancellation", storetest.ReceiptNames(got)[len(got)-1])
@@ -184,8 +184,8 @@ func TestReceiptFacts_BecomeReceiptsOnce(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, b.PurgeTransfer(ctx, id))
 		st := models.Statement{TransferID: id, Party: storetest.Bob, Kind: models.StatementAcknowledgement, Status: "validationFailed", Actor: *models.NewReceiptActor(storetest.As(storetest.Bob))}
-		require.NoError(t, b.State(ctx, st))
-		require.NoError(t, b.State(ctx, st), "the same again is said once")
+		require.NoError(t, b.AppendStatement(ctx, st))
+		require.NoError(t, b.AppendStatement(ctx, st), "the same again is said once")
 		require.NoError(t, b.ReceiptFacts(ctx, id))
 		all := storetest.ReceiptNames(b.Entries(t, id))
 		require.Equal(t, []string{"ContentHandover 310000035", "ContentAccessTracking 310000035", "ContentPurge", "BusinessAcknowledgement 310000035"}, all[len(all)-4:])
@@ -195,18 +195,18 @@ func TestReceiptFacts_BecomeReceiptsOnce(t *testing.T) {
 	})
 }
 
-func TestState_KeepsABoundedNumberOfWords(t *testing.T) {
+func TestAppendStatement_KeepsABoundedNumberOfWords(t *testing.T) {
 	storetest.OnBoth(t, func(t *testing.T, b *storetest.Bundle) {
 		id := b.Publish(t, storetest.Bob)
 		st := models.Statement{TransferID: id, Party: storetest.Bob, Kind: models.StatementAcknowledgement}
 		for n := range receipts.MaxStatements {
 			st.Text = time.Duration(n).String()
-			require.NoError(t, b.State(t.Context(), st))
+			require.NoError(t, b.AppendStatement(t.Context(), st))
 		}
 		st.Text = "one more"
-		require.ErrorIs(t, b.State(t.Context(), st), models.ErrSaidEnough)
+		require.ErrorIs(t, b.AppendStatement(t.Context(), st), models.ErrSaidEnough)
 		st.Party = storetest.Alice
-		require.NoError(t, b.State(t.Context(), st))
+		require.NoError(t, b.AppendStatement(t.Context(), st))
 	})
 }
 

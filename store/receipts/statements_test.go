@@ -14,7 +14,7 @@ import (
 func say(b *storetest.Bundle, t testing.TB, id uuid.UUID, proof, thumbprint string) {
 	t.Helper()
 	st := models.Statement{TransferID: id, Party: storetest.Bob, Kind: models.StatementConfirmation, Proof: proof, Actor: *models.NewReceiptActor(storetest.By(storetest.Bob, thumbprint))}
-	require.NoError(t, b.State(t.Context(), st))
+	require.NoError(t, b.AppendStatement(t.Context(), st))
 }
 
 // spoken names bob's receipts and the proof that each tells of.
@@ -92,7 +92,7 @@ func TestCancel_OfManyRequestsHasOneReceipt(t *testing.T) {
 		id := b.Publish(t, storetest.Bob)
 		for _, who := range []string{"a", "b"} {
 			st := models.Statement{TransferID: id, Party: storetest.Alice, Kind: models.StatementCancellation, Actor: *models.NewReceiptActor(storetest.By(storetest.Alice, who))}
-			require.NoError(t, b.State(t.Context(), st))
+			require.NoError(t, b.AppendStatement(t.Context(), st))
 		}
 		require.NoError(t, b.CancelTransfer(t.Context(), id))
 		got := b.Entries(t, id)

@@ -59,7 +59,7 @@ func delegatedLife(b *storetest.Bundle, t *testing.T) (id uuid.UUID, versions ma
 	require.NoError(t, err)
 	require.NoError(t, b.EndAccess(ctx, access, 3))
 	st := models.Statement{TransferID: id, Party: storetest.Bob, Kind: models.StatementConfirmation, Actor: *models.NewReceiptActor(through(storetest.Bob, "bob's vendor's"))}
-	require.NoError(t, b.State(ctx, st))
+	require.NoError(t, b.AppendStatement(ctx, st))
 	_, err = b.ConfirmDelivery(ctx, id, storetest.Bob)
 	require.NoError(t, err)
 	return id, versions
@@ -158,7 +158,7 @@ func TestTimeline_NamesTheCredentialsThatTheViewerMaySee(t *testing.T) {
 
 		other := b.Accept(t, storetest.Bob)
 		st := models.Statement{TransferID: other, Party: storetest.Alice, Kind: models.StatementCancellation, AsSender: true, Actor: *models.NewReceiptActor(through(storetest.Alice, "x"))}
-		require.NoError(t, b.State(t.Context(), st))
+		require.NoError(t, b.AppendStatement(t.Context(), st))
 		require.NoError(t, b.CancelTransfer(t.Context(), other))
 		id = other
 		require.Equal(t, acting{vendor, "certificate", "x"}, seen(storetest.Alice)["Cancelled"])
