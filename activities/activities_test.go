@@ -67,9 +67,12 @@ func TestVerifyContent_ComparesWithWhatWasDeclaredAndWithWhatIsStored(t *testing
 	t.Parallel()
 	other := uint32(8)
 	for fault, spoil := range map[string][]func(*fake){
-		"":                   {func(*fake) {}, func(f *fake) { f.transfer.DeclaredMD5 = "" }, func(f *fake) { f.stored.CRC32C = nil }},
-		models.FaultChecksum: {func(f *fake) { f.content.MD5 = "x" }, func(f *fake) { f.content.SHA256 = "x" }},
-		models.FaultSize:     {func(f *fake) { f.transfer.MaxFileSize = 9 }},
+		"": {func(*fake) {}, func(f *fake) { f.transfer.DeclaredMD5 = "" }, func(f *fake) { f.stored.CRC32C = nil }},
+		models.FaultChecksum: {
+			func(f *fake) { f.content.MD5 = "x" }, func(f *fake) { f.content.SHA256 = "x" },
+			func(f *fake) { f.transfer.DeclaredMD5, f.content.SHA256 = "", "x" }, func(f *fake) { f.transfer.DeclaredSHA256, f.content.MD5 = "", "x" },
+		},
+		models.FaultSize: {func(f *fake) { f.transfer.MaxFileSize = 9 }},
 		models.FaultStored: {
 			func(f *fake) { f.stored.Size = 9 }, func(f *fake) { f.stored.Generation = 3 },
 			func(f *fake) { f.stored.CRC32C = &other }, func(f *fake) { f.statErr = models.ErrObjectNotFound },

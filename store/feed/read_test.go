@@ -88,3 +88,24 @@ func TestEventsAfter_FindsWhatASimpleFilterFinds(t *testing.T) {
 		require.NotEmpty(t, got)
 	})
 }
+
+// Whether an organisation was notified is nobody else's business, nor is how many events it has.
+func TestEventPosition_IsOfOnesOwnEventsOnly(t *testing.T) {
+	storetest.OnBoth(t, func(t *testing.T, b *storetest.Bundle) {
+		b.Publish(t, storetest.Bob)
+		for _, party := range []models.Party{storetest.Alice, storetest.Bob} {
+			events, err := b.EventsAfter(t.Context(), party, 0, models.EventFilter{}, 10)
+			require.NoError(t, err)
+			require.NotEmpty(t, events)
+			for _, e := range events {
+				at, err := b.EventPosition(t.Context(), party, e.ID)
+				require.NoError(t, err)
+				require.Equal(t, e.Seq, at)
+				_, err = b.EventPosition(t.Context(), storetest.Carol, e.ID)
+				require.ErrorIs(t, err, models.ErrNoSuchEvent)
+			}
+		}
+		_, err := b.EventPosition(t.Context(), storetest.Alice, uuid.New())
+		require.ErrorIs(t, err, models.ErrNoSuchEvent)
+	})
+}

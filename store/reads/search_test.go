@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"math/rand"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/formidling/formidling/models"
+	"github.com/formidling/formidling/store"
 	"github.com/formidling/formidling/store/storetest"
 )
 
@@ -149,4 +151,49 @@ func TestSearchTransfers_FindsASendersReference(t *testing.T) {
 			require.Equal(t, []uuid.UUID{ids[1]}, page.IDs)
 		}
 	})
+}
+
+func TestSearchTransfers_LooksInOneServiceOnly(t *testing.T) {
+	storetest.OnBoth(t, func(t *testing.T, b *storetest.Bundle) {
+		const other = "customs-files"
+		_, err := b.PutResource(t.Context(), storetest.As(storetest.Owner), other, models.ResourcePatch{}, storetest.Always)
+		require.NoError(t, err)
+		for p, send := range map[models.Party]bool{storetest.Alice: true, storetest.Bob: false} {
+			g := models.Grant{ResourceID: other, Organisation: p, Terms: models.Terms{Effect: models.EffectAllow, MaySend: send, MayReceive: !send}}
+			_, _, err := b.PutGrant(t.Context(), storetest.As(storetest.Owner), g, storetest.Always)
+			require.NoError(t, err)
+		}
+		here := b.Accept(t, storetest.Bob)
+		there := storetest.Submission(storetest.Bob)
+		there.ResourceID = other
+		_, err = b.AcceptTransfer(t.Context(), there, "run", time.Hour)
+		require.NoError(t, err)
+		for _, caller := range []models.Party{storetest.Alice, storetest.Bob} {
+			for service, id := range map[string]uuid.UUID{storetest.Service: here, other: there.ID} {
+				require.Equal(t, []uuid.UUID{id}, collect(t, b, models.Search{Caller: caller, ResourceID: service, Limit: 10}), "%s in %s", caller, service)
+			}
+			require.Empty(t, collect(t, b, models.Search{Caller: caller, ResourceID: "unknown", Limit: 10}))
+		}
+	})
+}
+
+// Many transfers may be made at one moment; then their ids decide, on both sides of a page.
+func TestSearchTransfers_PagesThroughOneMoment(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	s, err := store.Open("sqlite:"+filepath.Join(t.TempDir(), "test.db"), store.Options{Now: func() time.Time { return at }})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	b := storetest.Prepare(t, &storetest.Bundle{Store: s})
+	b.Grant(t, storetest.Alice, true, true)
+	ids := make([]uuid.UUID, 9)
+	for i := range ids {
+		ids[i] = b.Accept(t, []models.Party{storetest.Alice, storetest.Bob}[i%2])
+	}
+	slices.SortFunc(ids, func(a, b uuid.UUID) int { return slices.Compare(a[:], b[:]) })
+	q := models.Search{Caller: storetest.Alice, ResourceID: storetest.Service, Limit: 2, Ascending: true}
+	require.Equal(t, ids, collect(t, b, q))
+	slices.Reverse(ids)
+	q.Ascending = false
+	require.Equal(t, ids, collect(t, b, q))
 }

@@ -350,3 +350,19 @@ func TestLookAs_IsForSuppliersWhatWasDelegated(t *testing.T) {
 		require.ErrorIs(t, mayLook(storetest.Service, stated), models.ErrSupplierRefused, "whoever vouches for it")
 	})
 }
+
+func TestCheckCaller_KnowsWhenADelegationHolds(t *testing.T) {
+	storetest.OnBoth(t, func(t *testing.T, b *storetest.Bundle) {
+		by := models.Caller{Party: storetest.Alice, Supplier: storetest.Carol}
+		from := b.Clock.Read().Add(time.Hour)
+		until := from.Add(time.Hour)
+		d := models.Delegation{Supplier: storetest.Carol, MayReceive: true, ValidFrom: &from, ValidTo: &until}
+		_, _, err := b.PutDelegation(t.Context(), storetest.As(storetest.Alice), d, storetest.Always)
+		require.NoError(t, err)
+		require.ErrorIs(t, b.CheckCaller(t.Context(), by), models.ErrUnauthenticated, "it does not hold yet")
+		b.Clock.Advance(90 * time.Minute)
+		require.NoError(t, b.CheckCaller(t.Context(), by))
+		b.Clock.Advance(time.Hour)
+		require.ErrorIs(t, b.CheckCaller(t.Context(), by), models.ErrUnauthenticated, "it has expired")
+	})
+}

@@ -165,3 +165,27 @@ func TestTimeline_NamesTheCredentialsThatTheViewerMaySee(t *testing.T) {
 		require.Empty(t, seen(storetest.Bob)["Cancelled"])
 	})
 }
+
+// An expired grant stays in the registry, and gives nothing. A receipt must not name it for what something else gave.
+func TestReceipts_NameNoRightThatHasEnded(t *testing.T) {
+	storetest.OnBoth(t, func(t *testing.T, b *storetest.Bundle) {
+		ctx, owner := t.Context(), storetest.As(storetest.Owner)
+		_, _, err := b.PutAccessList(ctx, owner, models.AccessList{Owner: storetest.Owner, ID: "members", Name: "Members"}, storetest.Always)
+		require.NoError(t, err)
+		_, err = b.ChangeMembers(ctx, owner, "members", models.MemberChange{Put: []models.AccessListMember{{Organisation: storetest.Alice}, {Organisation: storetest.Bob}}}, storetest.Always)
+		require.NoError(t, err)
+		both := models.Terms{Effect: models.EffectAllow, MaySend: true, MayReceive: true}
+		_, _, err = b.PutAccessListConnection(ctx, owner, models.AccessListConnection{ListID: "members", ResourceID: storetest.Service, Terms: both}, storetest.Always)
+		require.NoError(t, err)
+		ended := both
+		ended.ValidTo = new(b.Clock.Read())
+		for _, p := range []models.Party{storetest.Alice, storetest.Bob} {
+			_, _, err = b.PutGrant(ctx, owner, models.Grant{ResourceID: storetest.Service, Organisation: p, Terms: ended}, storetest.Always)
+			require.NoError(t, err)
+		}
+		id := b.Publish(t, storetest.Bob)
+		for _, r := range b.Entries(t, id) {
+			require.Equal(t, "access-list/members", r.Right.By, r.Event.Name())
+		}
+	})
+}
