@@ -1,7 +1,7 @@
 # Formidling. `make` alone prints this help.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo run build test race cover bench bench-large check fmt generate replay-record tidy-check generate-check vet lint layers workflowcheck clean
+.PHONY: help demo run build test race cover bench bench-large check fmt generate replay-record tidy-check generate-check vet lint layers workflowcheck mutants clean
 
 # The gRPC modules of the Cloud Storage client are not used: half the packages, two thirds of the binary.
 export GOFLAGS := -tags=disable_grpc_modules -trimpath
@@ -104,6 +104,10 @@ $(BIN)/golangci-lint:
 
 layers: $(BIN)/golangci-lint ## plant every import that internal/layers forbids, and see the linter name it
 	go run ./internal/layers/plant $(BIN)/golangci-lint
+
+mutants: ## plant bugs that tests must notice, and see which test does; MUTANTS=pattern chooses by name
+	@scripts/ensure-postgres
+	go run ./internal/mutants -name "$(MUTANTS)" $(MUTANTS_FLAGS)
 
 workflowcheck: $(BIN)/workflowcheck
 	$(BIN)/workflowcheck ./workflows/

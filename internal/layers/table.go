@@ -55,6 +55,7 @@ var Rooms = []Room{
 	{Dir: "internal/docs"},
 	{Dir: "internal/layers"},
 	{Dir: "internal/layers/plant", Ours: []string{"internal/layers"}},
+	{Dir: "internal/mutants"},
 	{Dir: "internal/testenv", Foreign: []string{pgx, testify}},
 	{Dir: "internal/testenv/badlink", Foreign: []string{"github.com/Shopify/toxiproxy/v2", "github.com/rs/zerolog", testify}},
 	{Dir: "internal/gcsemu", Ours: []string{"internal/crc32c"}, Foreign: []string{xsys}, TestsForeign: []string{cloud, googleAPI}},
