@@ -29,7 +29,7 @@ const (
 	feedPage   = 50
 )
 
-// feed measures who waits for events: how soon it is told, what waiting costs, and reading among many events.
+// feed measures who waits for events: how soon it is notified, what waiting costs, and reading among many events.
 func feed(ctx context.Context, l *lab) (result, error) {
 	var r result
 	err := l.feedOn(ctx, "embedded (SQLite)", "feed", "", &r)
@@ -66,11 +66,11 @@ func (l *lab) feedOn(ctx context.Context, name, directory, database string, r *r
 // patient is the client of those who wait: thousands of them must not need large buffers.
 var patient = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 1 << 16, DisableCompression: true}}
 
-// toldEvent is one event as a client reads it.
-type toldEvent struct{ ID, Type, ResourceInstance string }
+// readEvent is one event as a client reads it.
+type readEvent struct{ ID, Type, ResourceInstance string }
 
 // events reads the feed behind an id.
-func (o *organisation) events(ctx context.Context, by *http.Client, query string) ([]toldEvent, error) {
+func (o *organisation) events(ctx context.Context, by *http.Client, query string) ([]readEvent, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(o.base, "/broker/api/v1")+"/events/api/v1/events?"+query, nil)
 	if err != nil {
 		return nil, err
@@ -84,35 +84,35 @@ func (o *organisation) events(ctx context.Context, by *http.Client, query string
 	if response.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("read events: %s", response.Status)
 	}
-	var events []toldEvent
+	var events []readEvent
 	return events, json.NewDecoder(response.Body).Decode(&events)
 }
 
-// bell notes when something happened to a transfer.
-type bell struct {
+// moments are when something happened to transfers.
+type moments struct {
 	mu sync.Mutex
 	at map[string]time.Time
 }
 
-func (b *bell) ring(id string, at time.Time) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.at[id] = at
+func (m *moments) note(id string, at time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.at[id] = at
 }
 
 // feedLatency sends transfers at a steady rate and measures from the last byte sent to the recipient's long poll.
 func (l *lab) feedLatency(ctx context.Context, b *broker, name string, r *result) error {
-	l.say("told of files, %d transfers/s, %s", feedRate, name)
+	l.say("notified of files, %d transfers/s, %s", feedRate, name)
 	sender, recipient, err := b.pair()
 	if err != nil {
 		return err
 	}
-	sent, told := bell{at: map[string]time.Time{}}, bell{at: map[string]time.Time{}}
+	sent, notified := moments{at: map[string]time.Time{}}, moments{at: map[string]time.Time{}}
 	total := max(feedRate, int(l.loadTime.Seconds()*feedRate))
 	listening, stop := context.WithCancel(ctx)
 	defer stop()
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return recipient.listen(listening, total, &told) })
+	group.Go(func() error { return recipient.listen(listening, total, &notified) })
 	sending, ctx := errgroup.WithContext(ctx)
 	began := time.Now()
 	for n := range total {
@@ -126,7 +126,7 @@ func (l *lab) feedLatency(ctx context.Context, b *broker, name string, r *result
 			}
 			last := &lastByte{from: &body{left: int64(len(smallFile))}}
 			err = sender.upload(ctx, id, last, int64(len(smallFile)))
-			sent.ring(id, last.at)
+			sent.note(id, last.at)
 			return err
 		})
 	}
@@ -139,17 +139,17 @@ func (l *lab) feedLatency(ctx context.Context, b *broker, name string, r *result
 	}
 	var all sample
 	for id, at := range sent.at {
-		all = append(all, millis(told.at[id].Sub(at)))
+		all = append(all, millis(notified.at[id].Sub(at)))
 	}
-	t := table{title: "last byte sent → recipient told by long poll, " + name, columns: []string{"transfers", "per second", "p50 ms", "p99 ms", "most"}}
+	t := table{title: "last byte sent → recipient notified by long poll, " + name, columns: []string{"transfers", "per second", "p50 ms", "p99 ms", "most"}}
 	t.add(len(all), float64(len(all))/took.Seconds(), all.quantile(0.5), all.quantile(0.99), all.quantile(1))
 	r.Tables = append(r.Tables, t)
-	r.Targets = append(r.Targets, atMost("last byte → recipient told, p99, "+name, all.quantile(0.99), 1000, "ms"))
+	r.Targets = append(r.Targets, atMost("last byte → recipient notified, p99, "+name, all.quantile(0.99), 1000, "ms"))
 	return nil
 }
 
-// listen polls until so many files were told of.
-func (o *organisation) listen(ctx context.Context, files int, told *bell) error {
+// listen polls until it was notified of so many files.
+func (o *organisation) listen(ctx context.Context, files int, notified *moments) error {
 	after := "0"
 	for n := 0; n < files; {
 		events, err := o.events(ctx, patient, "wait=60&size=1000&type=published&after="+after)
@@ -157,7 +157,7 @@ func (o *organisation) listen(ctx context.Context, files int, told *bell) error 
 			return err
 		}
 		for _, e := range events {
-			told.ring(e.ResourceInstance, time.Now())
+			notified.note(e.ResourceInstance, time.Now())
 			after = e.ID
 			n++
 		}

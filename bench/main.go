@@ -67,7 +67,7 @@ var parts = []part{
 	{name: "restart", what: "kill -9 until it serves again", run: restart},
 	{name: "identity", what: "knowing who a request is from", run: login},
 	{name: "rights", what: "deciding who may do what", run: rights},
-	{name: "feed", what: "being told of files, and waiting for that", run: feed},
+	{name: "feed", what: "being notified of files, and waiting for that", run: feed},
 	{name: "webhooks", what: "last byte until a webhook tells the recipient", run: notified},
 	{name: "receipts", what: "signing and verifying receipts, and the log of them", run: receipted},
 	{name: "large", what: "memory during an upload of a very long sparse file", run: large, asked: true},

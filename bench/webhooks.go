@@ -22,13 +22,13 @@ const (
 	hooksLate = 30 * time.Second
 )
 
-// notified measures how soon a recipient's endpoint is told of a file, while transfers come at a steady rate.
+// notified measures how soon a recipient's endpoint is notified of a file, while transfers come at a steady rate.
 func notified(ctx context.Context, l *lab) (result, error) {
 	r := result{Tables: []table{{
 		title:   fmt.Sprintf("last byte accepted → webhook at the recipient, %d transfers/s", hooksRate),
-		columns: []string{"", "transfers", "p50 ms", "p99 ms", "max ms", "of it after the event p50", "p99 ms", "told twice"},
+		columns: []string{"", "transfers", "p50 ms", "p99 ms", "max ms", "of it after the event p50", "p99 ms", "notified twice"},
 	}}}
-	if err := l.toldOn(ctx, &r, "embedded default", ""); err != nil {
+	if err := l.notifiedOn(ctx, &r, "embedded default", ""); err != nil {
 		return r, err
 	}
 	pg, err := testenv.StartPostgres("fsync=on") //nolint:contextcheck // it has a limit of its own
@@ -36,10 +36,10 @@ func notified(ctx context.Context, l *lab) (result, error) {
 		return r, err
 	}
 	defer pg.Stop()
-	return r, l.toldOn(ctx, &r, "PostgreSQL", pg.URL("postgres"))
+	return r, l.notifiedOn(ctx, &r, "PostgreSQL", pg.URL("postgres"))
 }
 
-func (l *lab) toldOn(ctx context.Context, r *result, name, database string) error {
+func (l *lab) notifiedOn(ctx context.Context, r *result, name, database string) error {
 	b, err := l.startBroker(ctx, "webhooks-"+strings.Fields(name)[0], database)
 	if err != nil {
 		return err
@@ -101,7 +101,7 @@ func steady(ctx context.Context, sender, recipient *organisation, n int) (map[st
 	return sent, group.Wait()
 }
 
-// hooksEndpoint notes when it is told of each transfer.
+// hooksEndpoint notes when it is notified of each transfer.
 type hooksEndpoint struct {
 	url    string
 	server *http.Server

@@ -3,6 +3,6 @@
 // this process, which is bounded, and of one organisation to a quarter of that.
 //
 // Whoever has waited is asked again whether it may: a credential can be revoked meanwhile. Nothing is lost by who
-// breaks off, because the feed is read by cursor. The room imports contract, web, bytepath, places and models, and no other
-// room.
+// breaks off, because the feed is read by cursor. The room imports contract, web, bytepath, semaphore and models, and no
+// other room.
 package events

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"golang.org/x/sync/errgroup"
 
@@ -20,6 +21,9 @@ type embedded struct {
 func runEmbedded(ctx context.Context, c config, ports devtemporal.Ports, serving func(ctx context.Context, e *embedded) error) error {
 	if c.TemporalAddress == "" {
 		temporal, err := devtemporal.Start(ctx, c.Data, ports)
+		if err != nil && ports.Server > 0 && ctx.Err() == nil { // the devstack names its own flags, which are not ours
+			return fmt.Errorf("%w; --temporal-port and --temporal-ui-port choose other ports", err)
+		}
 		if err != nil {
 			return err
 		}

@@ -23,8 +23,8 @@ const (
 	mostFunction = 45  // lines, of 95 functions in a hundred
 )
 
-// sleepers are the tests that may let real time pass, each a fake of something slow or under virtual time.
-var sleepers = map[string]string{
+// maySleep are the tests that may let real time pass, each a fake of something slow or under virtual time.
+var maySleep = map[string]string{
 	"api/http2_test.go":                      "a wire with a delay",
 	"client/patience_test.go":                "a slow sender, a silent server, a busy reader",
 	"cmd/formidling/tus_faults_test.go":      "a slow sender",
@@ -142,9 +142,9 @@ func TestHouse_NoTestSleeps(t *testing.T) {
 		})
 	}
 	for file := range sleeping {
-		require.Contains(t, sleepers, file, "wait for a condition; only fakes of what is slow may sleep")
+		require.Contains(t, maySleep, file, "wait for a condition; only fakes of what is slow may sleep")
 	}
-	for file := range sleepers {
+	for file := range maySleep {
 		require.True(t, sleeping[file], "%s does not sleep any more: strike it off", file)
 	}
 }

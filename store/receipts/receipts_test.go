@@ -300,3 +300,24 @@ func TestReceipts_AreNeverChangedThroughTheDatabase(t *testing.T) {
 		require.NoError(t, b.VerifyLog(t.Context()))
 	})
 }
+
+// The downloads were noted by processes whose clocks are ahead of the one that confirms, by more or by less.
+func TestReceipts_OfOneTransactionHaveOneTime(t *testing.T) {
+	storetest.OnBoth(t, func(t *testing.T, b *storetest.Bundle) {
+		id := b.Publish(t, storetest.Bob)
+		before := len(b.Entries(t, id))
+		broken, err := b.BeginAccess(t.Context(), id, storetest.As(storetest.Bob), 0, 3)
+		require.NoError(t, err)
+		require.NoError(t, b.EndAccess(t.Context(), broken, 2))
+		b.Clock.Advance(time.Minute)
+		b.Download(t, id, storetest.Bob)
+		b.Clock.Advance(-30 * time.Second)
+		_, err = b.ConfirmDelivery(t.Context(), id, storetest.Bob)
+		require.NoError(t, err)
+		said := b.Entries(t, id)[before:]
+		require.Len(t, said, 3, "a download that broke off, one that did not, and the confirmation")
+		for _, r := range said {
+			require.True(t, r.At.Equal(*said[1].Occurred), "%s at %s", r.Event.Name(), r.At)
+		}
+	})
+}

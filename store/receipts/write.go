@@ -48,12 +48,15 @@ func (s *Receipts) continueChain(tx *db.Tx, drafts []models.ReceiptDraft) error 
 	if err != nil {
 		return err
 	}
-	rows := make([]models.ReceiptEntry, len(drafts))
-	for i, d := range drafts {
-		if d.Occurred != nil { // what was noted elsewhere, by another clock
+	at = db.Later(at, tx.Now())
+	for _, d := range drafts { // of what was noted elsewhere, by another clock, none tells before it was
+		if d.Occurred != nil {
 			at = db.Later(at, *d.Occurred)
 		}
-		d.Seq, d.At = before+1+i, db.Later(tx.Now(), at)
+	}
+	rows := make([]models.ReceiptEntry, len(drafts))
+	for i, d := range drafts {
+		d.Seq, d.At = before+1+i, at
 		if rows[i], err = entry(d); err != nil {
 			return err
 		}
