@@ -126,8 +126,8 @@ func (t *Handler) hashOn(ctx context.Context, transfer uuid.UUID, parts func() (
 		if wanted, err = parts(); err != nil {
 			break
 		}
-		goal := planDigest(&d, wanted)
-		if d.Hashed == goal {
+		planned := planDigest(&d, wanted)
+		if d.Hashed == planned {
 			break
 		}
 		var segments []models.TusSegment
@@ -138,8 +138,8 @@ func (t *Handler) hashOn(ctx context.Context, transfer uuid.UUID, parts func() (
 			d.Hashed, d.SHA256State, d.MD5State = at, h.SHA256, h.MD5
 			return t.Resumables.SaveDigest(ctx, d, digestLease)
 		})
-		if err == nil && d.Hashed < goal { // more may have come since
-			err = fmt.Errorf("hash parts of %s: %d of %d bytes are there", transfer, d.Hashed, goal)
+		if err == nil && d.Hashed < planned { // more may have come since
+			err = fmt.Errorf("hash parts of %s: %d of %d bytes are there", transfer, d.Hashed, planned)
 		}
 	}
 	if let := t.Resumables.SaveDigest(ctx, d, 0); err == nil {
@@ -149,7 +149,7 @@ func (t *Handler) hashOn(ctx context.Context, transfer uuid.UUID, parts func() (
 }
 
 // planDigest has a digest cover these parts, keeping what is hashed of them, and returns how many bytes they have.
-func planDigest(d *models.TusDigest, parts []models.TusUpload) (goal int64) {
+func planDigest(d *models.TusDigest, parts []models.TusUpload) (planned int64) {
 	ids := make([]uuid.UUID, len(parts))
 	common := int64(0) // bytes of the parts that both begin with
 	same := true
@@ -158,7 +158,7 @@ func planDigest(d *models.TusDigest, parts []models.TusUpload) (goal int64) {
 		if same = same && i < len(d.Parts) && d.Parts[i] == p.ID; same {
 			common += p.Received
 		}
-		goal += p.Received
+		planned += p.Received
 	}
 	if d.Hashed > common {
 		d.Hashed, d.SHA256State, d.MD5State = 0, []byte{}, []byte{}
@@ -177,5 +177,5 @@ func planDigest(d *models.TusDigest, parts []models.TusUpload) (goal int64) {
 			break
 		}
 	}
-	return goal
+	return planned
 }
