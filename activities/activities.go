@@ -18,7 +18,7 @@ import (
 type Transfers interface {
 	AcceptTransfer(ctx context.Context, s models.Submission, runID string, uploadWindow time.Duration) (models.Acceptance, error)
 	DeliverTransfer(ctx context.Context, transfer, attempt uuid.UUID, group int) error
-	ConfirmDelivery(ctx context.Context, transfer uuid.UUID, party models.Party) (all bool, err error)
+	ConfirmTransfer(ctx context.Context, transfer uuid.UUID, party models.Party) (all bool, err error)
 	CancelTransfer(ctx context.Context, transfer uuid.UUID) error
 	FailTransfer(ctx context.Context, transfer uuid.UUID, text string) error
 	PurgeTransfer(ctx context.Context, transfer uuid.UUID) error

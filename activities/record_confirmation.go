@@ -20,7 +20,7 @@ type RecordConfirmationResult struct{ All bool }
 // RecordConfirmation records that a recipient has the file.
 // Safe to repeat: a confirmation counts once.
 func (a *Activities) RecordConfirmation(ctx context.Context, in RecordConfirmationInput) (RecordConfirmationResult, error) {
-	all, err := a.transfers.ConfirmDelivery(ctx, in.Transfer, in.Party)
+	all, err := a.transfers.ConfirmTransfer(ctx, in.Transfer, in.Party)
 	if err == nil {
 		a.issue(ctx, in.Transfer)
 	}

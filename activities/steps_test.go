@@ -33,7 +33,7 @@ func (s steps) DeliverTransfer(_ context.Context, transfer, attempt uuid.UUID, g
 	return s.deliver(transfer, attempt, group)
 }
 
-func (s steps) ConfirmDelivery(_ context.Context, transfer uuid.UUID, party models.Party) (bool, error) {
+func (s steps) ConfirmTransfer(_ context.Context, transfer uuid.UUID, party models.Party) (bool, error) {
 	return s.confirm(transfer, party)
 }
 

@@ -56,7 +56,7 @@ func (s *Server) watchRight(c *gin.Context, v models.TransferView, access uuid.U
 				return
 			case <-tick.C:
 			}
-			e, refused := models.AsError(s.Rights.Permit(ctx, v.ResourceID, question))
+			e, refused := models.AsError(s.Rights.CheckRight(ctx, v.ResourceID, question))
 			if refused && !e.Retryable() { // a database that is down for a moment ends nothing
 				right.cause.Store(e)
 				_ = connect.SetWriteDeadline(time.Unix(1, 0)) // a write that waits ends now

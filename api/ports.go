@@ -64,7 +64,7 @@ type Downloads interface {
 // Rights answers who may do what now.
 type Rights interface {
 	CheckCaller(ctx context.Context, by models.Caller) error
-	Permit(ctx context.Context, resource string, q models.Question) error
+	CheckRight(ctx context.Context, resource string, q models.Question) error
 	LookAs(ctx context.Context, resource string, by models.Caller) ([]models.Role, error)
 	RightsOf(ctx context.Context, resource string, organisation models.Party) (send, receive bool, err error)
 }

@@ -22,7 +22,7 @@ func (s *Server) CancelFileTransfer(c *gin.Context, id contract.FileTransferID) 
 	case again: // a workflow that never heard of the first does so now
 		_ = s.Transfers.Cancel(c.Request.Context(), id)
 	case web.Actor(c).Supplier != "": // the sender itself may always take back what is its own
-		err = s.Rights.Permit(c.Request.Context(), v.ResourceID, models.Question{Action: models.ActionUpload, From: v.Sender, By: web.Actor(c)})
+		err = s.Rights.CheckRight(c.Request.Context(), v.ResourceID, models.Question{Action: models.ActionUpload, From: v.Sender, By: web.Actor(c)})
 		if err == nil {
 			err = s.takeBack(c, v)
 		}

@@ -48,7 +48,7 @@ func (s *Server) confirm(ctx context.Context, id uuid.UUID, actor models.Caller,
 		return s.RecordStatement(ctx, v, actor, models.StatementAcknowledgement, found)
 	}
 	// here and not in the workflow: an update that was refused stays refused, though the right may come back
-	if err := s.Rights.Permit(ctx, v.ResourceID, models.Question{Action: models.ActionReceive, From: v.Sender, By: actor}); err != nil {
+	if err := s.Rights.CheckRight(ctx, v.ResourceID, models.Question{Action: models.ActionReceive, From: v.Sender, By: actor}); err != nil {
 		return err
 	}
 	if err := s.RecordStatement(ctx, v, actor, models.StatementConfirmation, found); err != nil {

@@ -55,7 +55,7 @@ func (s *Server) prepare(c *gin.Context, id contract.FileTransferID, params cont
 	if err := v.MayDownload(web.Caller(c)); err != nil {
 		return v, byteRange{}, err
 	}
-	if err := s.Rights.Permit(c.Request.Context(), v.ResourceID, receiving(c, v)); err != nil {
+	if err := s.Rights.CheckRight(c.Request.Context(), v.ResourceID, receiving(c, v)); err != nil {
 		return v, byteRange{}, err
 	}
 	h := c.Writer.Header()

@@ -77,7 +77,7 @@ func (s *Server) refusedAgain(ctx context.Context, sub models.Submission) error 
 	if err != nil || !often {
 		return err
 	}
-	return s.Rights.Permit(ctx, sub.ResourceID, sub.Question())
+	return s.Rights.CheckRight(ctx, sub.ResourceID, sub.Question())
 }
 
 // transferID is named by the sender's key, or new.

@@ -45,7 +45,7 @@ func (s *Server) upload(c *gin.Context, id uuid.UUID, key, proof string) (models
 			return 0, models.ErrFileTooLarge.Exceeded(v.MaxFileSize, n)
 		}
 		q := models.Question{Action: models.ActionUpload, From: v.Sender, By: web.Actor(c)}
-		if err := s.Rights.Permit(ctx, v.ResourceID, q); err != nil { // before the body, and again when it is there
+		if err := s.Rights.CheckRight(ctx, v.ResourceID, q); err != nil { // before the body, and again when it is there
 			return 0, err
 		}
 		if err := s.SenderProof(ctx, v, web.Actor(c), proof); err != nil {

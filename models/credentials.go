@@ -47,8 +47,8 @@ func (l CredentialLock) Audited() map[string]any {
 	return map[string]any{"certificates": l.Certificates, "keys": l.Keys, "issuers": l.Issuers}
 }
 
-// Permits tells whether a credential may act for the organisation of the lock.
-func (l CredentialLock) Permits(c Credential) bool {
+// Allows tells whether a credential may act for the organisation of the lock.
+func (l CredentialLock) Allows(c Credential) bool {
 	switch c.Method {
 	case LoginCertificate, LoginCertificateToken:
 		return slices.Contains(l.Certificates, c.Thumbprint)

@@ -271,7 +271,7 @@ func TestCredentialLock_PermitsWhatItNames(t *testing.T) {
 		"another issuer":              {Credential{Method: LoginExternalToken, Issuer: "j"}, false},
 		"a method that is unheard of": {Credential{Method: "x", Thumbprint: "c", Issuer: "i"}, false},
 	} {
-		require.Equal(t, c.want, l.Permits(c.credential), name)
+		require.Equal(t, c.want, l.Allows(c.credential), name)
 	}
 }
 

@@ -7,9 +7,9 @@ package models
 // A status is the one that parties see (Facts.Effective) where both are at hand. A rule that wants the stored one, or
 // means the same of both, says so.
 
-// CheckMove is ErrMovedOn when TransferMoves has no such step.
-func CheckMove(from, to TransferStatus) error {
-	if MayMove(from, to) {
+// CheckTransition is ErrMovedOn when TransferTransitions has no such step.
+func CheckTransition(from, to TransferStatus) error {
+	if MayTransition(from, to) {
 		return nil
 	}
 	return ErrMovedOn.Because("It is %s and cannot become %s.", from, to)
@@ -79,17 +79,17 @@ func MayConfirm(s TransferStatus, downloaded bool) error {
 // began it, and when the transfer has ended. Who cannot know of downloads says that there was none and leaves it to
 // the store. Cancelling again what is cancelled is no question of this rule: it changes nothing.
 func MayCancel(s TransferStatus, downloaded bool) error {
-	if downloaded || !MayMove(s, TransferCancelled) {
+	if downloaded || !MayTransition(s, TransferCancelled) {
 		return ErrNotCancellable
 	}
 	return nil
 }
 
 // MayFail tells whether a transfer may end because its content did not come or is not what was declared: else ErrMovedOn.
-func MayFail(s TransferStatus) error { return CheckMove(s, TransferFailed) }
+func MayFail(s TransferStatus) error { return CheckTransition(s, TransferFailed) }
 
 // MayPurge tells whether the file may go because its time is over: else ErrMovedOn.
-func MayPurge(s TransferStatus) error { return CheckMove(s, TransferPurged) }
+func MayPurge(s TransferStatus) error { return CheckTransition(s, TransferPurged) }
 
 // MayRemind tells whether anybody can be waited for: ErrNotPublished before the file is there and once all have confirmed
 // or the transfer has ended.

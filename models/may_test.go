@@ -65,8 +65,8 @@ func TestMoveRefusal_NamesBothStatuses(t *testing.T) {
 	t.Parallel()
 	for _, from := range allStatuses {
 		for _, to := range allStatuses {
-			err := CheckMove(from, to)
-			if MayMove(from, to) {
+			err := CheckTransition(from, to)
+			if MayTransition(from, to) {
 				require.NoError(t, err)
 				continue
 			}
@@ -80,8 +80,8 @@ func TestMoveRefusal_NamesBothStatuses(t *testing.T) {
 func TestRules_AgreeWithTheTableOfMoves(t *testing.T) {
 	t.Parallel()
 	for _, s := range allStatuses {
-		require.Equal(t, MayMove(s, TransferCancelled), MayCancel(s, false) == nil, s.String())
-		require.Equal(t, MayMove(s, TransferAllConfirmedDownloaded), MayConfirm(s, true) == nil, s.String())
+		require.Equal(t, MayTransition(s, TransferCancelled), MayCancel(s, false) == nil, s.String())
+		require.Equal(t, MayTransition(s, TransferAllConfirmedDownloaded), MayConfirm(s, true) == nil, s.String())
 		require.Equal(t, s.Downloadable(), MayPurge(s) == nil, "%s: what may be fetched is what may be purged", s)
 		require.Equal(t, MayFail(s) == nil, MayOffer(s) == nil, "%s: what fails is what still waits for its content", s)
 	}

@@ -262,7 +262,7 @@ func TestCredentialLock_PermitsWhatItListsOfThatSort(t *testing.T) {
 		{Credential{Method: LoginExternalToken, Issuer: "j", Thumbprint: "c"}, false},
 		{Credential{Method: "another", Thumbprint: "c", Issuer: "i"}, false},
 	} {
-		require.Equal(t, c.permits, l.Permits(c.of), "%+v", c.of)
+		require.Equal(t, c.permits, l.Allows(c.of), "%+v", c.of)
 	}
 	require.NoError(t, Client{Name: "n", Keys: "{}"}.Check())
 	require.Equal(t, []string{"name", "jwks"}, fields(t, Client{Keys: "\x00"}.Check()))

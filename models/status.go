@@ -31,26 +31,26 @@ const (
 	RecipientDownloadConfirmed RecipientStatus = 2
 )
 
-// Author says who brings a move about (docs/architecture.md, "one author").
+// Author says who brings a transition about (docs/architecture.md, "one author").
 type Author string
 
-// The two authors. A move by AuthorFact is not written to the transfer's row by anyone: it is what
+// The two authors. A transition by AuthorFact is not written to the transfer's row by anyone: it is what
 // readers conclude from a fact of the data plane (an upload attempt, staged bytes, a download).
 const (
 	AuthorWorkflow Author = "workflow"
 	AuthorFact     Author = "fact"
 )
 
-// TransferMove is one allowed step in the life of a transfer.
-type TransferMove struct {
+// TransferTransition is one allowed step in the life of a transfer.
+type TransferTransition struct {
 	From, To TransferStatus
 	By       Author
 	When     string
 }
 
-// TransferMoves is every step that a transfer may take; there are no others.
+// TransferTransitions is every step that a transfer may take; there are no others.
 // docs/states.md is rendered from it.
-var TransferMoves = []TransferMove{
+var TransferTransitions = []TransferTransition{
 	{TransferInitialized, TransferUploadStarted, AuthorFact, "an upload attempt begins"},
 	{TransferInitialized, TransferCancelled, AuthorWorkflow, "the sender cancels"},
 	{TransferInitialized, TransferFailed, AuthorWorkflow, "the upload deadline passes"},
@@ -66,23 +66,23 @@ var TransferMoves = []TransferMove{
 	{TransferAllConfirmedDownloaded, TransferPurged, AuthorWorkflow, "the grace period ends, or the transfer expires"},
 }
 
-// RecipientMove is one allowed step of a recipient.
-type RecipientMove struct {
+// RecipientTransition is one allowed step of a recipient.
+type RecipientTransition struct {
 	From, To RecipientStatus
 	By       Author
 	When     string
 }
 
-// RecipientMoves is every step that a recipient may take; there are no others, so a download after
+// RecipientTransitions is every step that a recipient may take; there are no others, so a download after
 // the confirmation changes nothing.
-var RecipientMoves = []RecipientMove{
+var RecipientTransitions = []RecipientTransition{
 	{RecipientInitialized, RecipientDownloadStarted, AuthorFact, "a download begins"},
 	{RecipientDownloadStarted, RecipientDownloadConfirmed, AuthorWorkflow, "the recipient confirms"},
 }
 
-// MayMove tells whether a transfer may go from one status to another.
-func MayMove(from, to TransferStatus) bool {
-	for _, m := range TransferMoves {
+// MayTransition tells whether a transfer may go from one status to another.
+func MayTransition(from, to TransferStatus) bool {
+	for _, m := range TransferTransitions {
 		if m.From == from && m.To == to {
 			return true
 		}
@@ -92,7 +92,7 @@ func MayMove(from, to TransferStatus) bool {
 
 // Ended tells that nothing can happen to the transfer any more.
 func (s TransferStatus) Ended() bool {
-	for _, m := range TransferMoves {
+	for _, m := range TransferTransitions {
 		if m.From == s {
 			return false
 		}

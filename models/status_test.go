@@ -17,9 +17,9 @@ func TestStates_AreRendered(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
 	out.WriteString("# States\n\nRendered from `models/status.go` by `make generate`; do not edit.\n")
-	out.WriteString("A move by *fact* is what readers conclude from the data plane (an upload attempt, staged bytes, a download);\n")
-	out.WriteString("a move by *workflow* is written by the transfer's own workflow, and by nobody else.\n\n## Transfer\n\n```mermaid\nstateDiagram-v2\n    [*] --> Initialized\n")
-	for _, m := range TransferMoves {
+	out.WriteString("A transition by *fact* is what readers conclude from the data plane (an upload attempt, staged bytes, a download);\n")
+	out.WriteString("a transition by *workflow* is written by the transfer's own workflow, and by nobody else.\n\n## Transfer\n\n```mermaid\nstateDiagram-v2\n    [*] --> Initialized\n")
+	for _, m := range TransferTransitions {
 		fmt.Fprintf(&out, "    %s --> %s: %s\n", m.From, m.To, m.When)
 	}
 	for n := range transferStatusNames {
@@ -32,11 +32,11 @@ func TestStates_AreRendered(t *testing.T) {
 		fmt.Fprintf(&out, "| %d | %s | %s |\n", n, TransferStatus(n), TransferStatus(n).Text())
 	}
 	out.WriteString("\n| from | to | by | when |\n|---|---|---|---|\n")
-	for _, m := range TransferMoves {
+	for _, m := range TransferTransitions {
 		fmt.Fprintf(&out, "| %s | %s | %s | %s |\n", m.From, m.To, m.By, m.When)
 	}
 	out.WriteString("\n## Recipient\n\n| from | to | by | when |\n|---|---|---|---|\n")
-	for _, m := range RecipientMoves {
+	for _, m := range RecipientTransitions {
 		fmt.Fprintf(&out, "| %s | %s | %s | %s |\n", m.From, m.To, m.By, m.When)
 	}
 	const file = "../docs/states.md"
@@ -51,8 +51,8 @@ func TestStates_AreRendered(t *testing.T) {
 func TestTransferMoves_LeadEverywhereAndEnd(t *testing.T) {
 	t.Parallel()
 	reached := map[TransferStatus]bool{TransferInitialized: true}
-	for range TransferMoves {
-		for _, m := range TransferMoves {
+	for range TransferTransitions {
+		for _, m := range TransferTransitions {
 			if reached[m.From] {
 				reached[m.To] = true
 			}
@@ -66,8 +66,8 @@ func TestTransferMoves_LeadEverywhereAndEnd(t *testing.T) {
 		require.False(t, ended.Downloadable())
 		require.False(t, ended.AwaitsContent())
 	}
-	require.False(t, MayMove(TransferPurged, TransferPublished))
-	require.False(t, MayMove(TransferAllConfirmedDownloaded, TransferCancelled))
+	require.False(t, MayTransition(TransferPurged, TransferPublished))
+	require.False(t, MayTransition(TransferAllConfirmedDownloaded, TransferCancelled))
 }
 
 func TestStatusNames_AreReadInAnyCase(t *testing.T) {

@@ -91,7 +91,7 @@ func TestSignAtOnce_WhatCouldNotBeSignedIsSignedLaterInItsOrder(t *testing.T) {
 		require.Equal(t, 3, n)
 		_, err := b.BeginAccess(t.Context(), id, models.Caller{Party: bob}, 0, 3)
 		require.NoError(t, err)
-		_, err = b.ConfirmDelivery(t.Context(), id, bob)
+		_, err = b.ConfirmTransfer(t.Context(), id, bob)
 		require.NoError(t, err)
 		chain, n = b.signed(id)
 		require.Equal(t, chain.Last, n, "from there on at once again")

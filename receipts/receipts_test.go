@@ -136,7 +136,7 @@ func TestKeys_OfThePastStayPublishedAndVerify(t *testing.T) {
 	keys, err := receipts.OpenKeys(other)
 	require.NoError(t, err)
 	b.use(keys)
-	_, err = b.ConfirmDelivery(t.Context(), id, carol)
+	_, err = b.ConfirmTransfer(t.Context(), id, carol)
 	require.Error(t, err)
 	require.NoError(t, b.PurgeTransfer(t.Context(), id))
 	require.NoError(t, b.issuer.Issue(t.Context(), id))

@@ -111,7 +111,7 @@ func (b *bundle) live() uuid.UUID {
 	access, err := b.BeginAccess(ctx, id, models.Caller{Party: bob}, 0, 3)
 	require.NoError(b.t, err)
 	require.NoError(b.t, b.EndAccess(ctx, access, 3))
-	_, err = b.ConfirmDelivery(ctx, id, bob)
+	_, err = b.ConfirmTransfer(ctx, id, bob)
 	require.NoError(b.t, err)
 	require.NoError(b.t, b.issuer.Issue(ctx, id))
 	return id

@@ -38,9 +38,9 @@ func (k *killer) CancelTransfer(ctx context.Context, id uuid.UUID) error {
 	return k.Store.CancelTransfer(ctx, id)
 }
 
-func (k *killer) ConfirmDelivery(ctx context.Context, id uuid.UUID, p models.Party) (bool, error) {
+func (k *killer) ConfirmTransfer(ctx context.Context, id uuid.UUID, p models.Party) (bool, error) {
 	defer k.die()
-	return k.Store.ConfirmDelivery(ctx, id, p)
+	return k.Store.ConfirmTransfer(ctx, id, p)
 }
 
 // An update is in no history before its first workflow task is done, so Temporal and the worker can forget

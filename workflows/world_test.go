@@ -88,7 +88,7 @@ func (w *world) DeliverTransfer(_ context.Context, _, _ uuid.UUID, group int) er
 	return w.deliver(group)
 }
 
-func (w *world) ConfirmDelivery(_ context.Context, _ uuid.UUID, p models.Party) (bool, error) {
+func (w *world) ConfirmTransfer(_ context.Context, _ uuid.UUID, p models.Party) (bool, error) {
 	defer w.asked("confirm %s", p)()
 	return w.confirm(p)
 }

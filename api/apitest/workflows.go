@@ -82,7 +82,7 @@ func (d *Workflows) Confirm(ctx context.Context, transfer uuid.UUID, _ int, p mo
 	if d.Forgot {
 		return models.ErrNotPublished
 	}
-	_, err := d.ConfirmDelivery(ctx, transfer, p)
+	_, err := d.ConfirmTransfer(ctx, transfer, p)
 	return err
 }
 

@@ -131,7 +131,7 @@ func (t *Handler) receive(c *gin.Context, v models.TransferView, u models.TusUpl
 		return u, tooLong
 	}
 	question := models.Question{Action: models.ActionUpload, From: v.Sender, By: web.Actor(c)}
-	if err := t.Rights.Permit(ctx, v.ResourceID, question); err != nil { // before the body; of the whole file at its end
+	if err := t.Rights.CheckRight(ctx, v.ResourceID, question); err != nil { // before the body; of the whole file at its end
 		return u, err
 	}
 	release, err := t.Slots.Take(web.Caller(c))

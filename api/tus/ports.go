@@ -69,7 +69,7 @@ type Contents interface {
 
 // Rights answers who may do what now.
 type Rights interface {
-	Permit(ctx context.Context, resource string, q models.Question) error
+	CheckRight(ctx context.Context, resource string, q models.Question) error
 }
 
 // Sight reads a transfer as a caller may see it.

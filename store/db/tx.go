@@ -100,8 +100,8 @@ func (t *Tx) Receipt(drafts ...models.ReceiptDraft) { t.receipts = append(t.rece
 // Event has the commit write events, behind the receipts, and wake who waits for them.
 func (t *Tx) Event(notices ...models.Notice) { t.events = append(t.events, notices...) }
 
-// Notify has organisations woken after the commit as if they had an event.
-func (t *Tx) Notify(parties ...models.Party) {
+// Wake has organisations woken after the commit as if they had an event.
+func (t *Tx) Wake(parties ...models.Party) {
 	for _, p := range parties {
 		t.notified[p] = true
 	}
@@ -129,7 +129,7 @@ func (t *Tx) write() error {
 		return err
 	}
 	for _, n := range t.events {
-		t.Notify(n.To)
+		t.Wake(n.To)
 	}
 	return nil
 }

@@ -41,7 +41,7 @@ func TestSearchTransfers_FindsWhatASimpleFilterFinds(t *testing.T) {
 			case 5:
 				id = b.Publish(t, to...)
 				b.Download(t, id, to[0])
-				_, err := b.ConfirmDelivery(ctx, id, to[0])
+				_, err := b.ConfirmTransfer(ctx, id, to[0])
 				require.NoError(t, err)
 			}
 			v, err := b.TransferDetails(ctx, id, storetest.Alice)

@@ -67,7 +67,7 @@ func (l *life) steps(rt *rapid.T) map[string]func() {
 		},
 		"confirm": func() {
 			v, _ := l.TransferFor(context.Background(), l.id, who)
-			all, err := l.ConfirmDelivery(context.Background(), l.id, who)
+			all, err := l.ConfirmTransfer(context.Background(), l.id, who)
 			if err != nil || v.Recipients[0].Confirmed != nil {
 				return
 			}

@@ -41,7 +41,7 @@ func TestTransaction_HasOneTime(t *testing.T) {
 		steps := map[string]func(id uuid.UUID){
 			"publish": func(id uuid.UUID) { require.NoError(t, b.DeliverTransfer(t.Context(), id, b.Stage(t, id), 0)) },
 			"confirm": func(id uuid.UUID) {
-				_, err := b.ConfirmDelivery(t.Context(), id, storetest.Bob)
+				_, err := b.ConfirmTransfer(t.Context(), id, storetest.Bob)
 				require.NoError(t, err)
 			},
 			"cancel": func(id uuid.UUID) { require.NoError(t, b.CancelTransfer(t.Context(), id)) },
@@ -162,7 +162,7 @@ func TestTimes_NeverFallAmongReplicas(t *testing.T) {
 			b.Download(t, ids[n], storetest.Carol)
 			for i, p := range []models.Party{storetest.Bob, storetest.Carol} {
 				wg.Go(func() {
-					_, err := replicas[(n+i)%2].ConfirmDelivery(ctx, ids[n], p)
+					_, err := replicas[(n+i)%2].ConfirmTransfer(ctx, ids[n], p)
 					require.NoError(t, err)
 				})
 			}

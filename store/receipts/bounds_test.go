@@ -106,7 +106,7 @@ func TestReceiptFacts_TellOfDownloadsWhoseProcessDied(t *testing.T) {
 
 		slow(3) // and dies before it says that this was all
 		b.Clock.Advance(receipts.SilentAfter + time.Second)
-		_, err = b.ConfirmDelivery(ctx, id, storetest.Carol)
+		_, err = b.ConfirmTransfer(ctx, id, storetest.Carol)
 		require.NoError(t, err)
 		require.Equal(t, []string{"ContentHandoverFailure 310000035", "ContentHandover 310000043"}, handovers())
 

@@ -32,9 +32,9 @@ func TestReceipts_TellAWholeLife(t *testing.T) {
 		require.NoError(t, b.EndAccess(ctx, access, 3))
 		st := models.Statement{TransferID: id, Party: storetest.Bob, Kind: models.StatementConfirmation, Status: "ok", Text: "thanks", Actor: *models.NewReceiptActor(storetest.By(storetest.Bob, "bob's"))}
 		require.NoError(t, b.AppendStatement(ctx, st))
-		_, err = b.ConfirmDelivery(ctx, id, storetest.Bob)
+		_, err = b.ConfirmTransfer(ctx, id, storetest.Bob)
 		require.NoError(t, err)
-		_, err = b.ConfirmDelivery(ctx, id, storetest.Bob)
+		_, err = b.ConfirmTransfer(ctx, id, storetest.Bob)
 		require.NoError(t, err)
 		require.NoError(t, b.PurgeTransfer(ctx, id))
 		require.NoError(t, b.PurgeTransfer(ctx, id))
@@ -180,7 +180,7 @@ func TestReceiptFacts_BecomeReceiptsOnce(t *testing.T) {
 			}
 		}
 		require.NoError(t, b.EndAccess(ctx, running, 3))
-		_, err = b.ConfirmDelivery(ctx, id, storetest.Bob)
+		_, err = b.ConfirmTransfer(ctx, id, storetest.Bob)
 		require.NoError(t, err)
 		require.NoError(t, b.PurgeTransfer(ctx, id))
 		st := models.Statement{TransferID: id, Party: storetest.Bob, Kind: models.StatementAcknowledgement, Status: "validationFailed", Actor: *models.NewReceiptActor(storetest.As(storetest.Bob))}
@@ -312,7 +312,7 @@ func TestReceipts_OfOneTransactionHaveOneTime(t *testing.T) {
 		b.Clock.Advance(time.Minute)
 		b.Download(t, id, storetest.Bob)
 		b.Clock.Advance(-30 * time.Second)
-		_, err = b.ConfirmDelivery(t.Context(), id, storetest.Bob)
+		_, err = b.ConfirmTransfer(t.Context(), id, storetest.Bob)
 		require.NoError(t, err)
 		said := b.Entries(t, id)[before:]
 		require.Len(t, said, 3, "a download that broke off, one that did not, and the confirmation")

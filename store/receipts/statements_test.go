@@ -43,7 +43,7 @@ func TestConfirm_OfManyRequestsEachProofHasItsReceipt(t *testing.T) {
 		say(b, t, id, "first", "a")
 		say(b, t, id, "second", "b")
 		say(b, t, id, "", "c") // a retry without body
-		_, err := b.ConfirmDelivery(t.Context(), id, storetest.Bob)
+		_, err := b.ConfirmTransfer(t.Context(), id, storetest.Bob)
 		require.NoError(t, err)
 		require.Equal(t, []string{"BusinessAcknowledgement " + first, "ContentAccessTracking " + second}, spoken(b, t, id))
 		got := b.Entries(t, id)
@@ -79,7 +79,7 @@ func TestProofsOf_AreThoseOfSignedReceipts(t *testing.T) {
 			return len(proofs)
 		}
 		require.Zero(t, held())
-		_, err := b.ConfirmDelivery(t.Context(), id, storetest.Bob)
+		_, err := b.ConfirmTransfer(t.Context(), id, storetest.Bob)
 		require.NoError(t, err)
 		require.Zero(t, held())
 		require.True(t, fakeSign(b, t, id, "x"))

@@ -107,7 +107,7 @@ func (s *Registry) change(ctx context.Context, what string, by models.Caller, ow
 		if err := lock(db.OrganisationLock(by.Holder())); err != nil {
 			return err
 		}
-		if err := lockPermits(tx.DB, by); err != nil {
+		if err := checkCredentialLock(tx.DB, by); err != nil {
 			return err
 		}
 		return fn(tx)

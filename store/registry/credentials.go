@@ -93,7 +93,7 @@ func (s *Registry) PutCredentialLock(ctx context.Context, by models.Caller, l mo
 			*list = []string{}
 		}
 	}
-	if !l.Permits(by.Credential) {
+	if !l.Allows(by.Credential) {
 		return l, false, models.ErrLocksOut
 	}
 	a := changeCredentialLock(by, cond)

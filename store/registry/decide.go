@@ -114,8 +114,8 @@ func delegated(tx *gorm.DB, resource string, q models.Question) (bool, error) {
 	return len(found) > 0, err
 }
 
-// permit answers a question by the registry as it is at a moment: of now, not of when the request came.
-func (s *Registry) permit(tx *gorm.DB, r models.Resource, q models.Question, at time.Time) error {
+// checkRight answers a question by the registry as it is at a moment: of now, not of when the request came.
+func (s *Registry) checkRight(tx *gorm.DB, r models.Resource, q models.Question, at time.Time) error {
 	q.At = at
 	f, locked, err := s.find(tx, r.ID, q)
 	if err != nil {
@@ -124,7 +124,7 @@ func (s *Registry) permit(tx *gorm.DB, r models.Resource, q models.Question, at 
 	if err := r.Verdict(q, f); err != nil || !locked {
 		return err
 	}
-	return lockPermits(tx, q.By)
+	return checkCredentialLock(tx, q.By)
 }
 
 // LockForDecision keeps what a question is decided by as it is, until the transaction ends: the credentials and
@@ -148,24 +148,24 @@ func holders(by models.Caller) []models.Party {
 	return []models.Party{min(by.Party, by.Supplier), max(by.Party, by.Supplier)}
 }
 
-// PermitLocked answers a question about a service that LockForDecision locked: the answer stays true until the
+// CheckRightLocked answers a question about a service that LockForDecision locked: the answer stays true until the
 // transaction ends.
-func (s *Registry) PermitLocked(tx *db.Tx, r models.Resource, q models.Question) error {
-	return s.permit(tx.DB, r, q, tx.Now())
+func (s *Registry) CheckRightLocked(tx *db.Tx, r models.Resource, q models.Question) error {
+	return s.checkRight(tx.DB, r, q, tx.Now())
 }
 
-// PermitIn locks what a question is decided by and answers it.
-func (s *Registry) PermitIn(tx *db.Tx, id string, q models.Question) error {
+// CheckRightIn locks what a question is decided by and answers it.
+func (s *Registry) CheckRightIn(tx *db.Tx, id string, q models.Question) error {
 	r, err := s.LockForDecision(tx, id, q.By)
 	if err != nil {
 		return err
 	}
-	return s.PermitLocked(tx, r, q)
+	return s.CheckRightLocked(tx, r, q)
 }
 
-// Permit answers whether a party may do something in a service now: nil for yes, else the refusals of
+// CheckRight answers whether a party may do something in a service now: nil for yes, else the refusals of
 // models.Resource.Verdict. An unknown service is refused as one without rights.
-func (s *Registry) Permit(ctx context.Context, resource string, q models.Question) error {
+func (s *Registry) CheckRight(ctx context.Context, resource string, q models.Question) error {
 	ctx, cancel := db.Bounded(ctx)
 	defer cancel()
 	r, err := s.ResourceByID(ctx, resource)
@@ -174,7 +174,7 @@ func (s *Registry) Permit(ctx context.Context, resource string, q models.Questio
 	} else if err != nil {
 		return err
 	}
-	return db.Unavailable("check rights", s.permit(s.db.Read(ctx), r, q, s.db.Now()))
+	return db.Unavailable("check rights", s.checkRight(s.db.Read(ctx), r, q, s.db.Now()))
 }
 
 // RegistryOf loads what is known about some organisations in a service, to explain a decision.
@@ -293,14 +293,14 @@ func lockHolders(by models.Caller) []models.Party {
 	return []models.Party{by.Holder()}
 }
 
-// lockPermits refuses a credential that the organisation it is of does not let act (models.CredentialLock).
-func lockPermits(tx *gorm.DB, by models.Caller) error {
+// checkCredentialLock refuses a credential that the organisation it is of does not let act (models.CredentialLock).
+func checkCredentialLock(tx *gorm.DB, by models.Caller) error {
 	var locks []models.CredentialLock
 	if err := tx.Find(&locks, "organisation IN ?", lockHolders(by)).Error; err != nil {
 		return err
 	}
 	for _, l := range locks {
-		if by.Credential.Method != "" && !l.Permits(by.Credential) {
+		if by.Credential.Method != "" && !l.Allows(by.Credential) {
 			return fmt.Errorf("%w (the organisation's credential lock does not name it)", models.ErrUnauthenticated)
 		}
 	}
@@ -308,12 +308,12 @@ func lockPermits(tx *gorm.DB, by models.Caller) error {
 }
 
 // CheckCaller refuses a credential that its organisation locked out, and a supplier to which nobody delegated.
-// It is asked at each request; Permit asks more closely.
+// It is asked at each request; CheckRight asks more closely.
 func (s *Registry) CheckCaller(ctx context.Context, by models.Caller) error {
 	ctx, cancel := db.Bounded(ctx)
 	defer cancel()
 	tx := s.db.Read(ctx)
-	if err := lockPermits(tx, by); err != nil || by.Supplier == "" || by.DelegationStated {
+	if err := checkCredentialLock(tx, by); err != nil || by.Supplier == "" || by.DelegationStated {
 		return db.Unavailable("check credential", err)
 	}
 	var found []models.Delegation

@@ -164,7 +164,7 @@ func TestDecide_TheDatabaseAgreesWithTheModel(t *testing.T) {
 			require.NoError(t, err)
 			for range 12 {
 				q := drawQuestion(t)
-				got := b.Permit(context.Background(), id, q)
+				got := b.CheckRight(context.Background(), id, q)
 				q.At = now.Add(time.Minute) // the clock moved by less; no limit lies between
 				want := g.model(r).Decide(q)
 				require.Equal(t, errorsOf(want), errorsOf(got), "%+v", q)

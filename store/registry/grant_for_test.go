@@ -60,7 +60,7 @@ func delegatedLife(b *storetest.Bundle, t *testing.T) (id uuid.UUID, versions ma
 	require.NoError(t, b.EndAccess(ctx, access, 3))
 	st := models.Statement{TransferID: id, Party: storetest.Bob, Kind: models.StatementConfirmation, Actor: *models.NewReceiptActor(through(storetest.Bob, "bob's vendor's"))}
 	require.NoError(t, b.AppendStatement(ctx, st))
-	_, err = b.ConfirmDelivery(ctx, id, storetest.Bob)
+	_, err = b.ConfirmTransfer(ctx, id, storetest.Bob)
 	require.NoError(t, err)
 	return id, versions
 }

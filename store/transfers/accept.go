@@ -33,7 +33,7 @@ func (s *Transfers) AcceptTransfer(ctx context.Context, sub models.Submission, r
 			accepted.Duplicate = known.RunID != runID
 			return nil
 		}
-		if err := s.registry.PermitLocked(tx, resource, q); err != nil {
+		if err := s.registry.CheckRightLocked(tx, resource, q); err != nil {
 			return err
 		}
 		if err := resource.CheckDeclared(sub.MD5); err != nil {

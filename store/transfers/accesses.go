@@ -27,7 +27,7 @@ func (s *Transfers) BeginAccess(ctx context.Context, transfer uuid.UUID, by mode
 		if err := models.MayDownload(t.Status); err != nil {
 			return err
 		}
-		if err := s.registry.PermitIn(tx, t.ResourceID, models.Question{Action: models.ActionReceive, From: t.Sender, By: by}); err != nil {
+		if err := s.registry.CheckRightIn(tx, t.ResourceID, models.Question{Action: models.ActionReceive, From: t.Sender, By: by}); err != nil {
 			return err
 		}
 		actor := models.NewReceiptActor(by)

@@ -11,10 +11,10 @@ import (
 	"github.com/formidling/formidling/store/db"
 )
 
-// ConfirmDelivery records that a recipient has the file, and reports whether every recipient now has.
+// ConfirmTransfer records that a recipient has the file, and reports whether every recipient now has.
 // Refusals: models.ErrTransferNotFound for who is no recipient, and those of models.MayConfirm.
 // Safe to repeat: who confirmed before is only counted.
-func (s *Transfers) ConfirmDelivery(ctx context.Context, id uuid.UUID, party models.Party) (all bool, err error) {
+func (s *Transfers) ConfirmTransfer(ctx context.Context, id uuid.UUID, party models.Party) (all bool, err error) {
 	err = s.db.Transact(ctx, "confirm delivery", func(tx *db.Tx) error {
 		t, err := tx.LockTransfer(id)
 		if err != nil {
@@ -58,7 +58,7 @@ func (s *Transfers) confirm(tx *db.Tx, t *models.Transfer, r *models.Recipient) 
 		return false, err
 	}
 	if all = len(waiting) == 0; all {
-		if err := move(tx, t, models.TransferAllConfirmedDownloaded, ""); err != nil {
+		if err := transition(tx, t, models.TransferAllConfirmedDownloaded, ""); err != nil {
 			return false, err
 		}
 	}

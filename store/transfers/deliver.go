@@ -51,7 +51,7 @@ func (s *Transfers) publish(tx *db.Tx, t *models.Transfer, attempt uuid.UUID) er
 		return err
 	}
 	f.Staged = &c.Staged
-	if err := moveFrom(tx, t, f, models.TransferPublished, ""); err != nil {
+	if err := transitionFrom(tx, t, f, models.TransferPublished, ""); err != nil {
 		return err
 	}
 	accepted, err := s.receipts.Accepted(tx, *t, c)

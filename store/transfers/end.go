@@ -65,7 +65,7 @@ func (s *Transfers) end(ctx context.Context, what string, id uuid.UUID, to model
 			return err
 		}
 		from := t.Status
-		if err := move(tx, &t, to, text); err != nil {
+		if err := transition(tx, &t, to, text); err != nil {
 			return err
 		}
 		ended, err := s.receipts.Ended(tx, t, from)

@@ -25,14 +25,14 @@ func TestStore_KeepsAWholeLifeInOrder(t *testing.T) {
 		require.NoError(t, b.DeliverTransfer(ctx, id, attempt, 0), "a repeat changes nothing")
 
 		for _, p := range []models.Party{storetest.Bob, storetest.Carol} {
-			_, err := b.ConfirmDelivery(ctx, id, p)
+			_, err := b.ConfirmTransfer(ctx, id, p)
 			require.ErrorIs(t, err, models.ErrNotDownloaded)
 			b.Download(t, id, p)
-			all, err := b.ConfirmDelivery(ctx, id, p)
+			all, err := b.ConfirmTransfer(ctx, id, p)
 			require.NoError(t, err)
 			require.Equal(t, p == storetest.Carol, all)
 		}
-		all, err := b.ConfirmDelivery(ctx, id, storetest.Bob)
+		all, err := b.ConfirmTransfer(ctx, id, storetest.Bob)
 		require.NoError(t, err, "confirm is idempotent for ever")
 		require.True(t, all)
 		require.NoError(t, b.PurgeTransfer(ctx, id))
@@ -124,7 +124,7 @@ func TestWeakness3_TwoLastConfirmationsAtOnceEndTheTransfer(t *testing.T) {
 			var wg sync.WaitGroup
 			results := make([]bool, 2)
 			for i, p := range []models.Party{storetest.Bob, storetest.Carol} {
-				wg.Go(func() { results[i], _ = b.ConfirmDelivery(t.Context(), id, p) })
+				wg.Go(func() { results[i], _ = b.ConfirmTransfer(t.Context(), id, p) })
 			}
 			wg.Wait()
 			require.NotEqual(t, results[0], results[1], "exactly one confirmation is the last")
@@ -187,7 +187,7 @@ func TestWeakness13_OnlyWhoWasOfferedTheFileIsToldOfItsEnd(t *testing.T) {
 		require.Empty(t, b.EventTypes(t, storetest.Bob))
 		expired := b.Publish(t, storetest.Bob, storetest.Carol)
 		b.Download(t, expired, storetest.Carol)
-		_, err := b.ConfirmDelivery(t.Context(), expired, storetest.Carol)
+		_, err := b.ConfirmTransfer(t.Context(), expired, storetest.Carol)
 		require.NoError(t, err)
 		require.NoError(t, b.PurgeTransfer(t.Context(), expired))
 		require.Equal(t, []string{"published", "fileneverconfirmeddownloaded"}, b.EventTypes(t, storetest.Bob))

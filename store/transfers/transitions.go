@@ -8,9 +8,9 @@ import (
 	"github.com/formidling/formidling/store/db"
 )
 
-// move takes a locked transfer to another status, if models.TransferMoves allows it from where
+// transition takes a locked transfer to another status, if models.TransferTransitions allows it from where
 // the facts say it is, and writes the history, including what only the facts told until now.
-func move(tx *db.Tx, t *models.Transfer, to models.TransferStatus, text string) error {
+func transition(tx *db.Tx, t *models.Transfer, to models.TransferStatus, text string) error {
 	var f models.Facts
 	if t.Status == models.TransferInitialized { // after that they decide nothing
 		var err error
@@ -18,13 +18,13 @@ func move(tx *db.Tx, t *models.Transfer, to models.TransferStatus, text string) 
 			return err
 		}
 	}
-	return moveFrom(tx, t, f, to, text)
+	return transitionFrom(tx, t, f, to, text)
 }
 
-// moveFrom is move for who has read the facts already.
-func moveFrom(tx *db.Tx, t *models.Transfer, f models.Facts, to models.TransferStatus, text string) error {
+// transitionFrom is transition for who has read the facts already.
+func transitionFrom(tx *db.Tx, t *models.Transfer, f models.Facts, to models.TransferStatus, text string) error {
 	from, _ := f.Effective(t.Status, t.StatusChanged)
-	if err := models.CheckMove(from, to); err != nil {
+	if err := models.CheckTransition(from, to); err != nil {
 		return err
 	}
 	now := tx.Now()

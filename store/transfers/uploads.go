@@ -111,7 +111,7 @@ func (s *Transfers) StageContent(ctx context.Context, transfer, attempt uuid.UUI
 		if err != nil {
 			return err
 		}
-		if err := s.registry.PermitIn(tx, t.ResourceID, models.Question{Action: models.ActionUpload, From: t.Sender, By: by}); err != nil {
+		if err := s.registry.CheckRightIn(tx, t.ResourceID, models.Question{Action: models.ActionUpload, From: t.Sender, By: by}); err != nil {
 			return err
 		}
 		now := tx.Now()

@@ -50,7 +50,7 @@ func (s *Tus) maySend(tx *db.Tx, u models.TusUpload) (models.Transfer, error) {
 	if err != nil {
 		return t, err
 	}
-	return t, s.registry.PermitIn(tx, t.ResourceID, models.Question{Action: models.ActionUpload, From: t.Sender, By: u.OpenedBy})
+	return t, s.registry.CheckRightIn(tx, t.ResourceID, models.Question{Action: models.ActionUpload, From: t.Sender, By: u.OpenedBy})
 }
 
 // insertTus writes an upload of a locked transfer and its attempt.
