@@ -9,8 +9,8 @@ import (
 // connections or streams a client opens, it never has them all.
 type Slots struct {
 	running *semaphore.Keyed[models.Party]
-	full   *models.Error // answers when all are taken
-	share  *models.Error // answers when one organisation has its share
+	full    *models.Error // answers when all are taken
+	share   *models.Error // answers when one organisation has its share
 }
 
 // NewSlots makes slots for so many in all and so many of one organisation; 0 is no bound. It leaves at least one slot
