@@ -90,10 +90,10 @@ func (s *Tus) mayGrow(tx *db.Tx, upload uuid.UUID, offset int64, length *int64) 
 	if err := roomForSegments(tx, u); err != nil {
 		return nil, err
 	}
-	if err := s.transfers.MayUploadMore(tx, u.OpenedBy.Party, upload); err != nil {
+	if whole, err = completing(tx, u, length, offset); err != nil {
 		return nil, err
 	}
-	return completing(tx, u, length, offset)
+	return whole, s.transfers.MayUploadMore(tx, u.OpenedBy.Party, upload)
 }
 
 // tusByID reads an upload; a part expires when the last of its transfer's does.
