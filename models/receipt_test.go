@@ -46,6 +46,13 @@ func TestDescribe_SaysInOneSentenceWhatAReceiptTells(t *testing.T) {
 	require.Equal(t, "1970-01-01T00:00:00Z Later", Describe(Receipt{At: r.At, Event: "urn:formidling:receipt:Later"}))
 }
 
+func TestDescribe_SaysWhenAThingWasAndNotWhenItWasWrittenDown(t *testing.T) {
+	t.Parallel()
+	was := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	r := Receipt{At: was.Add(time.Hour), Occurred: &was, Event: ReceiptNotified, Recipient: "0192:910000002"}
+	require.Equal(t, "2026-11-23T12:00:00Z 0192:910000002 was notified", Describe(r))
+}
+
 func TestDescribe_TellsWhoDidItAndWhatWasSaid(t *testing.T) {
 	t.Parallel()
 	by := NewReceiptActor(Caller{Party: recipient, Supplier: another, Credential: Credential{Method: LoginKeyToken, Issuer: "i", Thumbprint: "tp"}})

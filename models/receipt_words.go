@@ -26,10 +26,14 @@ func ReadReceipt(jws string) (Receipt, error) {
 	return r, nil
 }
 
-// Describe says in one sentence what a receipt tells.
+// Describe says in one sentence what a receipt tells, beginning with when that was.
 func Describe(r Receipt) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s", r.At.UTC().Format(time.RFC3339), words(r))
+	at := r.At
+	if r.Occurred != nil {
+		at = *r.Occurred
+	}
+	fmt.Fprintf(&b, "%s %s", at.UTC().Format(time.RFC3339), words(r))
 	if r.Actor != nil {
 		fmt.Fprintf(&b, ", by %s", r.Actor.Organisation)
 		if r.Actor.Supplier != "" {

@@ -224,8 +224,11 @@ func (h *Handler) Listening(p models.Party) int {
 // listenForEvents takes a place among those who wait: models.ErrTooManyListeners when all are taken, or too many of them
 // by one organisation.
 func (h *Handler) listenForEvents(p models.Party) (wake <-chan struct{}, leave func(), err error) {
+	if h.EventListeners <= 0 { // to the count that would be no bound
+		return nil, nil, models.ErrTooManyListeners
+	}
 	release, outcome := h.listeners.Acquire(p)
-	if outcome != semaphore.Free || h.EventListeners <= 0 {
+	if outcome != semaphore.Free {
 		return nil, nil, models.ErrTooManyListeners
 	}
 	wake, stop := h.Feed.WatchEvents(p)

@@ -18,7 +18,8 @@ import (
 type Tx struct {
 	*gorm.DB
 	of       *DB
-	now      time.Time // zero: not read yet
+	clock    time.Time // zero: not read yet
+	now      time.Time
 	floor    time.Time
 	receipts []models.ReceiptDraft
 	events   []models.Notice
@@ -71,9 +72,18 @@ func (d *DB) transact(ctx context.Context, handle *gorm.DB, what string, fn func
 // transaction among others. Everything that the transaction writes has this time.
 func (t *Tx) Now() time.Time {
 	if t.now.IsZero() {
-		t.now = Later(t.of.Now(), t.floor)
+		t.now = Later(t.Clock(), t.floor)
 	}
 	return t.now
+}
+
+// Clock is what the clock showed, whatever the rows tell of: leases are renewed where no row is read, so they are given and
+// looked at by it alone.
+func (t *Tx) Clock() time.Time {
+	if t.clock.IsZero() {
+		t.clock = t.of.Now()
+	}
+	return t.clock
 }
 
 // NotBefore keeps Now from lying before a moment that the rows tell of, though clocks of replicas differ or are set

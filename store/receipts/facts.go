@@ -122,7 +122,7 @@ func outstandingFacts(tx *db.Tx, t models.Transfer, of models.Party) ([]models.R
 	}
 	scope = scope.Session(&gorm.Session{})
 	var accesses []models.ContentAccess
-	if err := scope.Where(overAccesses, tx.Now().Add(-silentAfter)).Order("started, id").Find(&accesses).Error; err != nil {
+	if err := scope.Where(overAccesses, tx.Clock().Add(-silentAfter)).Order("started, id").Find(&accesses).Error; err != nil {
 		return nil, err
 	}
 	sortOver(accesses)

@@ -16,7 +16,7 @@ import (
 func (s *Registry) RequestAccess(ctx context.Context, by models.Caller, r models.AccessRequest) (models.AccessRequest, error) {
 	r.Organisation, r.State = by.Party, models.RequestPending
 	a := changeRequest(r.ID, models.Condition{})
-	a.What, a.Own, a.Change.Action = "request access", true, "access-request.ask"
+	a.What, a.Own, a.Missing, a.Change.Action = "request access", true, nil, "access-request.ask"
 	a.Read = func(*db.Tx) (*models.AccessRequest, error) { return nil, nil }
 	a.Judge = func(tx *db.Tx, _ *models.AccessRequest) ([]models.Change, error) {
 		of, err := resource(tx.DB, r.ResourceID)
@@ -43,7 +43,9 @@ func (s *Registry) RequestAccess(ctx context.Context, by models.Caller, r models
 
 // changeRequest is the amendment of an access request.
 func changeRequest(id uuid.UUID, cond models.Condition) Amendment[models.AccessRequest] {
-	return Amendment[models.AccessRequest]{Condition: cond, Change: models.Change{Subject: "access-request/" + id.String()}}
+	return Amendment[models.AccessRequest]{
+		Condition: cond, Missing: models.ErrEntryNotFound, Change: models.Change{Subject: "access-request/" + id.String()},
+	}
 }
 
 // AccessRequestsIn lists the requests for a service of the owner.

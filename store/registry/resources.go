@@ -75,10 +75,13 @@ func (s *Registry) PutResource(ctx context.Context, by models.Caller, id string,
 			if errors.Is(err, models.ErrResourceNotConfigured) {
 				before, err = s.newResource(tx, by.Party, id)
 			}
-			if out = before; before.Version == 0 {
+			if err != nil {
 				return nil, err
 			}
-			return &before, err
+			if out = before; before.Version == 0 {
+				return nil, nil
+			}
+			return &before, nil
 		},
 		Judge: func(tx *db.Tx, _ *models.Resource) (changes []models.Change, err error) {
 			out, err = out.Apply(patch, tx.Now())

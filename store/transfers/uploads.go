@@ -27,7 +27,7 @@ func (s *Transfers) BeginUpload(ctx context.Context, a models.UploadAttempt, lea
 			return err
 		}
 		a.Started = tx.Now()
-		a.LeaseUntil = a.Started.Add(lease)
+		a.LeaseUntil = tx.Clock().Add(lease)
 		return tx.Create(&a).Error
 	})
 }
@@ -42,7 +42,7 @@ func (s *Transfers) MayUploadMore(tx *db.Tx, p models.Party, attempt uuid.UUID) 
 		return err
 	}
 	var running int64
-	err := tx.Model(&models.UploadAttempt{}).Where("party = ? AND ended IS NULL AND lease_until > ? AND id <> ?", p, tx.Now(), attempt).Count(&running).Error
+	err := tx.Model(&models.UploadAttempt{}).Where("party = ? AND ended IS NULL AND lease_until > ? AND id <> ?", p, tx.Clock(), attempt).Count(&running).Error
 	if err == nil && running >= int64(s.uploads) {
 		return models.ErrTooManyUploadsOfOne.Exceeded(int64(s.uploads), running+1)
 	}
@@ -56,7 +56,7 @@ func (s *Transfers) AdoptUpload(ctx context.Context, attempt, transfer uuid.UUID
 			return err
 		}
 		return lostUnless(tx.Model(&models.UploadAttempt{}).
-			Where("id = ? AND transfer_id IS NULL AND ended IS NULL AND lease_until > ?", attempt, tx.Now()).
+			Where("id = ? AND transfer_id IS NULL AND ended IS NULL AND lease_until > ?", attempt, tx.Clock()).
 			Update("transfer_id", transfer))
 	})
 }
@@ -85,7 +85,7 @@ func awaitsContent(tx *db.Tx, transfer uuid.UUID) error {
 // longer awaits content: the attempt must stop, because its content can no longer be staged.
 func (s *Transfers) RenewLease(ctx context.Context, attempt uuid.UUID, lease time.Duration) error {
 	return s.db.Transact(ctx, "renew lease", func(tx *db.Tx) error {
-		now := tx.Now()
+		now := tx.Clock()
 		done := tx.Model(&models.UploadAttempt{}).
 			Where("id = ? AND ended IS NULL AND lease_until > ?", attempt, now).
 			Where("(transfer_id IS NULL OR EXISTS (SELECT 1 FROM transfers t WHERE t.id = transfer_id AND t.status = ?))", models.TransferInitialized).
@@ -114,11 +114,10 @@ func (s *Transfers) StageContent(ctx context.Context, transfer, attempt uuid.UUI
 		if err := s.registry.CheckRightIn(tx, t.ResourceID, models.Question{Action: models.ActionUpload, From: t.Sender, By: by}); err != nil {
 			return err
 		}
-		now := tx.Now()
 		// the update takes the attempt's row, so that nobody can end it meanwhile
 		running := tx.Model(&models.UploadAttempt{}).
-			Where("id = ? AND transfer_id = ? AND ended IS NULL AND lease_until > ?", attempt, transfer, now).
-			Update("lease_until", now)
+			Where("id = ? AND transfer_id = ? AND ended IS NULL AND lease_until > ?", attempt, transfer, tx.Clock()).
+			Update("lease_until", tx.Clock())
 		if err := lostUnless(running); err != nil {
 			return err
 		}
@@ -133,7 +132,7 @@ func (s *Transfers) StageContent(ctx context.Context, transfer, attempt uuid.UUI
 		err = tx.Create(&models.StagedContent{
 			Actor: actor, Right: right,
 			AttemptID: attempt, TransferID: transfer, Generation: c.Generation, Size: c.Size,
-			MD5: c.MD5, SHA256: c.SHA256, CRC32C: c.CRC32C, Staged: now,
+			MD5: c.MD5, SHA256: c.SHA256, CRC32C: c.CRC32C, Staged: tx.Now(),
 		}).Error
 		if err != nil {
 			return err

@@ -133,7 +133,7 @@ func (s *Tus) TusParts(ctx context.Context, transfer uuid.UUID) ([]models.TusUpl
 // HoldDigest gives the caller a transfer's digest alone, for as long as lease; held is false while somebody else has it.
 func (s *Tus) HoldDigest(ctx context.Context, transfer uuid.UUID, lease time.Duration) (d models.TusDigest, held bool, err error) {
 	return d, held, s.db.Transact(ctx, "hold digest", func(tx *db.Tx) error {
-		now := tx.Now()
+		now := tx.Clock()
 		if _, err := tx.LockTransfer(transfer); err != nil {
 			return err
 		}
@@ -158,7 +158,7 @@ func (s *Tus) HoldDigest(ctx context.Context, transfer uuid.UUID, lease time.Dur
 // models.ErrUploadTaken when somebody else has it.
 func (s *Tus) SaveDigest(ctx context.Context, d models.TusDigest, lease time.Duration) error {
 	return s.db.Transact(ctx, "save digest", func(tx *db.Tx) error {
-		d.LeaseUntil = tx.Now().Add(lease)
+		d.LeaseUntil = tx.Clock().Add(lease)
 		for _, state := range []*[]byte{&d.SHA256State, &d.MD5State} {
 			if *state == nil { // as what is empty comes back from SQLite
 				*state = []byte{}

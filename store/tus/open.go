@@ -64,7 +64,7 @@ func insertTus(tx *db.Tx, t models.Transfer, u *models.TusUpload) error {
 		u.SHA256State, u.MD5State = []byte{}, []byte{}
 	}
 	err := tx.Create(&models.UploadAttempt{
-		ID: u.ID, TransferID: &u.TransferID, Party: u.OpenedBy.Party, ObjectKey: models.AttemptKey(u.TransferID, u.ID), Started: now, LeaseUntil: now,
+		ID: u.ID, TransferID: &u.TransferID, Party: u.OpenedBy.Party, ObjectKey: models.AttemptKey(u.TransferID, u.ID), Started: now, LeaseUntil: tx.Clock(),
 		Actor: models.NewReceiptActor(u.OpenedBy),
 	}).Error
 	if err == nil {

@@ -90,10 +90,10 @@ func (s *Tus) mayGrow(tx *db.Tx, upload uuid.UUID, offset int64, length *int64) 
 	if err := roomForSegments(tx, u); err != nil {
 		return nil, err
 	}
-	if err := s.transfers.MayUploadMore(tx, u.OpenedBy.Party, upload); err != nil {
+	if whole, err = completing(tx, u, length, offset); err != nil {
 		return nil, err
 	}
-	return completing(tx, u, length, offset)
+	return whole, s.transfers.MayUploadMore(tx, u.OpenedBy.Party, upload)
 }
 
 // tusByID reads an upload; a part expires when the last of its transfer's does.
@@ -120,7 +120,7 @@ func together(g *gorm.DB, parts ...*models.TusUpload) error {
 }
 
 func extendLease(tx *db.Tx, upload uuid.UUID) error {
-	return tx.Model(&models.UploadAttempt{}).Where("id = ? AND ended IS NULL", upload).Update("lease_until", tx.Now().Add(TusLease)).Error
+	return tx.Model(&models.UploadAttempt{}).Where("id = ? AND ended IS NULL", upload).Update("lease_until", tx.Clock().Add(TusLease)).Error
 }
 
 // CommitTus records what has become durable, and that all has when that is so. models.ErrUploadTaken when epoch is no
@@ -219,7 +219,7 @@ func (s *Tus) WatchTus(ctx context.Context, upload uuid.UUID, epoch int64) error
 // was overtaken, or whose upload is about to be staged, nothing is changed.
 func (s *Tus) ReleaseTus(ctx context.Context, upload uuid.UUID, epoch int64) error {
 	return s.db.Transact(ctx, "release upload", func(tx *db.Tx) error {
-		now := tx.Now()
+		now := tx.Clock()
 		return tx.Model(&models.UploadAttempt{}).Where("id = ? AND ended IS NULL AND lease_until > ?", upload, now).
 			Where("EXISTS (SELECT 1 FROM tus_uploads u WHERE u.id = upload_attempts.id AND u.epoch = ? AND (u.completed IS NULL OR u.part))", epoch).
 			Update("lease_until", now).Error
@@ -229,7 +229,7 @@ func (s *Tus) ReleaseTus(ctx context.Context, upload uuid.UUID, epoch int64) err
 // HoldTus lets the content of a complete upload be staged for a while.
 func (s *Tus) HoldTus(ctx context.Context, upload uuid.UUID, lease time.Duration) error {
 	return s.db.Transact(ctx, "hold upload", func(tx *db.Tx) error {
-		now := tx.Now()
+		now := tx.Clock()
 		done := tx.Model(&models.UploadAttempt{}).
 			Where("id = ? AND ended IS NULL AND lease_until < ?", upload, now.Add(lease)).
 			Where("EXISTS (SELECT 1 FROM transfers t WHERE t.id = transfer_id AND t.status = ?)", models.TransferInitialized).
