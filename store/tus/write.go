@@ -70,30 +70,43 @@ func (s *Tus) ClaimTus(ctx context.Context, upload uuid.UUID, offset int64, leng
 	})
 }
 
-// mayGrow looks at the bounds of an upload that is about to grow, and locks its transfer if it is whole already.
+// mayGrow looks at the bounds of an upload that is about to grow, and locks its transfer if it is whole already. All locks
+// come first, the transfer's before that of its organisation's uploads: what is counted then, is counted at one moment.
 func (s *Tus) mayGrow(tx *db.Tx, upload uuid.UUID, offset int64, length *int64) (whole *models.Transfer, err error) {
 	var u models.TusUpload
 	if err := tx.Take(&u, "id = ?", upload).Error; err != nil {
 		return nil, err
 	}
-	if u.Part && (length != nil || offset == 0) {
-		wanted := offset
-		if u.Length != nil {
-			wanted = *u.Length
-		} else if length != nil {
-			wanted = *length
-		}
-		if err := fits(tx, u, wanted); err != nil {
-			return nil, err
-		}
+	counts := u.Part && (length != nil || offset == 0)
+	if counts {
+		_, err = tx.LockTransfer(u.TransferID)
+	} else {
+		whole, err = completing(tx, u, length, offset)
 	}
-	if err := roomForSegments(tx, u); err != nil {
-		return nil, err
+	if err == nil {
+		err = tx.LockAlone(db.UploadsLock(u.OpenedBy.Party))
 	}
-	if whole, err = completing(tx, u, length, offset); err != nil {
-		return nil, err
+	if err == nil && counts {
+		err = fits(tx, u, wanted(u, offset, length))
 	}
-	return whole, s.transfers.MayUploadMore(tx, u.OpenedBy.Party, upload)
+	if err == nil {
+		err = roomForSegments(tx, u)
+	}
+	if err == nil {
+		err = s.transfers.MayUploadMore(tx, u.OpenedBy.Party, upload)
+	}
+	return whole, err
+}
+
+// wanted is how long a part is going to be, as far as that is known.
+func wanted(u models.TusUpload, offset int64, length *int64) int64 {
+	switch {
+	case u.Length != nil:
+		return *u.Length
+	case length != nil:
+		return *length
+	}
+	return offset
 }
 
 // tusByID reads an upload; a part expires when the last of its transfer's does.
