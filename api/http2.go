@@ -26,7 +26,8 @@ const (
 func NewHTTPServer(h http.Handler) *http.Server {
 	s := &http.Server{
 		Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
-		Protocols: new(http.Protocols),
+		Protocols:                    new(http.Protocols),
+		DisableGeneralOptionsHandler: true, // it answers "OPTIONS *", which is no operation, past the log and the headers
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams: streamsAtOnce, MaxReceiveBufferPerStream: streamWindow,
 			MaxReceiveBufferPerConnection: connectionWindow,

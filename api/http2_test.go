@@ -133,3 +133,20 @@ func BenchmarkUpload(b *testing.B) {
 		}
 	}
 }
+
+func TestServer_AnswersNothingThatIsNoOperation(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewUnstartedServer(nil)
+	server.Config = api.NewHTTPServer(http.NotFoundHandler())
+	server.Start()
+	t.Cleanup(server.Close)
+	for _, method := range []string{http.MethodOptions, http.MethodGet} {
+		r, err := http.NewRequestWithContext(t.Context(), method, server.URL, nil)
+		require.NoError(t, err)
+		r.URL.Path, r.URL.Opaque = "", "*"
+		answer, err := server.Client().Do(r)
+		require.NoError(t, err)
+		require.NoError(t, answer.Body.Close())
+		require.Equal(t, http.StatusNotFound, answer.StatusCode, method)
+	}
+}
