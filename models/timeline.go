@@ -8,20 +8,20 @@ type TimelineKind string
 // The kinds, in the order in which things of the same moment are told.
 const (
 	TimelineUpload       TimelineKind = "upload"
+	TimelineConfirmation TimelineKind = "confirmation" // before the status that the last one brings about
 	TimelineStatus       TimelineKind = "status"
 	TimelineDelivery     TimelineKind = "delivery"
 	TimelineNotification TimelineKind = "notification"
 	TimelineAccess       TimelineKind = "access"
 	TimelineStatement    TimelineKind = "statement"
-	TimelineConfirmation TimelineKind = "confirmation"
 	TimelineReceipt      TimelineKind = "receipt"
 )
 
 // TimelineKinds is every kind, in order.
 func TimelineKinds() []TimelineKind {
 	return []TimelineKind{
-		TimelineUpload, TimelineStatus, TimelineDelivery, TimelineNotification, TimelineAccess, TimelineStatement,
-		TimelineConfirmation, TimelineReceipt,
+		TimelineUpload, TimelineConfirmation, TimelineStatus, TimelineDelivery, TimelineNotification, TimelineAccess,
+		TimelineStatement, TimelineReceipt,
 	}
 }
 

@@ -92,7 +92,7 @@ func TestTransaction_HasOneTime(t *testing.T) {
 }
 
 // The acceptance of the content comes before its consignment, and publication before delivery.
-func TestTimeline_TellsPublicationBeforeDelivery(t *testing.T) {
+func TestTimeline_TellsACauseBeforeWhatFollowsFromIt(t *testing.T) {
 	storetest.OnBoth(t, func(t *testing.T, b *storetest.Bundle) {
 		id := b.Publish(t, storetest.Bob)
 		said := b.Entries(t, id)
@@ -106,6 +106,15 @@ func TestTimeline_TellsPublicationBeforeDelivery(t *testing.T) {
 			place[string(e.Kind)+" "+e.What] = i
 		}
 		require.Less(t, place["status Published"], place["delivery Delivered"])
+		b.Download(t, id, storetest.Bob)
+		_, err = b.ConfirmTransfer(t.Context(), id, storetest.Bob)
+		require.NoError(t, err)
+		_, entries, err = b.TimelineFor(t.Context(), id, models.TimelineQuery{Viewer: storetest.Alice, Limit: 100})
+		require.NoError(t, err)
+		for i, e := range entries {
+			place[string(e.Kind)+" "+e.What] = i
+		}
+		require.Less(t, place["confirmation DownloadConfirmed"], place["status AllConfirmedDownloaded"], "the cause comes first")
 	})
 }
 
