@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -142,7 +143,7 @@ func (h *hunt) hunt(m mutant, root, dir string) (by string, err error) {
 	if err := h.passWithout(m.tests); err != nil {
 		return "", err
 	}
-	out, err := goTest(append([]string{"-count=1", "-overlay", overlay}, m.tests...))
+	out, err := goTest(slices.Concat([]string{"-count=1", "-overlay", overlay}, m.tests, m.quiet(root)))
 	return verdict(out, err)
 }
 
