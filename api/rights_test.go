@@ -241,3 +241,17 @@ func TestSupplier_SeesAndDoesWhatWasDelegatedAndNothingElse(t *testing.T) {
 		b.Call("", route.method, route.path, "{}", acting...).Is(http.StatusForbidden, "FMD-00032")
 	}
 }
+
+// The sender itself may take back what is its own; who acts for it may do so while the sender may send.
+func TestCancel_ThroughASupplierAsksForTheSendersRight(t *testing.T) {
+	t.Parallel()
+	b := apitest.Setup(t)
+	first, second := b.Initialize(), b.Initialize()
+	acting := []string{apitest.Impersonate, apitest.Certified(alice, apitest.Through(mallory))}
+	b.Call(alice, "PUT", "/identity/api/v1/delegations/"+mallory.Number(), `{"send":true}`, apitest.Impersonate, apitest.Certified(alice)).Is(http.StatusCreated, "")
+	b.Call("", "POST", "/filetransfer/"+first+"/cancel", "", acting...).Is(http.StatusNoContent, "")
+	b.Revoke(alice)
+	b.Call("", "POST", "/filetransfer/"+second+"/cancel", "", acting...).Is(http.StatusUnauthorized, "BRO-00006")
+	require.Equal(t, contract.FileTransferStatus("Initialized"), b.Overview(alice, second).FileTransferStatus)
+	b.Call(alice, "POST", "/filetransfer/"+second+"/cancel", "").Is(http.StatusNoContent, "")
+}
