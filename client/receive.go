@@ -117,6 +117,10 @@ func (in *Incoming) Read(p []byte) (int, error) {
 			in.failed = in.verify()
 			break
 		}
+		if in.ctx.Err() != nil { // what has arrived already would be read on, however much that is
+			in.failed = fmt.Errorf("receive transfer %s: %w", in.ID, context.Cause(in.ctx))
+			break
+		}
 		n, err := in.readSome(p)
 		if n > 0 || len(p) == 0 {
 			return n, nil // the next Read finds out why there is no more
