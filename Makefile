@@ -42,18 +42,28 @@ $(BIN)/devstack: $(DEVSTACK_FILES)
 	@echo "building Temporal (once; some minutes)"
 	go build -C devstack -ldflags="$(LDFLAGS)" -o $@ .
 
-test: build ## run all tests against real servers; installs PostgreSQL, Node.js and tuspy if it may
+# Tests that start our programs as processes. The race detector sees nothing of what happens there.
+PROCESS_TESTS := ./cmd/formidling ./internal/cli
+RACED = $(shell go list ./... | grep -v $(PROCESS_TESTS:./%=-e '/%$$'))
+
+test: build ## run all tests against real servers, with RACE=1 under the race detector; installs PostgreSQL, Node.js and tuspy if it may
 	@scripts/ensure-postgres
 	@scripts/ensure-node workflows/testdata/judge receipts/testdata/judge cmd/formidling/testdata/tusjs
 	@scripts/ensure-tuspy
+ifdef RACE
+	@scripts/ensure-compiler
+	CGO_ENABLED=1 go test -race $(RACED)
+	go test $(PROCESS_TESTS)
+else
 	go test ./...
+endif
 	go test -C devstack ./...
 
-race: build ## run the tests of the main module with the race detector
+race: build ## run the tests under the race detector, without those that start processes
 	@scripts/ensure-postgres
-	@scripts/ensure-node workflows/testdata/judge receipts/testdata/judge cmd/formidling/testdata/tusjs
-	@scripts/ensure-tuspy
-	CGO_ENABLED=1 go test -race ./...
+	@scripts/ensure-node workflows/testdata/judge receipts/testdata/judge
+	@scripts/ensure-compiler
+	CGO_ENABLED=1 go test -race $(RACED)
 
 cover: ## check how much of the pure packages their own tests run
 	@scripts/check-coverage ./models=90 ./activities=85
@@ -73,7 +83,9 @@ $(BIN)/minio:
 	@echo "building MinIO, which the benchmarks compare with (once; some minutes)"
 	GOFLAGS= GOBIN=$(BIN) go install $(MINIO)
 
-check: tidy-check generate-check vet lint layers workflowcheck test ## everything that CI runs
+check: tidy-check generate-check vet lint layers workflowcheck cover ## everything that CI runs
+	$(MAKE) test RACE=1
+	$(MAKE) mutants MUTANTS_FLAGS="-changed -budget 4m -trust"
 
 tidy-check:
 	go mod tidy -diff
