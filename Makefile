@@ -96,6 +96,7 @@ generate: ## write generated code and rendered documents anew
 	go test ./models ./cmd/formidling ./internal/cli ./internal/layers -run 'Rendered' -update
 
 generate-check:
+	@mkdir -p $(BIN)
 	@cp api/contract/openapi.gen.go $(BIN)/openapi.gen.go.before
 	@cp api/contract/access.gen.go $(BIN)/access.gen.go.before
 	@cp client/openapi.gen.go $(BIN)/client.gen.go.before
