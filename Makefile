@@ -52,7 +52,7 @@ test: build ## run all tests against real servers, with RACE=1 under the race de
 	@scripts/ensure-tuspy
 ifdef RACE
 	@scripts/ensure-compiler
-	CGO_ENABLED=1 go test -race $(RACED)
+	CGO_ENABLED=1 go test -race -timeout 20m $(RACED)
 	go test $(PROCESS_TESTS)
 else
 	go test ./...
@@ -63,7 +63,7 @@ race: build ## run the tests under the race detector, without those that start p
 	@scripts/ensure-postgres
 	@scripts/ensure-node workflows/testdata/judge receipts/testdata/judge
 	@scripts/ensure-compiler
-	CGO_ENABLED=1 go test -race $(RACED)
+	CGO_ENABLED=1 go test -race -timeout 20m $(RACED)
 
 cover: ## check how much of the pure packages their own tests run
 	@scripts/check-coverage ./models=90 ./activities=85
