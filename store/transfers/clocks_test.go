@@ -34,7 +34,7 @@ func TestDownload_IsNotBrokenOffWhereAnotherReplicasClockIsAhead(t *testing.T) {
 		again, err := b.BeginAccess(t.Context(), id, storetest.As(storetest.Bob), 0, 3)
 		require.NoError(t, err)
 		require.NoError(t, b.NoteAccess(t.Context(), again, 1)) // and it goes on
-		_, err = b.ConfirmDelivery(t.Context(), id, storetest.Bob)
+		_, err = b.ConfirmTransfer(t.Context(), id, storetest.Bob)
 		require.NoError(t, err)
 		for _, r := range b.Entries(t, id) {
 			require.NotEqual(t, models.ReceiptHandoverFailed, r.Event)
