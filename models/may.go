@@ -85,9 +85,6 @@ func MayCancel(s TransferStatus, downloaded bool) error {
 	return nil
 }
 
-// MayFail tells whether a transfer may end because its content did not come or is not what was declared: else ErrMovedOn.
-func MayFail(s TransferStatus) error { return CheckTransition(s, TransferFailed) }
-
 // MayPurge tells whether the file may go because its time is over: else ErrMovedOn.
 func MayPurge(s TransferStatus) error { return CheckTransition(s, TransferPurged) }
 

@@ -35,7 +35,6 @@ func TestRules_AllowEachStepInTheseStatusesOnly(t *testing.T) {
 		"confirm":               {func(s TransferStatus) error { return MayConfirm(s, true) }, there[:1], ErrNotPublished},
 		"cancel":                {func(s TransferStatus) error { return MayCancel(s, false) }, append(slices.Clone(unpublished), TransferPublished), ErrNotCancellable},
 		"cancel after download": {func(s TransferStatus) error { return MayCancel(s, true) }, nil, ErrNotCancellable},
-		"fail":                  {MayFail, unpublished, ErrMovedOn},
 		"purge":                 {MayPurge, there, ErrMovedOn},
 		"remind":                {MayRemind, there[:1], ErrNotPublished},
 		"discard":               {MayDiscard, []TransferStatus{TransferCancelled, TransferFailed}, ErrMovedOn},
@@ -83,7 +82,6 @@ func TestRules_AgreeWithTheTableOfMoves(t *testing.T) {
 		require.Equal(t, MayTransition(s, TransferCancelled), MayCancel(s, false) == nil, s.String())
 		require.Equal(t, MayTransition(s, TransferAllConfirmedDownloaded), MayConfirm(s, true) == nil, s.String())
 		require.Equal(t, s.Downloadable(), MayPurge(s) == nil, "%s: what may be fetched is what may be purged", s)
-		require.Equal(t, MayFail(s) == nil, MayOffer(s) == nil, "%s: what fails is what still waits for its content", s)
 	}
 }
 

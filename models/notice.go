@@ -75,7 +75,8 @@ func (t Transfer) NoticesOfReminder(waiting []Party, detail string) []Notice {
 
 // MaySeeRecipient tells whether a viewer may see that somebody is a recipient of a transfer: its sender sees all, a
 // recipient itself, and the others only when the service says that its recipients see each other. Whether the viewer is
-// a party at all is asked before, see VisibleTo.
+// a party at all is asked before, see VisibleTo. The database answers it where recipients are read; a test holds the two
+// together.
 func MaySeeRecipient(viewer, sender, recipient Party, seeEachOther bool) bool {
 	return viewer == sender || viewer == recipient || seeEachOther
 }

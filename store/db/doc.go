@@ -1,7 +1,7 @@
 // Package db owns the two databases that Formidling speaks to: connections, dialects, migrations, locks, and the
 // transaction, Tx, in which every change of the store happens.
 //
-// A Tx is the only way to write events and receipts, so none can be written that nobody signs or is woken for. It has
+// Events and receipts are asked of a Tx and written as it commits, so none is written that nobody signs or is woken for. It has
 // one time, Now, for everything that it writes. As it commits, it writes receipts and then events; what other rooms
 // want to do after the commit, they say with OnCommit.
 //

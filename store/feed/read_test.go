@@ -1,7 +1,6 @@
 package feed_test
 
 import (
-	"context"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -11,21 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/formidling/formidling/models"
-	"github.com/formidling/formidling/store/db"
 	"github.com/formidling/formidling/store/storetest"
 )
-
-// notify writes events of a transfer without a life around them.
-func notify(b *storetest.Bundle, t testing.TB, transfer uuid.UUID, resource string, notices ...models.Notice) {
-	t.Helper()
-	require.NoError(t, b.DB().Transact(context.Background(), "notify", func(tx *db.Tx) error {
-		for _, n := range notices {
-			n.Transfer, n.Resource = transfer, resource
-			tx.Event(n)
-		}
-		return nil
-	}))
-}
 
 func TestEventsAfter_FindsWhatASimpleFilterFinds(t *testing.T) {
 	storetest.OnBoth(t, func(t *testing.T, b *storetest.Bundle) {
@@ -33,7 +19,7 @@ func TestEventsAfter_FindsWhatASimpleFilterFinds(t *testing.T) {
 		resources, types := []string{"a", "b", "c"}, models.EventTypes()
 		for range 300 {
 			kind := types[rand.IntN(len(types))]
-			notify(b, t, id, resources[rand.IntN(3)], models.Notice{To: []models.Party{storetest.Alice, storetest.Bob}[rand.IntN(2)], Role: []models.Role{models.RoleSender, models.RoleRecipient}[rand.IntN(2)], Type: kind})
+			b.Notices(t, id, resources[rand.IntN(3)], models.Notice{To: []models.Party{storetest.Alice, storetest.Bob}[rand.IntN(2)], Role: []models.Role{models.RoleSender, models.RoleRecipient}[rand.IntN(2)], Type: kind})
 		}
 		all, err := b.EventsAfter(t.Context(), storetest.Bob, 0, models.EventFilter{}, 1000)
 		require.NoError(t, err)

@@ -63,7 +63,7 @@ func listening(b *storetest.Bundle, t *testing.T, s *store.Store) {
 	wake, stop := s.WatchEvents(nobody)
 	defer stop()
 	require.Eventually(t, func() bool {
-		notify(b, t, id, storetest.Service, models.Notice{To: nobody, Role: models.RoleSender, Type: models.EventPublished})
+		b.Notices(t, id, storetest.Service, models.Notice{To: nobody, Role: models.RoleSender, Type: models.EventPublished})
 		select {
 		case <-wake:
 			return true
@@ -105,7 +105,7 @@ func TestWatchEvents_IsWokenByOtherProcesses(t *testing.T) {
 	other, stopOther := r.WatchEvents(storetest.Carol)
 	defer stopOther()
 	began := time.Now()
-	notify(b, t, id, storetest.Service, models.Notice{To: storetest.Bob, Role: models.RoleSender, Type: models.EventPublished})
+	b.Notices(t, id, storetest.Service, models.Notice{To: storetest.Bob, Role: models.RoleSender, Type: models.EventPublished})
 	woken(t, wake, feed.RecheckEvery/3)
 	require.Less(t, time.Since(began), feed.RecheckEvery/3)
 	quiet(t, other)
@@ -122,7 +122,7 @@ func TestWatchEvents_IsWokenByOtherProcesses(t *testing.T) {
 	}
 	last, stopLast := r.WatchEvents(notices[len(notices)-1].To)
 	defer stopLast()
-	notify(b, t, id, storetest.Service, notices...)
+	b.Notices(t, id, storetest.Service, notices...)
 	woken(t, last, feed.RecheckEvery/3)
 }
 
@@ -146,7 +146,7 @@ func TestWatchEvents_FindsWhatNobodyToldItOf(t *testing.T) {
 		// as by a process that was killed right after its commit
 		dies := db.Writers{Events: b.Feed.Write}
 		b.DB().Use(dies)
-		notify(b, t, id, storetest.Service, models.Notice{To: storetest.Alice, Role: models.RoleSender, Type: models.EventPurged})
+		b.Notices(t, id, storetest.Service, models.Notice{To: storetest.Alice, Role: models.RoleSender, Type: models.EventPurged})
 		quiet(t, wake)
 		require.NoError(t, b.Recheck(t.Context()))
 		woken(t, wake, time.Second)

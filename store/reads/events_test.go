@@ -1,28 +1,13 @@
 package reads_test
 
 import (
-	"context"
 	"testing"
 
-	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"github.com/formidling/formidling/models"
-	"github.com/formidling/formidling/store/db"
 	"github.com/formidling/formidling/store/storetest"
 )
-
-// notify writes events of a transfer without a life around them.
-func notify(b *storetest.Bundle, t testing.TB, transfer uuid.UUID, resource string, notices ...models.Notice) {
-	t.Helper()
-	require.NoError(t, b.DB().Transact(context.Background(), "notify", func(tx *db.Tx) error {
-		for _, n := range notices {
-			n.Transfer, n.Resource = transfer, resource
-			tx.Event(n)
-		}
-		return nil
-	}))
-}
 
 // A supplier finds the few events that are for it behind very many that are not, and hears of no subscription.
 func TestEventsFor_ASupplierFindsWhatWasDelegatedInOneQuestion(t *testing.T) {
@@ -32,11 +17,11 @@ func TestEventsFor_ASupplierFindsWhatWasDelegatedInOneQuestion(t *testing.T) {
 		_, _, err := b.PutDelegation(t.Context(), storetest.As(storetest.Bob), models.Delegation{Supplier: storetest.Carol, ResourceID: storetest.Service, MayReceive: true}, storetest.Always)
 		require.NoError(t, err)
 		for range 100 {
-			notify(b, t, id, storetest.Service, models.Notice{To: storetest.Bob, Role: models.RoleSender, Type: models.EventPublished})
-			notify(b, t, id, "other", models.Notice{To: storetest.Bob, Role: models.RoleRecipient, Type: models.EventPublished})
+			b.Notices(t, id, storetest.Service, models.Notice{To: storetest.Bob, Role: models.RoleSender, Type: models.EventPublished})
+			b.Notices(t, id, "other", models.Notice{To: storetest.Bob, Role: models.RoleRecipient, Type: models.EventPublished})
 		}
-		notify(b, t, id, storetest.Service, models.Notice{To: storetest.Bob, Role: models.RoleRecipient, Type: models.EventSubscriptionDisabled})
-		notify(b, t, id, storetest.Service, models.Notice{To: storetest.Bob, Role: models.RoleRecipient, Type: models.EventPublished})
+		b.Notices(t, id, storetest.Service, models.Notice{To: storetest.Bob, Role: models.RoleRecipient, Type: models.EventSubscriptionDisabled})
+		b.Notices(t, id, storetest.Service, models.Notice{To: storetest.Bob, Role: models.RoleRecipient, Type: models.EventPublished})
 		sights, err := b.Sights(t.Context(), by)
 		require.NoError(t, err)
 		require.Equal(t, []models.Sight{{Resource: storetest.Service, Role: models.RoleRecipient}}, sights)

@@ -18,15 +18,21 @@ func (s *Registry) InsertServiceOwner(ctx context.Context, by models.Caller, nam
 		What:   "insert service owner",
 		Change: models.Change{Chain: by.Party, Action: "owner.put", Subject: "owner/" + string(by.Party)},
 		Read: func(tx *db.Tx) (*models.ServiceOwner, error) {
-			o.Created = tx.Now()
-			done := tx.Clauses(clause.OnConflict{DoNothing: true}).Create(&o) // which is the lock, too
-			if done.Error == nil && done.RowsAffected == 0 {
-				return nil, models.ErrOwnerExists
+			found, err := first[models.ServiceOwner](tx.DB, "organisation = ?", by.Party)
+			if found != nil {
+				err = models.ErrOwnerExists
 			}
-			return nil, done.Error
+			return nil, err
 		},
 		Judge: func(*db.Tx, *models.ServiceOwner) ([]models.Change, error) { return put(o), nil },
-		Write: func(*db.Tx, int64) error { return nil },
+		Write: func(tx *db.Tx, _ int64) error {
+			o.Created = tx.Now()
+			done := tx.Clauses(clause.OnConflict{DoNothing: true}).Create(&o)
+			if done.Error == nil && done.RowsAffected == 0 { // somebody else was faster
+				return models.ErrOwnerExists
+			}
+			return done.Error
+		},
 	})
 }
 

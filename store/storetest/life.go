@@ -130,3 +130,15 @@ func (b *Bundle) Note(ctx context.Context, n models.Notification) error {
 		return receipts.NoteNotification(tx, n)
 	})
 }
+
+// Notices writes events of a transfer without a life around them.
+func (b *Bundle) Notices(t testing.TB, transfer uuid.UUID, resource string, notices ...models.Notice) {
+	t.Helper()
+	require.NoError(t, b.DB().Transact(t.Context(), "notify", func(tx *db.Tx) error {
+		for _, n := range notices {
+			n.Transfer, n.Resource = transfer, resource
+			tx.Event(n)
+		}
+		return nil
+	}))
+}

@@ -36,16 +36,16 @@ func (s *Subscriptions) InsertSubscription(ctx context.Context, by models.Caller
 		if created = put.ID == 0; !created {
 			return nil, nil
 		}
-		theirs := tx.Model(&models.Subscription{}).Where("party = ? AND status <> ?", by.Party, models.SubscriptionDeleted)
-		if err := registry.UnderQuota(theirs, "subscriptions", s.registry.Quotas().Subscriptions, 1); err != nil {
-			return nil, err
-		}
 		n.Created = tx.Now()
 		n.Busy = &n.Created // the caller wakes it; who dies before that leaves it overdue
 		if n.Cursor, err = feed.Head(tx, by.Party); err == nil {
 			n.ID, err = freeID(tx)
 		}
 		return []models.Change{{Subject: subject(n.ID), After: n}}, err
+	}
+	a.Quota = func(tx *db.Tx) error {
+		theirs := tx.Model(&models.Subscription{}).Where("party = ? AND status <> ?", by.Party, models.SubscriptionDeleted)
+		return registry.UnderQuota(theirs, "subscriptions", s.registry.Quotas().Subscriptions, 1)
 	}
 	a.Write = func(tx *db.Tx, version int64) error {
 		n.Version = version
