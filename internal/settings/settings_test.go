@@ -89,4 +89,5 @@ func TestCheckNames_SaysWhatWasMeant(t *testing.T) {
 	err := settings.CheckNames([]string{"FORMIDLING_SIZ=1", "FORMIDLING_PLAICE=x"}, table.Names())
 	require.ErrorContains(t, err, "FORMIDLING_SIZ is not a setting; did you mean FORMIDLING_SIZE?")
 	require.ErrorContains(t, err, "FORMIDLING_PLAICE is not a setting; did you mean FORMIDLING_PLACE?")
+	require.NotContains(t, settings.CheckNames([]string{"FORMIDLING_NOTHING_LIKE_IT=1"}, table.Names()).Error(), "did you mean")
 }

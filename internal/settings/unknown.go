@@ -12,16 +12,27 @@ import (
 const Prefix = "FORMIDLING_"
 
 // CheckNames refuses every name in an environment that begins with Prefix and is not known, and says which known one
-// comes nearest.
+// was meant, if one is near.
 func CheckNames(environ, known []string) error {
 	var errs []error
 	for _, entry := range environ {
 		name, _, _ := strings.Cut(entry, "=")
 		if strings.HasPrefix(name, Prefix) && !slices.Contains(known, name) {
-			errs = append(errs, fmt.Errorf("%s is not a setting; did you mean %s? `formidling config` lists all", name, nearest(name, known)))
+			errs = append(errs, fmt.Errorf("%s is not a setting;%s `formidling config` lists all", name, meant(name, known)))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// farthest is how many letters a name may be off to be taken for another.
+const farthest = 3
+
+// meant asks whether the nearest known name was meant, if one is near.
+func meant(name string, known []string) string {
+	if n := nearest(name, known); edits(name, n) <= farthest {
+		return " did you mean " + n + "?"
+	}
+	return ""
 }
 
 // nearest is the known name with the fewest edits from a misspelt one.
